@@ -1,0 +1,53 @@
+//! The contracts' ABI, and its translation into `clawpay_domain`'s words and back.
+//!
+//! Types and selectors come from the committed ABI, so cargo needs no Solidity compiler. Used by the indexer (logs to events), the API
+//! (actions to calldata, reverts to refusals), the SDK and `clawpay deploy`. Does no input or output.
+
+mod deployment;
+
+pub use deployment::{Contracts, Deployment};
+
+/// `RunEscrow`: the run lifecycle and the USDC escrowed for it.
+#[allow(missing_docs, reason = "generated; the interface's NatSpec documents it")]
+pub mod run_escrow {
+    alloy_sol_types::sol!(
+        #[sol(all_derives)]
+        RunEscrow,
+        "../../contracts/abi/RunEscrow.json"
+    );
+}
+
+/// `AgentStake`: stakes, commitments, the trust ladder.
+#[allow(missing_docs, reason = "generated; the interface's NatSpec documents it")]
+pub mod agent_stake {
+    alloy_sol_types::sol!(
+        #[sol(all_derives)]
+        AgentStake,
+        "../../contracts/abi/AgentStake.json"
+    );
+}
+
+/// `AgentRegistry`: ERC-8004 identities.
+#[allow(missing_docs, reason = "generated; the interface's NatSpec documents it")]
+pub mod agent_registry {
+    alloy_sol_types::sol!(
+        #[sol(all_derives)]
+        AgentRegistry,
+        "../../contracts/abi/AgentRegistry.json"
+    );
+}
+
+/// `TestUSDC`, for local chains; its ERC-20 part is also how real USDC is called.
+#[allow(missing_docs, reason = "generated; the contract's NatSpec documents it")]
+pub mod usdc {
+    alloy_sol_types::sol!(
+        #[sol(all_derives)]
+        TestUSDC,
+        "../../contracts/abi/TestUSDC.json"
+    );
+}
+
+pub use agent_registry::AgentRegistry;
+pub use agent_stake::AgentStake;
+pub use run_escrow::RunEscrow;
+pub use usdc::TestUSDC;

@@ -1,0 +1,28 @@
+//! The rules of the market as pure functions: no input or output, no async, no clock.
+//!
+//! The contracts are the law; this crate restates it once, so that the indexer can fold events, the API can say who may do what, and
+//! tests can compare the two languages on every input. Used by every other crate of the workspace.
+
+mod agent;
+mod amount;
+mod ids;
+mod inconsistency;
+mod ladder;
+mod parameters;
+mod refusal;
+mod reputation;
+pub mod rules;
+mod run;
+mod time;
+mod words;
+
+pub use agent::{Agent, AgentEvent, SlashEntry, StakeRecord, TrackRecord};
+pub use amount::{AmountError, Usdc};
+pub use ids::{AgentId, RunId};
+pub use inconsistency::Inconsistency;
+pub use ladder::AgentStatus;
+pub use parameters::{EscrowParameters, Parameters, StakeParameters};
+pub use refusal::Refusal;
+pub use run::{Claim, Payment, Run, RunEvent, RunState, Submission, Terms};
+pub use time::{Seconds, Timestamp};
+pub use words::UnknownWord;
