@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import { IERC20 } from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import { SafeERC20 } from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import { IERC721 } from "@openzeppelin/contracts/token/ERC721/IERC721.sol";
+import { Context } from "@openzeppelin/contracts/utils/Context.sol";
+import { ReentrancyGuardTransient } from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import { SafeCast } from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+
+import { IAgentRegistry } from "./interfaces/IAgentRegistry.sol";
+import { AgentStatus, IAgentStake } from "./interfaces/IAgentStake.sol";
+import { TrustLadder } from "./libraries/TrustLadder.sol";
+import { AgentRecord } from "./types/AgentRecord.sol";
+
+/// @title Agents' stakes and the trust ladder
+/// @dev One word per agent, so that eligibility and commitment are one read and one write. No owner: nothing here can be changed.
+contract AgentStake is IAgentStake, Context, ReentrancyGuardTransient {
+    using SafeERC20 for IERC20;
+
+    uint256 private constant MAX_AGENT_ID = type(uint48).max;
+
+    IERC20 private immutable USDC;
+    address private immutable REGISTRY;
+    address private immutable ESCROW;
+    uint256 private immutable MINIMUM_STAKE;
+    uint56 private immutable STAKE_AT_RISK;
+    uint256 private immutable BANNED_AFTER_SLASHES;
+    uint256 private immutable ESTABLISHED_AFTER;
+    uint256 private immutable ESTABLISHED_COMPLETIONS;
+
+    mapping(uint256 agentId => AgentRecord) private _agents;
+    mapping(address account => uint256) private _credits;
+
+    /// @param usdc_ The token staked; its code must be there already.
+    /// @param agentRegistry_ The ERC-8004 identity registry; its code must be there already.
+    /// @param runEscrow_ The address at which the escrow will be deployed; the escrow's constructor checks that it is.
+    constructor(address usdc_, address agentRegistry_, address runEscrow_, Parameters memory rules) {
+        if (
+            usdc_.code.length == 0 || agentRegistry_.code.length == 0 || runEscrow_ == address(0) || rules.stakeAtRisk == 0
+                || rules.stakeAtRisk > rules.minimumStake || rules.minimumStake > type(uint56).max || rules.bannedAfterSlashes == 0
+                || rules.bannedAfterSlashes > type(uint32).max || rules.establishedAfter > type(uint40).max
+                || rules.establishedCompletions > type(uint32).max
+        ) revert AgentStake_InvalidParameters();
+        USDC = IERC20(usdc_);
+        REGISTRY = agentRegistry_;
+        ESCROW = runEscrow_;
+        MINIMUM_STAKE = rules.minimumStake;
+        STAKE_AT_RISK = SafeCast.toUint56(rules.stakeAtRisk);
+        BANNED_AFTER_SLASHES = rules.bannedAfterSlashes;
+        ESTABLISHED_AFTER = rules.establishedAfter;
+        ESTABLISHED_COMPLETIONS = rules.establishedCompletions;
+    }
+
+    /// @dev The caller itself, not `_msgSender()`: nobody relays for the escrow.
+    modifier onlyEscrow() {
+        if (msg.sender != ESCROW) revert AgentStake_NotEscrow(msg.sender);
+        _;
+    }
+
+    /// @inheritdoc IAgentStake
+    function stake(uint256 agentId, uint256 amount) external nonReentrant {
+        if (agentId > MAX_AGENT_ID) revert AgentStake_AgentIdOutOfRange(agentId, MAX_AGENT_ID);
+        IERC721(REGISTRY).ownerOf(agentId); // reverts for an unknown agent, whose stake nobody could withdraw
+        AgentRecord record = _agents[agentId];
+        uint256 room = type(uint64).max - record.stake();
+        if (amount == 0 || amount > room) revert AgentStake_AmountOutOfRange(amount, 1, room);
+
+        address from = _msgSender();
+        uint64 newStake = record.stake() + SafeCast.toUint64(amount);
+        uint56 owed = record.owed();
+        uint56 newOwed = amount < owed ? owed - SafeCast.toUint56(amount) : 0;
+        if (record.stake() < MINIMUM_STAKE && newStake >= MINIMUM_STAKE) {
+            record = record.withStakedSince(SafeCast.toUint40(block.timestamp));
+        }
+        _agents[agentId] = record.withStake(newStake).withOwed(newOwed);
+        emit Staked(agentId, from, amount, newStake, newOwed);
+
+        uint256 before = USDC.balanceOf(address(this));
+        USDC.safeTransferFrom(from, address(this), amount);
+        uint256 received = USDC.balanceOf(address(this)) - before;
+        if (received != amount) revert AgentStake_WrongAmountReceived(amount, received);
+    }
+
+    /// @inheritdoc IAgentStake
+    function unstake(uint256 agentId, uint256 amount) external nonReentrant {
+        address owner = IERC721(REGISTRY).ownerOf(agentId);
+        if (_msgSender() != owner) revert AgentStake_NotOwner(agentId, _msgSender(), owner);
+        AgentRecord record = _agents[agentId];
+        Parameters memory rules = parameters();
+        AgentStatus status = TrustLadder.statusOf(record, rules, block.timestamp);
+        if (status == AgentStatus.FROZEN) revert AgentStake_Frozen(agentId, record.owed());
+        uint256 withdrawable = TrustLadder.withdrawable(record, status, rules);
+        if (amount == 0) revert AgentStake_AmountOutOfRange(amount, 1, withdrawable);
+        if (amount > withdrawable) revert AgentStake_ExceedsWithdrawable(agentId, amount, withdrawable);
+
+        record = _reduced(record, SafeCast.toUint64(amount));
+        _agents[agentId] = record;
+        emit Unstaked(agentId, owner, amount, record.stake());
+
+        USDC.safeTransfer(owner, amount);
+    }
+
+    /// @inheritdoc IAgentStake
+    function commit(uint256 agentId, address caller) external onlyEscrow returns (uint256 stakeAtRisk) {
+        if (agentId > MAX_AGENT_ID) revert AgentStake_AgentIdOutOfRange(agentId, MAX_AGENT_ID);
+        if (!isAgent(agentId, caller)) revert AgentStake_NotAgent(agentId, caller);
+        AgentRecord record = _agents[agentId];
+        AgentStatus status = TrustLadder.statusOf(record, parameters(), block.timestamp);
+        if (!TrustLadder.mayClaim(status)) revert AgentStake_NotEligible(agentId, status);
+        stakeAtRisk = STAKE_AT_RISK;
+        uint256 free = TrustLadder.free(record, stakeAtRisk);
+        if (free < stakeAtRisk) revert AgentStake_StakeCommitted(agentId, free, stakeAtRisk);
+
+        _agents[agentId] = record.withRunsInHand(record.runsInHand() + 1);
+    }
+
+    /// @inheritdoc IAgentStake
+    function release(uint256 agentId, bool completed) external onlyEscrow {
+        AgentRecord record = _agents[agentId];
+        if (completed) record = record.withCompletions(record.completions() + 1);
+        _agents[agentId] = record.withRunsInHand(record.runsInHand() - 1);
+    }
+
+    /// @inheritdoc IAgentStake
+    function slash(uint256 agentId, uint256 runId, address recipient) external onlyEscrow nonReentrant returns (uint256 slashed) {
+        slashed = STAKE_AT_RISK;
+        AgentRecord record = _reduced(_agents[agentId], STAKE_AT_RISK);
+        record = record.withRunsInHand(record.runsInHand() - 1).withSlashes(record.slashes() + 1);
+        _agents[agentId] = record.withOwed(record.owed() + STAKE_AT_RISK);
+
+        if (!USDC.trySafeTransfer(recipient, slashed)) {
+            _credits[recipient] += slashed;
+            emit PayoutCredited(runId, recipient, slashed);
+        }
+    }
+
+    /// @inheritdoc IAgentStake
+    function payCredit(address account) external nonReentrant {
+        uint256 amount = _credits[account];
+        if (amount == 0) revert AgentStake_NoCredit(account);
+
+        _credits[account] = 0;
+        emit CreditPaid(account, amount);
+
+        USDC.safeTransfer(account, amount);
+    }
+
+    /// @inheritdoc IAgentStake
+    function getAgent(uint256 agentId) external view returns (Agent memory agent) {
+        AgentRecord record = _agents[agentId];
+        Parameters memory rules = parameters();
+        agent.status = TrustLadder.statusOf(record, rules, block.timestamp);
+        agent.stake = record.stake();
+        agent.committed = TrustLadder.committed(record, rules.stakeAtRisk);
+        agent.free = TrustLadder.free(record, rules.stakeAtRisk);
+        agent.owed = record.owed();
+        agent.runsInHand = record.runsInHand();
+        agent.slashes = record.slashes();
+        agent.completions = record.completions();
+        agent.stakedSince = record.stakedSince();
+        agent.withdrawable = TrustLadder.withdrawable(record, agent.status, rules);
+    }
+
+    /// @inheritdoc IAgentStake
+    function statusOf(uint256 agentId) external view returns (AgentStatus) {
+        return TrustLadder.statusOf(_agents[agentId], parameters(), block.timestamp);
+    }
+
+    /// @inheritdoc IAgentStake
+    function isAgent(uint256 agentId, address caller) public view returns (bool) {
+        return IERC721(REGISTRY).ownerOf(agentId) == caller || IAgentRegistry(REGISTRY).getAgentWallet(agentId) == caller;
+    }
+
+    /// @inheritdoc IAgentStake
+    function creditOf(address account) external view returns (uint256) {
+        return _credits[account];
+    }
+
+    /// @inheritdoc IAgentStake
+    function parameters() public view returns (Parameters memory) {
+        return Parameters({
+            minimumStake: MINIMUM_STAKE,
+            stakeAtRisk: STAKE_AT_RISK,
+            bannedAfterSlashes: BANNED_AFTER_SLASHES,
+            establishedAfter: ESTABLISHED_AFTER,
+            establishedCompletions: ESTABLISHED_COMPLETIONS
+        });
+    }
+
+    /// @inheritdoc IAgentStake
+    function usdc() external view returns (address) {
+        return address(USDC);
+    }
+
+    /// @inheritdoc IAgentStake
+    function agentRegistry() external view returns (address) {
+        return REGISTRY;
+    }
+
+    /// @inheritdoc IAgentStake
+    function runEscrow() external view returns (address) {
+        return ESCROW;
+    }
+
+    /// @dev A stake that falls below the minimum ends the uninterrupted time that ESTABLISHED needs.
+    function _reduced(AgentRecord record, uint64 amount) private view returns (AgentRecord) {
+        uint64 left = record.stake() - amount;
+        if (left < MINIMUM_STAKE) record = record.withStakedSince(0);
+        return record.withStake(left);
+    }
+}

@@ -1,0 +1,487 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import { Ownable } from "@openzeppelin/contracts/access/Ownable.sol";
+import { Ownable2Step } from "@openzeppelin/contracts/access/Ownable2Step.sol";
+import { IERC20 } from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import { SafeERC20 } from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import { IERC721 } from "@openzeppelin/contracts/token/ERC721/IERC721.sol";
+import { Pausable } from "@openzeppelin/contracts/utils/Pausable.sol";
+import { ReentrancyGuardTransient } from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import { SafeCast } from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+
+import { IAgentStake } from "./interfaces/IAgentStake.sol";
+import { IRunEscrow, RunState } from "./interfaces/IRunEscrow.sol";
+import { RunRules } from "./libraries/RunRules.sol";
+import { RunProgress, RunStage, RunTerms, RunWords } from "./types/RunWords.sol";
+
+/// @title The run lifecycle and the USDC escrowed for it
+/// @dev One function per verb: checks, facts change, event, money moves. OPEN is "terms funded, no progress", so creating a run writes one
+/// word, and the agent's steps touch only the other. Verbs that call nothing but the agent contracts take the cheap half of the
+/// reentrancy guard: they refuse to run inside a payout and need not hold the guard themselves.
+contract RunEscrow is IRunEscrow, Ownable2Step, Pausable, ReentrancyGuardTransient {
+    using SafeERC20 for IERC20;
+
+    struct StoredRun {
+        RunTerms terms;
+        RunProgress progress;
+    }
+
+    uint256 private constant DRAFT = 1 << uint256(RunState.DRAFT);
+    uint256 private constant OPEN = 1 << uint256(RunState.OPEN);
+    uint256 private constant CLAIMED = 1 << uint256(RunState.CLAIMED);
+    uint256 private constant IN_PROGRESS = 1 << uint256(RunState.IN_PROGRESS);
+    uint256 private constant SUBMITTED = 1 << uint256(RunState.SUBMITTED);
+    uint256 private constant REVISION_REQUESTED = 1 << uint256(RunState.REVISION_REQUESTED);
+
+    IERC20 private immutable USDC;
+    IAgentStake private immutable STAKE;
+    IERC721 private immutable REGISTRY;
+    uint256 private immutable FEE_BPS;
+    uint256 private immutable MINIMUM_REWARD;
+    uint256 private immutable SUBMISSION_TIMEOUT;
+    uint256 private immutable REVIEW_PERIOD;
+    uint256 private immutable MAX_REVISIONS;
+    uint256 private immutable MAX_DEADLINE_AHEAD;
+
+    /// @dev 48 bits so that it lies in one word with the pause flag, which every verb that counts a run has read already.
+    uint48 private _runCount;
+    address private _treasury;
+    /// @dev One more than the fees to collect: a word that never returns to zero is cheaper to add to.
+    uint256 private _feesPlusOne = 1;
+    mapping(uint256 runId => StoredRun) private _runs;
+    mapping(address account => uint256) private _credits;
+
+    /// @param usdc_ The token escrowed, the same as the stake's.
+    /// @param agentStake_ The stake contract, deployed before with this contract's address.
+    /// @param treasury_ Where collected fees go.
+    /// @param owner_ Who may change the treasury and pause new business.
+    constructor(address usdc_, address agentStake_, address treasury_, address owner_, Parameters memory rules) Ownable(owner_) {
+        if (
+            rules.feeBps > RunRules.BASIS_POINTS || rules.minimumReward == 0 || rules.minimumReward > RunRules.MAX_REWARD
+                || rules.submissionTimeout == 0 || rules.submissionTimeout > type(uint32).max || rules.reviewPeriod == 0
+                || rules.reviewPeriod > type(uint32).max || rules.maxRevisions > RunRules.MAX_REVISIONS || rules.maxDeadlineAhead == 0
+                || rules.maxDeadlineAhead > type(uint32).max || IAgentStake(agentStake_).runEscrow() != address(this)
+                || IAgentStake(agentStake_).usdc() != usdc_
+        ) revert RunEscrow_InvalidParameters();
+        USDC = IERC20(usdc_);
+        STAKE = IAgentStake(agentStake_);
+        REGISTRY = IERC721(IAgentStake(agentStake_).agentRegistry());
+        FEE_BPS = rules.feeBps;
+        MINIMUM_REWARD = rules.minimumReward;
+        SUBMISSION_TIMEOUT = rules.submissionTimeout;
+        REVIEW_PERIOD = rules.reviewPeriod;
+        MAX_REVISIONS = rules.maxRevisions;
+        MAX_DEADLINE_AHEAD = rules.maxDeadlineAhead;
+        _changeTreasury(treasury_);
+    }
+
+    /// @inheritdoc IRunEscrow
+    function create(uint256 reward, uint256 deadline, uint256 maxRevisions, string calldata contentURI)
+        external
+        nonReentrantView
+        whenNotPaused
+        returns (uint256 runId)
+    {
+        (runId,) = _create(reward, deadline, maxRevisions, contentURI, RunStage.DRAFT);
+    }
+
+    /// @inheritdoc IRunEscrow
+    function createAndFund(uint256 reward, uint256 deadline, uint256 maxRevisions, string calldata contentURI)
+        external
+        nonReentrant
+        whenNotPaused
+        returns (uint256 runId)
+    {
+        uint256 amount;
+        (runId, amount) = _create(reward, deadline, maxRevisions, contentURI, RunStage.FUNDED);
+        emit RunFunded(runId, amount);
+
+        _pull(_msgSender(), amount);
+    }
+
+    /// @inheritdoc IRunEscrow
+    function fund(uint256 runId) external nonReentrant whenNotPaused {
+        RunTerms terms = _ownTerms(runId);
+        _requireState(runId, DRAFT);
+        _requireBeforeDeadline(runId, terms);
+
+        uint256 amount = _escrowed(terms);
+        _runs[runId].terms = terms.withStage(RunStage.FUNDED);
+        emit RunFunded(runId, amount);
+
+        _pull(terms.poster(), amount);
+    }
+
+    /// @inheritdoc IRunEscrow
+    function cancel(uint256 runId) external nonReentrant {
+        RunTerms terms = _ownTerms(runId);
+        _requireState(runId, DRAFT | OPEN);
+
+        uint256 refund = terms.stage() == RunStage.FUNDED ? _escrowed(terms) : 0;
+        _runs[runId].terms = terms.withStage(RunStage.CANCELLED);
+        emit RunCancelled(runId, refund);
+
+        if (refund != 0) _pay(runId, terms.poster(), refund);
+    }
+
+    /// @inheritdoc IRunEscrow
+    function claim(uint256 runId, uint256 agentId, uint256 expectedTerms) external nonReentrantView whenNotPaused {
+        RunTerms terms = _terms(runId);
+        _requireState(runId, OPEN);
+        _requireBeforeDeadline(runId, terms);
+        if (expectedTerms != RunTerms.unwrap(terms)) {
+            revert RunEscrow_TermsChanged(runId, expectedTerms, RunTerms.unwrap(terms));
+        }
+        address wallet = _msgSender();
+        if (wallet == terms.poster()) revert RunEscrow_PosterCannotClaim(runId, wallet);
+        uint256 stakeAtRisk = STAKE.commit(agentId, wallet);
+
+        uint40 dueAt = RunRules.deadlineAfter(block.timestamp, SUBMISSION_TIMEOUT);
+        _runs[runId].progress = RunWords.packProgress(wallet, SafeCast.toUint48(agentId), RunState.CLAIMED, 0, dueAt);
+        emit RunClaimed(runId, agentId, wallet, stakeAtRisk, dueAt);
+    }
+
+    /// @inheritdoc IRunEscrow
+    function start(uint256 runId) external nonReentrantView {
+        (RunProgress progress,) = _requireState(runId, CLAIMED);
+        _requireRunAgent(runId, progress);
+        _requireInTime(runId, progress);
+
+        _runs[runId].progress = progress.withState(RunState.IN_PROGRESS);
+        emit RunStarted(runId);
+    }
+
+    /// @inheritdoc IRunEscrow
+    function submit(uint256 runId, string calldata deliverableURI) external nonReentrantView {
+        (RunProgress progress, RunState state) = _requireState(runId, CLAIMED | IN_PROGRESS | REVISION_REQUESTED);
+        _requireRunAgent(runId, progress);
+        _requireInTime(runId, progress);
+        _requireLength(bytes(deliverableURI).length, RunRules.MIN_URI_LENGTH, RunRules.MAX_URI_LENGTH);
+
+        uint40 reviewBy = RunRules.deadlineAfter(block.timestamp, REVIEW_PERIOD);
+        _runs[runId].progress = progress.advance(RunState.SUBMITTED, progress.revisions(), reviewBy);
+        if (state == RunState.CLAIMED) emit RunStarted(runId);
+        emit RunSubmitted(runId, reviewBy, deliverableURI);
+    }
+
+    /// @inheritdoc IRunEscrow
+    function requestRevision(uint256 runId, uint256 expectedReviewBy, string calldata feedback) external nonReentrantView {
+        RunTerms terms = _ownTerms(runId);
+        (RunProgress progress,) = _requireState(runId, SUBMITTED);
+        _requireExpected(runId, progress, expectedReviewBy);
+        _requireInTime(runId, progress);
+        if (!RunRules.hasRevisionsLeft(progress.revisions(), terms.maxRevisions())) {
+            revert RunEscrow_NoRevisionsLeft(runId, terms.maxRevisions());
+        }
+        _requireLength(bytes(feedback).length, 0, RunRules.MAX_FEEDBACK_LENGTH);
+
+        uint8 revision = progress.revisions() + 1;
+        uint40 dueAt = RunRules.deadlineAfter(block.timestamp, SUBMISSION_TIMEOUT);
+        _runs[runId].progress = progress.advance(RunState.REVISION_REQUESTED, revision, dueAt);
+        emit RevisionRequested(runId, revision, dueAt, feedback);
+    }
+
+    /// @inheritdoc IRunEscrow
+    function approve(uint256 runId, uint256 expectedReviewBy) external nonReentrant {
+        RunTerms terms = _ownTerms(runId);
+        (RunProgress progress,) = _requireState(runId, SUBMITTED);
+        _requireExpected(runId, progress, expectedReviewBy);
+
+        uint256 fee = _earn(runId, terms, progress);
+        emit RunApproved(runId, progress.agentId(), progress.wallet(), terms.reward(), fee);
+
+        _pay(runId, progress.wallet(), terms.reward());
+    }
+
+    /// @inheritdoc IRunEscrow
+    function reject(uint256 runId, uint256 expectedDeadline) external nonReentrant {
+        (RunProgress progress, RunState state) = _requireState(runId, SUBMITTED | REVISION_REQUESTED);
+        RunTerms terms = _runs[runId].terms;
+        if (state == RunState.SUBMITTED) {
+            _requirePoster(runId, terms);
+            _requireExpected(runId, progress, expectedDeadline);
+            _requireInTime(runId, progress);
+            if (RunRules.hasRevisionsLeft(progress.revisions(), terms.maxRevisions())) {
+                revert RunEscrow_RevisionsLeft(runId, progress.revisions(), terms.maxRevisions());
+            }
+        } else {
+            _requireExpected(runId, progress, expectedDeadline);
+            _requireExpired(runId, terms, progress);
+        }
+
+        uint256 refund = _escrowed(terms);
+        _runs[runId].progress = progress.withState(RunState.REJECTED);
+        STAKE.release(progress.agentId(), false);
+        emit RunRejected(runId, progress.agentId(), refund);
+
+        _pay(runId, terms.poster(), refund);
+    }
+
+    /// @inheritdoc IRunEscrow
+    function finalize(uint256 runId) external nonReentrant {
+        (RunProgress progress,) = _requireState(runId, SUBMITTED);
+        if (!RunRules.isOpenFrom(progress.deadline(), block.timestamp)) {
+            revert RunEscrow_TooEarly(runId, progress.deadline(), block.timestamp);
+        }
+        RunTerms terms = _runs[runId].terms;
+
+        uint256 fee = _earn(runId, terms, progress);
+        emit RunFinalized(runId, progress.agentId(), progress.wallet(), terms.reward(), fee);
+
+        _pay(runId, progress.wallet(), terms.reward());
+    }
+
+    /// @inheritdoc IRunEscrow
+    function slash(uint256 runId) external nonReentrant {
+        (RunProgress progress,) = _requireState(runId, CLAIMED | IN_PROGRESS);
+        RunTerms terms = _runs[runId].terms;
+        _requireExpired(runId, terms, progress);
+
+        uint256 refund = _escrowed(terms);
+        address poster = terms.poster();
+        _runs[runId].progress = progress.withState(RunState.SLASHED);
+        uint256 slashed = STAKE.slash(progress.agentId(), runId, poster);
+        emit RunSlashed(runId, progress.agentId(), refund, slashed);
+
+        _pay(runId, poster, refund);
+    }
+
+    /// @inheritdoc IRunEscrow
+    function payCredit(address account) external nonReentrant {
+        uint256 amount = _credits[account];
+        if (amount == 0) revert RunEscrow_NoCredit(account);
+
+        _credits[account] = 0;
+        emit CreditPaid(account, amount);
+
+        USDC.safeTransfer(account, amount);
+    }
+
+    /// @inheritdoc IRunEscrow
+    function collectFees() external nonReentrant {
+        uint256 amount = _feesPlusOne - 1;
+        if (amount == 0) return;
+
+        _feesPlusOne = 1;
+        emit FeesCollected(_treasury, amount);
+
+        USDC.safeTransfer(_treasury, amount);
+    }
+
+    /// @inheritdoc IRunEscrow
+    function setTreasury(address newTreasury) external onlyOwner {
+        _changeTreasury(newTreasury);
+    }
+
+    /// @inheritdoc IRunEscrow
+    function pause() external onlyOwner {
+        _pause();
+    }
+
+    /// @inheritdoc IRunEscrow
+    function unpause() external onlyOwner {
+        _unpause();
+    }
+
+    /// @inheritdoc IRunEscrow
+    function getRun(uint256 runId) external view returns (Run memory run) {
+        RunTerms terms = _terms(runId);
+        (RunProgress progress, RunState state) = _progress(runId);
+        run.poster = terms.poster();
+        run.reward = terms.reward();
+        run.fee = RunRules.fee(terms.reward(), FEE_BPS);
+        run.deadline = terms.deadline();
+        run.maxRevisions = terms.maxRevisions();
+        run.state = state;
+        run.agentId = progress.agentId();
+        run.wallet = progress.wallet();
+        run.revisions = progress.revisions();
+        if (state == RunState.SUBMITTED) {
+            run.reviewBy = progress.deadline();
+        } else if (state == RunState.CLAIMED || state == RunState.IN_PROGRESS || state == RunState.REVISION_REQUESTED) {
+            run.dueAt = progress.deadline();
+        }
+    }
+
+    /// @inheritdoc IRunEscrow
+    function termsOf(uint256 runId) external view returns (uint256) {
+        return RunTerms.unwrap(_terms(runId));
+    }
+
+    /// @inheritdoc IRunEscrow
+    function runCount() external view returns (uint256) {
+        return _runCount;
+    }
+
+    /// @inheritdoc IRunEscrow
+    function isSlashable(uint256 runId) external view returns (bool) {
+        (RunProgress progress, RunState state) = _progress(runId);
+        return (state == RunState.CLAIMED || state == RunState.IN_PROGRESS) && RunRules.isOpenFrom(progress.deadline(), block.timestamp);
+    }
+
+    /// @inheritdoc IRunEscrow
+    function isFinalizable(uint256 runId) external view returns (bool) {
+        (RunProgress progress, RunState state) = _progress(runId);
+        return state == RunState.SUBMITTED && RunRules.isOpenFrom(progress.deadline(), block.timestamp);
+    }
+
+    /// @inheritdoc IRunEscrow
+    function creditOf(address account) external view returns (uint256) {
+        return _credits[account];
+    }
+
+    /// @inheritdoc IRunEscrow
+    function uncollectedFees() external view returns (uint256) {
+        return _feesPlusOne - 1;
+    }
+
+    /// @inheritdoc IRunEscrow
+    function treasury() external view returns (address) {
+        return _treasury;
+    }
+
+    /// @inheritdoc IRunEscrow
+    function parameters() external view returns (Parameters memory) {
+        return Parameters({
+            feeBps: FEE_BPS,
+            minimumReward: MINIMUM_REWARD,
+            submissionTimeout: SUBMISSION_TIMEOUT,
+            reviewPeriod: REVIEW_PERIOD,
+            maxRevisions: MAX_REVISIONS,
+            maxDeadlineAhead: MAX_DEADLINE_AHEAD
+        });
+    }
+
+    /// @inheritdoc IRunEscrow
+    function usdc() external view returns (address) {
+        return address(USDC);
+    }
+
+    /// @inheritdoc IRunEscrow
+    function agentStake() external view returns (address) {
+        return address(STAKE);
+    }
+
+    /// @dev Writes the run down and reports it; whoever passes `FUNDED` must pull `amount` before the call ends.
+    function _create(uint256 reward, uint256 deadline, uint256 maxRevisions, string calldata contentURI, RunStage stage)
+        private
+        returns (uint256 runId, uint256 amount)
+    {
+        if (reward < MINIMUM_REWARD || reward > RunRules.MAX_REWARD) {
+            revert RunEscrow_RewardOutOfRange(reward, MINIMUM_REWARD, RunRules.MAX_REWARD);
+        }
+        uint256 latest = RunRules.latestDeadline(block.timestamp, MAX_DEADLINE_AHEAD);
+        if (!RunRules.isDeadlineAllowed(deadline, block.timestamp, latest)) {
+            revert RunEscrow_DeadlineOutOfRange(deadline, block.timestamp, latest);
+        }
+        if (maxRevisions > MAX_REVISIONS) revert RunEscrow_TooManyRevisions(maxRevisions, MAX_REVISIONS);
+        _requireLength(bytes(contentURI).length, RunRules.MIN_URI_LENGTH, RunRules.MAX_URI_LENGTH);
+
+        address poster = _msgSender();
+        uint256 fee = RunRules.fee(reward, FEE_BPS);
+        amount = reward + fee;
+        runId = ++_runCount;
+        _runs[runId].terms = RunWords.packTerms(poster, reward, deadline, maxRevisions, stage);
+        emit RunCreated(runId, poster, reward, fee, deadline, maxRevisions, contentURI);
+    }
+
+    /// @dev The outcome of approval and of a poster's silence: the fee is kept, the stake released, the completion counted.
+    function _earn(uint256 runId, RunTerms terms, RunProgress progress) private returns (uint256 fee) {
+        fee = RunRules.fee(terms.reward(), FEE_BPS);
+        _runs[runId].progress = progress.withState(RunState.APPROVED);
+        _feesPlusOne += fee;
+        STAKE.release(progress.agentId(), true);
+    }
+
+    /// @dev Reward and fee, the whole of what a funded run holds.
+    function _escrowed(RunTerms terms) private view returns (uint256) {
+        return terms.reward() + RunRules.fee(terms.reward(), FEE_BPS);
+    }
+
+    /// @dev Takes exactly `amount`; what arrives is measured, not believed.
+    function _pull(address from, uint256 amount) private {
+        uint256 before = USDC.balanceOf(address(this));
+        USDC.safeTransferFrom(from, address(this), amount);
+        uint256 received = USDC.balanceOf(address(this)) - before;
+        if (received != amount) revert RunEscrow_WrongAmountReceived(amount, received);
+    }
+
+    /// @dev Pays, or writes a credit where the token refuses: a recipient's trouble with the token holds nobody else up.
+    function _pay(uint256 runId, address account, uint256 amount) private {
+        if (!USDC.trySafeTransfer(account, amount)) {
+            _credits[account] += amount;
+            emit PayoutCredited(runId, account, amount);
+        }
+    }
+
+    function _changeTreasury(address newTreasury) private {
+        if (
+            newTreasury == address(0) || newTreasury == address(USDC) || newTreasury == address(this) || newTreasury == address(STAKE)
+                || newTreasury == address(REGISTRY)
+        ) revert RunEscrow_InvalidTreasury(newTreasury);
+        emit TreasuryChanged(_treasury, newTreasury);
+        _treasury = newTreasury;
+    }
+
+    function _terms(uint256 runId) private view returns (RunTerms terms) {
+        terms = _runs[runId].terms;
+        if (!terms.exists()) revert RunEscrow_RunNotFound(runId);
+    }
+
+    function _ownTerms(uint256 runId) private view returns (RunTerms terms) {
+        terms = _terms(runId);
+        _requirePoster(runId, terms);
+    }
+
+    /// @dev The terms word is only read for a run nobody has claimed.
+    function _progress(uint256 runId) private view returns (RunProgress progress, RunState state) {
+        progress = _runs[runId].progress;
+        state = progress.isClaimed() ? progress.state() : _terms(runId).unclaimedState();
+    }
+
+    /// @param accepted Bit `1 << state` for each state that will do.
+    function _requireState(uint256 runId, uint256 accepted) private view returns (RunProgress progress, RunState state) {
+        (progress, state) = _progress(runId);
+        if (accepted & (1 << uint256(state)) == 0) revert RunEscrow_WrongState(runId, state, accepted);
+    }
+
+    function _requirePoster(uint256 runId, RunTerms terms) private view {
+        address poster = terms.poster();
+        if (_msgSender() != poster) revert RunEscrow_NotPoster(runId, _msgSender(), poster);
+    }
+
+    /// @dev The recorded wallet needs no look at the registry, and keeps its run even if the agent token moves on.
+    function _requireRunAgent(uint256 runId, RunProgress progress) private view {
+        address caller = _msgSender();
+        if (caller != progress.wallet() && caller != REGISTRY.ownerOf(progress.agentId())) {
+            revert RunEscrow_NotRunAgent(runId, caller, progress.wallet());
+        }
+    }
+
+    function _requireBeforeDeadline(uint256 runId, RunTerms terms) private view {
+        if (!RunRules.isOpenUntil(terms.deadline(), block.timestamp)) {
+            revert RunEscrow_DeadlinePassed(runId, terms.deadline(), block.timestamp);
+        }
+    }
+
+    /// @dev `dueAt` for the agent's verbs, `reviewBy` for the poster's: the state has been checked before.
+    function _requireInTime(uint256 runId, RunProgress progress) private view {
+        if (!RunRules.isOpenUntil(progress.deadline(), block.timestamp)) {
+            revert RunEscrow_TooLate(runId, progress.deadline(), block.timestamp);
+        }
+    }
+
+    function _requireExpired(uint256 runId, RunTerms terms, RunProgress progress) private view {
+        uint256 from = RunRules.expiryFor(_msgSender() == terms.poster(), progress.deadline(), SUBMISSION_TIMEOUT);
+        if (!RunRules.isOpenFrom(from, block.timestamp)) revert RunEscrow_TooEarly(runId, from, block.timestamp);
+    }
+
+    function _requireExpected(uint256 runId, RunProgress progress, uint256 expected) private pure {
+        if (expected != progress.deadline()) revert RunEscrow_SubmissionChanged(runId, expected, progress.deadline());
+    }
+
+    function _requireLength(uint256 length, uint256 minimum, uint256 maximum) private pure {
+        if (length < minimum || length > maximum) revert RunEscrow_LengthOutOfRange(length, minimum, maximum);
+    }
+}

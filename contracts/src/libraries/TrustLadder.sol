@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import { AgentStatus, IAgentStake } from "../interfaces/IAgentStake.sol";
+import { AgentRecord } from "../types/AgentRecord.sol";
+
+/// @title The trust ladder: what an agent's record and chain time say about it
+/// @dev Pure. Amounts in USDC base units, times in seconds.
+library TrustLadder {
+    function statusOf(AgentRecord record, IAgentStake.Parameters memory rules, uint256 timestamp) internal pure returns (AgentStatus) {
+        if (record.slashes() >= rules.bannedAfterSlashes) return AgentStatus.BANNED;
+        if (record.owed() != 0) return AgentStatus.FROZEN;
+        if (record.stake() < rules.minimumStake) return AgentStatus.UNVERIFIED;
+        bool established =
+            timestamp >= record.stakedSince() + rules.establishedAfter && record.completions() >= rules.establishedCompletions;
+        return established ? AgentStatus.ESTABLISHED : AgentStatus.PROVISIONAL;
+    }
+
+    /// @notice Whether an agent of this standing may claim runs.
+    function mayClaim(AgentStatus status) internal pure returns (bool) {
+        return status == AgentStatus.PROVISIONAL || status == AgentStatus.ESTABLISHED;
+    }
+
+    /// @notice Stake that answers for runs in hand.
+    function committed(AgentRecord record, uint256 stakeAtRisk) internal pure returns (uint256) {
+        return record.runsInHand() * stakeAtRisk;
+    }
+
+    /// @notice Stake that could answer for another run. Never negative: a commitment is only ever made out of free stake, and leaves with it.
+    function free(AgentRecord record, uint256 stakeAtRisk) internal pure returns (uint256) {
+        return record.stake() - committed(record, stakeAtRisk);
+    }
+
+    /// @notice Stake that may leave now. With runs in hand the minimum stays, or more where more is committed; a FROZEN agent withdraws
+    /// nothing until it has staked again what was slashed, a BANNED one need not.
+    function withdrawable(AgentRecord record, AgentStatus status, IAgentStake.Parameters memory rules) internal pure returns (uint256) {
+        if (status == AgentStatus.FROZEN) return 0;
+        uint256 stake = record.stake();
+        if (record.runsInHand() == 0) return stake;
+        uint256 staying = committed(record, rules.stakeAtRisk);
+        if (staying < rules.minimumStake) staying = rules.minimumStake;
+        return stake > staying ? stake - staying : 0;
+    }
+}
