@@ -1,16 +1,19 @@
 //! Who may do what, when: the law of `RunEscrow` and `AgentStake`, restated once.
 //!
 //! Each function answers as the contract would: `Ok`, or the refusal whose Solidity error the call would revert with. The order of the
-//! checks is the contracts' order, because the differential vectors compare which error comes first.
+//! checks is the contracts' order, because the differential vectors compare which error comes first. Two facts are left to the chain,
+//! because no event of a run or an agent tells them: whether the owner has paused new business, and whether the payer has the USDC.
 
 use alloy_primitives::{Address, Bytes, U256};
 
 use crate::{
-    Agent, AgentId, EscrowParameters, Parameters, Refusal, Run, RunEvent, RunId, RunState, StakeParameters, Terms, Timestamp, Usdc, run::Payment,
+    Agent, AgentId, AgentStatus, EscrowParameters, Parameters, Refusal, Run, RunEvent, RunId, RunState, StakeParameters, Terms, Timestamp, Usdc, run::Payment,
 };
 
 /// Largest reward: one base unit less than 2^56.
 pub const MAXIMUM_REWARD: Usdc = Usdc::base_units((1 << 56) - 1);
+/// Latest claiming deadline: one second before 2^36.
+pub const MAXIMUM_DEADLINE: Timestamp = Timestamp((1 << 36) - 1);
 /// Largest stake: one base unit less than 2^64.
 pub const MAXIMUM_STAKE: Usdc = Usdc::base_units(u64::MAX);
 /// Most bytes of a content URI, a deliverable URI, or feedback.
@@ -122,7 +125,7 @@ pub fn create(offer: &Offer, now: Timestamp, parameters: &EscrowParameters) -> R
     if offer.reward < parameters.minimum_reward || offer.reward > MAXIMUM_REWARD {
         return Err(Refusal::RewardOutOfRange { reward: offer.reward, minimum: parameters.minimum_reward, maximum: MAXIMUM_REWARD });
     }
-    let latest = now + parameters.max_deadline_ahead;
+    let latest = (now + parameters.max_deadline_ahead).min(MAXIMUM_DEADLINE);
     if !is_before(now, offer.deadline) || offer.deadline > latest {
         return Err(Refusal::DeadlineOutOfRange { deadline: offer.deadline, timestamp: now, latest });
     }
@@ -147,13 +150,13 @@ pub fn unstake(agent: &Agent, amount: Usdc, caller: Address, now: Timestamp, par
     if caller != owner {
         return Err(Refusal::NotOwner { agent: agent.id, caller, owner });
     }
-    if amount.0.is_zero() {
-        return Err(Refusal::AmountOutOfRange { amount, minimum: Usdc::base_units(1), maximum: MAXIMUM_STAKE });
-    }
-    if agent.record.status(parameters, now) == crate::AgentStatus::Frozen {
+    if agent.record.status(parameters, now) == AgentStatus::Frozen {
         return Err(Refusal::Frozen { agent: agent.id, owed: agent.record.owed });
     }
     let withdrawable = agent.record.withdrawable(parameters, now);
+    if amount.0.is_zero() {
+        return Err(Refusal::AmountOutOfRange { amount, minimum: Usdc::base_units(1), maximum: withdrawable });
+    }
     if amount > withdrawable {
         return Err(Refusal::ExceedsWithdrawable { agent: agent.id, amount, withdrawable });
     }

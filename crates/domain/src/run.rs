@@ -232,8 +232,8 @@ impl Run {
         (U256::from_be_slice(self.terms.poster.as_slice()) << 96)
             | (self.terms.reward.0 << 40)
             | (U256::from(self.terms.deadline.0) << 4)
-            | (U256::from(self.terms.max_revisions) << 2)
-            | U256::from(FUNDED)
+            | U256::from(FUNDED << 2)
+            | U256::from(self.terms.max_revisions)
     }
 
     /// What the escrow holds for this run.
