@@ -19,6 +19,8 @@ CREATE TYPE run_state AS ENUM (
 CREATE TABLE chain (
     singleton        boolean PRIMARY KEY DEFAULT true CHECK (singleton),
     chain_id         bigint  NOT NULL,
+    -- Hash of block 0, which tells two local chains with one id apart.
+    genesis_hash     hash32  NOT NULL,
     run_escrow       address NOT NULL,
     agent_stake      address NOT NULL,
     agent_registry   address NOT NULL,
@@ -46,7 +48,8 @@ CREATE TABLE cursor (
     -- Highest blocks the node has called safe and finalized, never above `number`; null until it has named one.
     safe      bigint,
     finalized bigint,
-    -- The node's head at the last successful check of it, and when that was by the indexer's clock: an idle chain still gets checked.
+    -- The node's head at the last successful check of it, and when that was by this server's clock, which readers compare it with: an
+    -- idle chain still gets checked.
     head            bigint      NOT NULL,
     head_checked_at timestamptz NOT NULL
 );
@@ -59,9 +62,10 @@ CREATE TABLE events (
     tx_hash      hash32 NOT NULL,
     tx_index     bigint NOT NULL,
     contract     address NOT NULL,
-    topics       bytea[] NOT NULL,
+    -- Up to four words, one after the other.
+    topics       bytea   NOT NULL CHECK (octet_length(topics) <= 128 AND octet_length(topics) % 32 = 0),
     data         bytea   NOT NULL,
-    -- The event's name; null when the log could not be decoded.
+    -- The event's name; null when the log is none of the ABI's events.
     name         text,
     run_id       bigint,
     agent_id     bigint,

@@ -1,1 +1,27 @@
-//! x
+//! Postgres in the words of `clawpay_domain`: what the indexer writes and the API reads, as rows that cannot be mistaken for one another.
+//!
+//! The indexer holds the one [`Writer`] of a database and is its only author. Every table is derived from the chain: `events` hold what
+//! happened, `runs` and `agents` are folds of them. Queries are checked against the migrations at build time.
+
+mod agents;
+mod blocks;
+mod chain;
+mod columns;
+mod error;
+mod events;
+mod runs;
+mod writer;
+
+pub use agents::{AgentRecord, AgentRow};
+pub use blocks::{Block, IndexedBlock, Tags};
+pub use chain::Chain;
+pub use columns::{Account, Amount, Hash, State};
+pub use error::StoreError;
+pub use events::EventRecord;
+pub use runs::{RunRecord, RunRow};
+pub use writer::{Batch, Session, Writer};
+
+/// Channel on which a writer announces each committed block number. A wake-up, not the data: read the cursor.
+pub const INDEXED_CHANNEL: &str = "clawpay_indexed";
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();

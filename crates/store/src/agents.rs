@@ -1,0 +1,170 @@
+//! Agents as rows.
+
+use clawpay_domain::{Agent, AgentId, RunId, SlashEntry, StakeRecord, Timestamp, TrackRecord, Usdc};
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+
+use crate::{
+    Account, Amount, StoreError,
+    columns::{bigint, seconds, timestamp, unsigned},
+};
+
+/// An agent, and where its facts come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentRecord {
+    /// Its facts.
+    pub agent: Agent,
+    /// Block of the latest event that names it.
+    pub updated_block: u64,
+    /// The first of its events that contradicts the rules, if one does; the facts are then those without that event.
+    pub inconsistency: Option<String>,
+}
+
+/// The columns of `agents`, for queries that are put together at run time. Select `slash_history::text`.
+#[derive(Debug, sqlx::FromRow)]
+#[allow(missing_docs, reason = "the migration documents the columns")]
+pub struct AgentRow {
+    pub id: i64,
+    pub owner: Option<Account>,
+    pub wallet: Option<Account>,
+    pub uri: Vec<u8>,
+    pub registered_at: Option<i64>,
+    pub stake: Amount,
+    pub owed: Amount,
+    pub runs_in_hand: i64,
+    pub slashes: i64,
+    pub completions: i64,
+    pub staked_since: Option<i64>,
+    pub claimed: i64,
+    pub rejected: i64,
+    pub volume: Amount,
+    pub slash_history: String,
+    pub updated_block: i64,
+    pub inconsistency: Option<String>,
+}
+
+/// One entry of `slash_history`.
+#[derive(Serialize, Deserialize)]
+struct SlashJson {
+    run: RunId,
+    amount: Usdc,
+    at: Timestamp,
+}
+
+fn history_to_json(history: &[SlashEntry]) -> Result<String, StoreError> {
+    let entries: Vec<_> = history.iter().map(|entry| SlashJson { run: entry.run, amount: entry.amount, at: entry.at }).collect();
+    serde_json::to_string(&entries).map_err(|error| StoreError::Corrupt { table: "agents", value: error.to_string() })
+}
+
+fn history_from_json(json: &str) -> Result<Vec<SlashEntry>, StoreError> {
+    let entries: Vec<SlashJson> =
+        serde_json::from_str(json).map_err(|error| StoreError::Corrupt { table: "agents", value: error.to_string() })?;
+    Ok(entries.into_iter().map(|entry| SlashEntry { run: entry.run, amount: entry.amount, at: entry.at }).collect())
+}
+
+impl TryFrom<AgentRow> for AgentRecord {
+    type Error = StoreError;
+
+    fn try_from(row: AgentRow) -> Result<Self, StoreError> {
+        let count = |number| unsigned("agents", number);
+        let agent = Agent {
+            id: AgentId(count(row.id)?),
+            owner: row.owner.map(|owner| owner.0),
+            wallet: row.wallet.map(|wallet| wallet.0),
+            uri: row.uri.into(),
+            registered_at: row.registered_at.map(|at| timestamp("agents", at)).transpose()?,
+            record: StakeRecord {
+                stake: row.stake.0,
+                owed: row.owed.0,
+                runs_in_hand: count(row.runs_in_hand)?,
+                slashes: count(row.slashes)?,
+                completions: count(row.completions)?,
+                staked_since: row.staked_since.map(|at| timestamp("agents", at)).transpose()?,
+            },
+            track: TrackRecord { claimed: count(row.claimed)?, rejected: count(row.rejected)?, volume: row.volume.0 },
+            slash_history: history_from_json(&row.slash_history)?,
+        };
+        Ok(Self { agent, updated_block: count(row.updated_block)?, inconsistency: row.inconsistency })
+    }
+}
+
+/// The agents with these ids; unknown ids are left out.
+pub(crate) async fn read(connection: &mut PgConnection, ids: &[i64]) -> Result<Vec<AgentRecord>, StoreError> {
+    sqlx::query_as!(
+        AgentRow,
+        r#"SELECT id, owner AS "owner: Account", wallet AS "wallet: Account", uri, registered_at, stake AS "stake: Amount",
+                  owed AS "owed: Amount", runs_in_hand, slashes, completions, staked_since, claimed, rejected, volume AS "volume: Amount",
+                  slash_history::text AS "slash_history!", updated_block, inconsistency
+           FROM agents WHERE id = ANY($1)"#,
+        ids,
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(TryInto::try_into)
+    .collect()
+}
+
+/// Writes these agents over what is there. Ids must be distinct.
+pub(crate) async fn save(connection: &mut PgConnection, records: &[&AgentRecord]) -> Result<(), StoreError> {
+    let each = |field: fn(&AgentRecord) -> u64| records.iter().map(|record| bigint(field(record))).collect::<Result<Vec<_>, _>>();
+    let optional = |field: fn(&Agent) -> Option<Timestamp>| {
+        records.iter().map(|record| field(&record.agent).map(seconds).transpose()).collect::<Result<Vec<_>, _>>()
+    };
+    let ids = each(|record| record.agent.id.0)?;
+    let owners: Vec<_> = records.iter().map(|record| record.agent.owner.map(Account)).collect();
+    let wallets: Vec<_> = records.iter().map(|record| record.agent.wallet.map(Account)).collect();
+    let uris: Vec<&[u8]> = records.iter().map(|record| record.agent.uri.as_ref()).collect();
+    let registered_at = optional(|agent| agent.registered_at)?;
+    let stakes: Vec<_> = records.iter().map(|record| Amount(record.agent.record.stake)).collect();
+    let owed: Vec<_> = records.iter().map(|record| Amount(record.agent.record.owed)).collect();
+    let runs_in_hand = each(|record| record.agent.record.runs_in_hand)?;
+    let slashes = each(|record| record.agent.record.slashes)?;
+    let completions = each(|record| record.agent.record.completions)?;
+    let staked_since = optional(|agent| agent.record.staked_since)?;
+    let claimed = each(|record| record.agent.track.claimed)?;
+    let rejected = each(|record| record.agent.track.rejected)?;
+    let volumes: Vec<_> = records.iter().map(|record| Amount(record.agent.track.volume)).collect();
+    let histories = records.iter().map(|record| history_to_json(&record.agent.slash_history)).collect::<Result<Vec<_>, _>>()?;
+    let updated = each(|record| record.updated_block)?;
+    let inconsistencies: Vec<_> = records.iter().map(|record| record.inconsistency.as_deref()).collect();
+    sqlx::query!(
+        "INSERT INTO agents (id, owner, wallet, uri, registered_at, stake, owed, runs_in_hand, slashes, completions, staked_since, claimed,
+                             rejected, volume, slash_history, updated_block, inconsistency)
+         SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bytea[], $5::bigint[], $6::numeric[], $7::numeric[], $8::bigint[],
+                              $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::numeric[],
+                              $15::text[]::jsonb[], $16::bigint[], $17::text[])
+         ON CONFLICT (id) DO UPDATE SET
+             owner = excluded.owner, wallet = excluded.wallet, uri = excluded.uri, registered_at = excluded.registered_at,
+             stake = excluded.stake, owed = excluded.owed, runs_in_hand = excluded.runs_in_hand, slashes = excluded.slashes,
+             completions = excluded.completions, staked_since = excluded.staked_since, claimed = excluded.claimed,
+             rejected = excluded.rejected, volume = excluded.volume, slash_history = excluded.slash_history,
+             updated_block = excluded.updated_block, inconsistency = excluded.inconsistency",
+        &ids,
+        &owners as &[Option<Account>],
+        &wallets as &[Option<Account>],
+        &uris as &[&[u8]],
+        &registered_at as &[Option<i64>],
+        &stakes as &[Amount],
+        &owed as &[Amount],
+        &runs_in_hand,
+        &slashes,
+        &completions,
+        &staked_since as &[Option<i64>],
+        &claimed,
+        &rejected,
+        &volumes as &[Amount],
+        &histories,
+        &updated,
+        &inconsistencies as &[Option<&str>],
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Removes these agents.
+pub(crate) async fn delete(connection: &mut PgConnection, ids: &[i64]) -> Result<(), StoreError> {
+    sqlx::query!("DELETE FROM agents WHERE id = ANY($1)", ids).execute(connection).await?;
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! What can go wrong between this process and its database. An enum, because callers choose between waiting, giving up and starting over.
+
+use thiserror::Error;
+
+/// Why the store could not answer.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The address of the database is not one. Says nothing of it, as it may hold a password.
+    #[error("DATABASE_URL is not a Postgres address")]
+    Address,
+    /// The database failed, or is away.
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("database schema: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// The database belongs to another chain or deployment.
+    #[error("the database holds another market: its {what} is {stored}, not {found}; give this one its own database")]
+    OtherMarket {
+        /// Which property differs.
+        what: &'static str,
+        /// What the database says.
+        stored: String,
+        /// What was found.
+        found: String,
+    },
+    /// Somebody else moved the cursor.
+    #[error("the cursor is at {found}, expected {expected}: another indexer wrote here")]
+    Fenced {
+        /// Where this writer left it.
+        expected: u64,
+        /// Where it is.
+        found: u64,
+    },
+    /// Another indexer holds the writer's lock.
+    #[error("another indexer is writing to this database")]
+    Locked,
+    /// A row says what no writer of this crate wrote.
+    #[error("{table} holds a value out of range: {value}")]
+    Corrupt {
+        /// In which table.
+        table: &'static str,
+        /// The value.
+        value: String,
+    },
+    /// A number that the schema has no room for.
+    #[error("{0} does not fit a bigint")]
+    TooLarge(u64),
+}
+
+impl StoreError {
+    /// Whether trying again later may succeed without anybody changing anything.
+    pub fn is_transient(&self) -> bool {
+        // Serialization failure, deadlock, lock not available; connection exceptions; shutting down or starting up; out of connections.
+        const CODES: [&str; 3] = ["40001", "40P01", "55P03"];
+        const CLASSES: [&str; 3] = ["08", "57", "53"];
+        match self {
+            Self::Database(error) => match error {
+                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
+                sqlx::Error::Protocol(_) => true,
+                sqlx::Error::Database(database) => database
+                    .code()
+                    .is_some_and(|code| CODES.contains(&code.as_ref()) || CLASSES.iter().any(|class| code.starts_with(class))),
+                _ => false,
+            },
+            Self::Migration(sqlx::migrate::MigrateError::Execute(error)) => matches!(error, sqlx::Error::Io(_)),
+            Self::Fenced { .. } | Self::Locked => true,
+            Self::Migration(_) | Self::Address | Self::OtherMarket { .. } | Self::Corrupt { .. } | Self::TooLarge(_) => false,
+        }
+    }
+}

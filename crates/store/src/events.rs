@@ -1,0 +1,155 @@
+//! Every log of our contracts, raw, beside what was understood of it.
+
+use alloy_primitives::{Address, B256, Bytes};
+use clawpay_domain::{AgentId, RunId, Timestamp};
+use sqlx::PgConnection;
+
+use crate::{
+    Account, Hash, StoreError,
+    columns::{bigint, timestamp, unsigned},
+};
+
+/// One log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventRecord {
+    /// Height of its block.
+    pub block_number: u64,
+    /// Its place in the block.
+    pub log_index: u64,
+    /// Hash of its block.
+    pub block_hash: B256,
+    /// Chain time of its block.
+    pub timestamp: Timestamp,
+    /// The transaction that emitted it.
+    pub tx_hash: B256,
+    /// That transaction's place in the block.
+    pub tx_index: u64,
+    /// Who emitted it.
+    pub contract: Address,
+    /// At most four.
+    pub topics: Vec<B256>,
+    /// As emitted.
+    pub data: Bytes,
+    /// The event's name; nothing when the log is none of the ABI's events.
+    pub name: Option<String>,
+    /// The run it names.
+    pub run: Option<RunId>,
+    /// The agent it names.
+    pub agent: Option<AgentId>,
+    /// Why it could not be decoded, or how it contradicts the rules; such an event changes no projection.
+    pub refusal: Option<String>,
+}
+
+/// The columns of `events` and their block's timestamp.
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct EventRow {
+    block_number: i64,
+    log_index: i64,
+    block_hash: Hash,
+    timestamp: i64,
+    tx_hash: Hash,
+    tx_index: i64,
+    contract: Account,
+    topics: Vec<u8>,
+    data: Vec<u8>,
+    name: Option<String>,
+    run_id: Option<i64>,
+    agent_id: Option<i64>,
+    refusal: Option<String>,
+}
+
+impl TryFrom<EventRow> for EventRecord {
+    type Error = StoreError;
+
+    fn try_from(row: EventRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            block_number: unsigned("events", row.block_number)?,
+            log_index: unsigned("events", row.log_index)?,
+            block_hash: row.block_hash.0,
+            timestamp: timestamp("events", row.timestamp)?,
+            tx_hash: row.tx_hash.0,
+            tx_index: unsigned("events", row.tx_index)?,
+            contract: row.contract.0,
+            topics: row.topics.chunks_exact(32).map(B256::from_slice).collect(),
+            data: row.data.into(),
+            name: row.name,
+            run: row.run_id.map(|id| unsigned("events", id)).transpose()?.map(RunId),
+            agent: row.agent_id.map(|id| unsigned("events", id)).transpose()?.map(AgentId),
+            refusal: row.refusal,
+        })
+    }
+}
+
+/// Adds events to blocks that are there.
+pub(crate) async fn insert(connection: &mut PgConnection, events: &[EventRecord]) -> Result<(), StoreError> {
+    let each = |field: fn(&EventRecord) -> u64| events.iter().map(|event| bigint(field(event))).collect::<Result<Vec<_>, _>>();
+    let block_numbers = each(|event| event.block_number)?;
+    let log_indexes = each(|event| event.log_index)?;
+    let tx_indexes = each(|event| event.tx_index)?;
+    let block_hashes: Vec<_> = events.iter().map(|event| Hash(event.block_hash)).collect();
+    let tx_hashes: Vec<_> = events.iter().map(|event| Hash(event.tx_hash)).collect();
+    let contracts: Vec<_> = events.iter().map(|event| Account(event.contract)).collect();
+    let topics: Vec<_> = events.iter().map(|event| event.topics.concat()).collect();
+    let data: Vec<&[u8]> = events.iter().map(|event| event.data.as_ref()).collect();
+    let names: Vec<_> = events.iter().map(|event| event.name.as_deref()).collect();
+    let runs = events.iter().map(|event| event.run.map(|id| bigint(id.0)).transpose()).collect::<Result<Vec<_>, _>>()?;
+    let agents = events.iter().map(|event| event.agent.map(|id| bigint(id.0)).transpose()).collect::<Result<Vec<_>, _>>()?;
+    let refusals: Vec<_> = events.iter().map(|event| event.refusal.as_deref()).collect();
+    sqlx::query!(
+        "INSERT INTO events (block_number, log_index, block_hash, tx_hash, tx_index, contract, topics, data, name, run_id, agent_id, refusal)
+         SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::bytea[], $5::bigint[], $6::bytea[], $7::bytea[], $8::bytea[],
+                              $9::text[], $10::bigint[], $11::bigint[], $12::text[])",
+        &block_numbers,
+        &log_indexes,
+        &block_hashes as &[Hash],
+        &tx_hashes as &[Hash],
+        &tx_indexes,
+        &contracts as &[Account],
+        &topics,
+        &data as &[&[u8]],
+        &names as &[Option<&str>],
+        &runs as &[Option<i64>],
+        &agents as &[Option<i64>],
+        &refusals as &[Option<&str>],
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Everything that happened to these runs and agents, oldest first.
+pub(crate) async fn about(connection: &mut PgConnection, runs: &[i64], agents: &[i64]) -> Result<Vec<EventRecord>, StoreError> {
+    sqlx::query_as!(
+        EventRow,
+        r#"SELECT e.block_number, e.log_index, e.block_hash AS "block_hash: Hash", b.timestamp, e.tx_hash AS "tx_hash: Hash", e.tx_index,
+                  e.contract AS "contract: Account", e.topics, e.data, e.name, e.run_id, e.agent_id, e.refusal
+           FROM events e JOIN blocks b ON b.number = e.block_number
+           WHERE e.run_id = ANY($1) OR e.agent_id = ANY($2)
+           ORDER BY e.block_number, e.log_index"#,
+        runs,
+        agents,
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(TryInto::try_into)
+    .collect()
+}
+
+/// The runs and agents that events from block `number` up name.
+pub(crate) async fn subjects_from(connection: &mut PgConnection, number: u64) -> Result<(Vec<i64>, Vec<i64>), StoreError> {
+    let number = bigint(number)?;
+    let runs = sqlx::query_scalar!(
+        r#"SELECT DISTINCT run_id AS "run_id!" FROM events WHERE block_number >= $1 AND run_id IS NOT NULL ORDER BY 1"#,
+        number,
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let agents = sqlx::query_scalar!(
+        r#"SELECT DISTINCT agent_id AS "agent_id!" FROM events WHERE block_number >= $1 AND agent_id IS NOT NULL ORDER BY 1"#,
+        number,
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    Ok((runs, agents))
+}

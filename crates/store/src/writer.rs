@@ -1,0 +1,234 @@
+//! The one author of a database.
+//!
+//! A [`Session`] is a connection that holds the writer's advisory lock, and everything is written through it: when the connection dies, the
+//! lock and the transaction in flight die with it, so that a standby can never meet a writer that lost its lock without noticing. The cursor
+//! is locked and compared at the start of each [`Batch`] all the same.
+
+use std::{io, time::Duration};
+
+use alloy_primitives::B256;
+use clawpay_domain::{AgentId, RunId};
+use sqlx::{Connection, PgConnection, Postgres, Transaction, postgres::PgConnectOptions};
+
+use crate::{
+    AgentRecord, Block, Chain, EventRecord, INDEXED_CHANNEL, IndexedBlock, MIGRATIONS, RunRecord, StoreError, Tags, agents, blocks,
+    columns::{Hash, bigint, seconds, unsigned},
+    events, runs,
+};
+
+/// Key of the writer's advisory lock, which is per database: the ASCII of "clawpay!".
+const LOCK: i64 = 0x636c_6177_7061_7921;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A dead client's lock is given up after 25 s; a statement or an idle transaction that takes a minute has gone wrong.
+const SESSION_SETTINGS: &str = "SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '60s';
+    SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3";
+
+/// The way to one database, for whoever will write to it. Does not connect by itself.
+#[derive(Clone, Debug)]
+pub struct Writer {
+    options: PgConnectOptions,
+}
+
+impl Writer {
+    /// For the database at `url`, as in `postgres://user@host/name`. Connections must reach the server itself: a pooler that shares them
+    /// between transactions would share the lock.
+    pub fn new(url: &str) -> Result<Self, StoreError> {
+        let options = url.parse::<PgConnectOptions>().map_err(|_| StoreError::Address)?;
+        Ok(Self { options: options.application_name("clawpay indexer") })
+    }
+
+    /// Brings the schema up to date.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        let mut connection = self.connect().await?;
+        MIGRATIONS.run(&mut connection).await?;
+        connection.close().await?;
+        Ok(())
+    }
+
+    /// Becomes the writer; nothing while another indexer is.
+    pub async fn try_lock(&self) -> Result<Option<Session>, StoreError> {
+        let mut connection = self.connect().await?;
+        sqlx::raw_sql(SESSION_SETTINGS).execute(&mut connection).await?;
+        let locked = sqlx::query_scalar!(r#"SELECT pg_try_advisory_lock($1) AS "locked!""#, LOCK).fetch_one(&mut connection).await?;
+        Ok(locked.then_some(Session { connection }))
+    }
+
+    /// Empties every table, so that the next indexer starts from the chain. For local stacks, whose chain may be lost.
+    pub async fn clear(&self) -> Result<(), StoreError> {
+        let mut session = self.try_lock().await?.ok_or(StoreError::Locked)?;
+        sqlx::query!("TRUNCATE chain, cursor, blocks, events, runs, agents").execute(&mut session.connection).await?;
+        session.close().await
+    }
+
+    async fn connect(&self) -> Result<PgConnection, StoreError> {
+        match tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&self.options)).await {
+            Ok(connection) => Ok(connection?),
+            Err(_) => Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()).into()),
+        }
+    }
+}
+
+/// The writer's connection, and its lock.
+#[derive(Debug)]
+pub struct Session {
+    connection: PgConnection,
+}
+
+impl Session {
+    /// Gives up the lock.
+    pub async fn close(self) -> Result<(), StoreError> {
+        Ok(self.connection.close().await?)
+    }
+
+    /// Which chain the database belongs to, if any yet.
+    pub async fn chain(&mut self) -> Result<Option<Chain>, StoreError> {
+        Chain::read(&mut self.connection).await
+    }
+
+    /// How far the index has come.
+    pub async fn indexed(&mut self) -> Result<Option<IndexedBlock>, StoreError> {
+        IndexedBlock::read(&mut self.connection).await
+    }
+
+    /// The highest verified header at or below `number` that is still kept.
+    pub async fn block_at_or_below(&mut self, number: u64) -> Result<Option<Block>, StoreError> {
+        blocks::at_or_below(&mut self.connection, number).await
+    }
+
+    /// Makes an empty database this chain's, indexed up to `start`; refuses one that is another's.
+    pub async fn initialise(&mut self, chain: &Chain, start: &Block, tags: &Tags) -> Result<(), StoreError> {
+        let mut transaction = self.connection.begin().await?;
+        match Chain::read(&mut transaction).await? {
+            Some(stored) => chain.require_same(&stored)?,
+            None => {
+                chain.insert(&mut transaction).await?;
+                blocks::insert(&mut transaction, &[*start]).await?;
+                sqlx::query!(
+                    "INSERT INTO cursor (number, hash, timestamp, head, head_checked_at) VALUES ($1, $2::bytea, $3, $4, clock_timestamp())",
+                    bigint(start.number)?,
+                    Hash(start.hash) as Hash,
+                    seconds(start.timestamp)?,
+                    bigint(tags.head)?,
+                )
+                .execute(&mut *transaction)
+                .await?;
+            }
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Notes that the node's head was checked, although there was nothing to write.
+    pub async fn checked_head(&mut self, tags: &Tags) -> Result<(), StoreError> {
+        sqlx::query!("UPDATE cursor SET head = $1, head_checked_at = clock_timestamp()", bigint(tags.head)?)
+            .execute(&mut self.connection)
+            .await?;
+        Ok(())
+    }
+
+    /// Starts to change the index, which must be where this writer left it.
+    pub async fn begin(&mut self, number: u64, hash: B256) -> Result<Batch<'_>, StoreError> {
+        let mut transaction = self.connection.begin().await?;
+        let cursor = sqlx::query!(r#"SELECT number, hash AS "hash: Hash", finalized FROM cursor FOR UPDATE"#)
+            .fetch_optional(&mut *transaction)
+            .await?
+            .ok_or(StoreError::Fenced { expected: number, found: 0 })?;
+        let found = unsigned("cursor", cursor.number)?;
+        if (found, cursor.hash.0) != (number, hash) {
+            return Err(StoreError::Fenced { expected: number, found });
+        }
+        let finalized = cursor.finalized.map(|number| unsigned("cursor", number)).transpose()?;
+        Ok(Batch { transaction, finalized })
+    }
+}
+
+/// A change of the index that happens whole or not at all. Dropped without [`Batch::commit`], it has not happened.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    transaction: Transaction<'a, Postgres>,
+    /// Highest indexed block known to be final before this batch.
+    finalized: Option<u64>,
+}
+
+impl Batch<'_> {
+    /// Adds verified headers.
+    pub async fn insert_blocks(&mut self, blocks: &[Block]) -> Result<(), StoreError> {
+        blocks::insert(&mut self.transaction, blocks).await
+    }
+
+    /// Adds events of blocks that are there.
+    pub async fn insert_events(&mut self, events: &[EventRecord]) -> Result<(), StoreError> {
+        events::insert(&mut self.transaction, events).await
+    }
+
+    /// The runs with these ids; unknown ids are left out.
+    pub async fn runs(&mut self, ids: &[RunId]) -> Result<Vec<RunRecord>, StoreError> {
+        runs::read(&mut self.transaction, &run_ids(ids)?).await
+    }
+
+    /// The agents with these ids; unknown ids are left out.
+    pub async fn agents(&mut self, ids: &[AgentId]) -> Result<Vec<AgentRecord>, StoreError> {
+        agents::read(&mut self.transaction, &agent_ids(ids)?).await
+    }
+
+    /// Writes runs over what is there.
+    pub async fn save_runs(&mut self, records: &[&RunRecord]) -> Result<(), StoreError> {
+        runs::save(&mut self.transaction, records).await
+    }
+
+    /// Writes agents over what is there.
+    pub async fn save_agents(&mut self, records: &[&AgentRecord]) -> Result<(), StoreError> {
+        agents::save(&mut self.transaction, records).await
+    }
+
+    /// Removes every block from `number` up with its events, and the runs and agents those events named. Answers the events that remain of
+    /// these runs and agents, oldest first, for the caller to fold again.
+    pub async fn rewind(&mut self, number: u64) -> Result<Vec<EventRecord>, StoreError> {
+        let (run_ids, agent_ids) = events::subjects_from(&mut self.transaction, number).await?;
+        blocks::delete_from(&mut self.transaction, number).await?;
+        runs::delete(&mut self.transaction, &run_ids).await?;
+        agents::delete(&mut self.transaction, &agent_ids).await?;
+        events::about(&mut self.transaction, &run_ids, &agent_ids).await
+    }
+
+    /// Moves the cursor to `block` and the finality of all rows with it. What is final stays final; nothing above the cursor is.
+    pub async fn advance(&mut self, block: &Block, tags: &Tags) -> Result<(), StoreError> {
+        let finalized = self.finalized.max(tags.finalized.map(|number| number.min(block.number)));
+        // What is final is safe, whether or not the node knows the word.
+        let safe = finalized.max(tags.safe.map(|number| number.min(block.number)));
+        sqlx::query!(
+            "UPDATE cursor SET number = $1, hash = $2::bytea, timestamp = $3, safe = $4, finalized = $5, head = $6,
+                               head_checked_at = clock_timestamp()",
+            bigint(block.number)?,
+            Hash(block.hash) as Hash,
+            seconds(block.timestamp)?,
+            safe.map(bigint).transpose()?,
+            finalized.map(bigint).transpose()?,
+            bigint(tags.head)?,
+        )
+        .execute(&mut *self.transaction)
+        .await?;
+        if let Some(finalized) = finalized {
+            blocks::prune(&mut self.transaction, self.finalized.unwrap_or(0), finalized).await?;
+        }
+        self.finalized = finalized;
+        Ok(())
+    }
+
+    /// Makes the change visible and wakes up whoever waits for `block`.
+    pub async fn commit(mut self, block: u64) -> Result<(), StoreError> {
+        sqlx::query!("SELECT pg_notify($1, $2)", INDEXED_CHANNEL, block.to_string()).execute(&mut *self.transaction).await?;
+        self.transaction.commit().await?;
+        Ok(())
+    }
+}
+
+fn run_ids(ids: &[RunId]) -> Result<Vec<i64>, StoreError> {
+    ids.iter().map(|id| bigint(id.0)).collect()
+}
+
+fn agent_ids(ids: &[AgentId]) -> Result<Vec<i64>, StoreError> {
+    ids.iter().map(|id| bigint(id.0)).collect()
+}
