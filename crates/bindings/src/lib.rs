@@ -3,9 +3,15 @@
 //! Types and selectors come from the committed ABI, so cargo needs no Solidity compiler. Used by the indexer (logs to events), the API
 //! (actions to calldata, reverts to refusals), the SDK and `clawpay deploy`. Does no input or output.
 
+mod calldata;
 mod deployment;
+mod errors;
+mod parameters;
 
+pub use calldata::{Call, NewRun, NotACall};
 pub use deployment::{Contracts, Deployment};
+pub use errors::Revert;
+pub use parameters::ParameterOutOfRange;
 
 /// `RunEscrow`: the run lifecycle and the USDC escrowed for it.
 #[allow(missing_docs, reason = "generated; the interface's NatSpec documents it")]
