@@ -87,10 +87,9 @@ contract AgentStake is IAgentStake, Context, ReentrancyGuardTransient {
         address owner = IERC721(REGISTRY).ownerOf(agentId);
         if (_msgSender() != owner) revert AgentStake_NotOwner(agentId, _msgSender(), owner);
         AgentRecord record = _agents[agentId];
-        Parameters memory rules = parameters();
-        AgentStatus status = TrustLadder.statusOf(record, rules, block.timestamp);
+        AgentStatus status = _statusOf(record);
         if (status == AgentStatus.FROZEN) revert AgentStake_Frozen(agentId, record.owed());
-        uint256 withdrawable = TrustLadder.withdrawable(record, status, rules);
+        uint256 withdrawable = TrustLadder.withdrawable(record, status, MINIMUM_STAKE, STAKE_AT_RISK);
         if (amount == 0) revert AgentStake_AmountOutOfRange(amount, 1, withdrawable);
         if (amount > withdrawable) revert AgentStake_ExceedsWithdrawable(agentId, amount, withdrawable);
 
@@ -106,7 +105,7 @@ contract AgentStake is IAgentStake, Context, ReentrancyGuardTransient {
         if (agentId > MAX_AGENT_ID) revert AgentStake_AgentIdOutOfRange(agentId, MAX_AGENT_ID);
         if (!isAgent(agentId, caller)) revert AgentStake_NotAgent(agentId, caller);
         AgentRecord record = _agents[agentId];
-        AgentStatus status = TrustLadder.statusOf(record, parameters(), block.timestamp);
+        AgentStatus status = _statusOf(record);
         if (!TrustLadder.mayClaim(status)) revert AgentStake_NotEligible(agentId, status);
         stakeAtRisk = STAKE_AT_RISK;
         uint256 free = TrustLadder.free(record, stakeAtRisk);
@@ -149,22 +148,21 @@ contract AgentStake is IAgentStake, Context, ReentrancyGuardTransient {
     /// @inheritdoc IAgentStake
     function getAgent(uint256 agentId) external view returns (Agent memory agent) {
         AgentRecord record = _agents[agentId];
-        Parameters memory rules = parameters();
-        agent.status = TrustLadder.statusOf(record, rules, block.timestamp);
+        agent.status = _statusOf(record);
         agent.stake = record.stake();
-        agent.committed = TrustLadder.committed(record, rules.stakeAtRisk);
-        agent.free = TrustLadder.free(record, rules.stakeAtRisk);
+        agent.committed = TrustLadder.committed(record, STAKE_AT_RISK);
+        agent.free = TrustLadder.free(record, STAKE_AT_RISK);
         agent.owed = record.owed();
         agent.runsInHand = record.runsInHand();
         agent.slashes = record.slashes();
         agent.completions = record.completions();
         agent.stakedSince = record.stakedSince();
-        agent.withdrawable = TrustLadder.withdrawable(record, agent.status, rules);
+        agent.withdrawable = TrustLadder.withdrawable(record, agent.status, MINIMUM_STAKE, STAKE_AT_RISK);
     }
 
     /// @inheritdoc IAgentStake
     function statusOf(uint256 agentId) external view returns (AgentStatus) {
-        return TrustLadder.statusOf(_agents[agentId], parameters(), block.timestamp);
+        return _statusOf(_agents[agentId]);
     }
 
     /// @inheritdoc IAgentStake
@@ -178,7 +176,7 @@ contract AgentStake is IAgentStake, Context, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IAgentStake
-    function parameters() public view returns (Parameters memory) {
+    function parameters() external view returns (Parameters memory) {
         return Parameters({
             minimumStake: MINIMUM_STAKE,
             stakeAtRisk: STAKE_AT_RISK,
@@ -201,6 +199,11 @@ contract AgentStake is IAgentStake, Context, ReentrancyGuardTransient {
     /// @inheritdoc IAgentStake
     function runEscrow() external view returns (address) {
         return ESCROW;
+    }
+
+    function _statusOf(AgentRecord record) private view returns (AgentStatus) {
+        return
+            TrustLadder.statusOf(record, MINIMUM_STAKE, BANNED_AFTER_SLASHES, ESTABLISHED_AFTER, ESTABLISHED_COMPLETIONS, block.timestamp);
     }
 
     /// @dev A stake that falls below the minimum ends the uninterrupted time that ESTABLISHED needs.

@@ -17,8 +17,8 @@ import { RunProgress, RunStage, RunTerms, RunWords } from "./types/RunWords.sol"
 
 /// @title The run lifecycle and the USDC escrowed for it
 /// @dev One function per verb: checks, facts change, event, money moves. OPEN is "terms funded, no progress", so creating a run writes one
-/// word, and the agent's steps touch only the other. Verbs that call nothing but the agent contracts take the cheap half of the
-/// reentrancy guard: they refuse to run inside a payout and need not hold the guard themselves.
+/// word, and the agent's steps touch only the other. Every verb that calls the token holds the reentrancy guard. The others (create, claim,
+/// start, submit, requestRevision) call nothing but the agent contracts; a token that calls back into one of them finds all facts written.
 contract RunEscrow is IRunEscrow, Ownable2Step, Pausable, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
 
@@ -79,7 +79,6 @@ contract RunEscrow is IRunEscrow, Ownable2Step, Pausable, ReentrancyGuardTransie
     /// @inheritdoc IRunEscrow
     function create(uint256 reward, uint256 deadline, uint256 maxRevisions, string calldata contentURI)
         external
-        nonReentrantView
         whenNotPaused
         returns (uint256 runId)
     {
@@ -102,12 +101,12 @@ contract RunEscrow is IRunEscrow, Ownable2Step, Pausable, ReentrancyGuardTransie
 
     /// @inheritdoc IRunEscrow
     function fund(uint256 runId) external nonReentrant whenNotPaused {
-        RunTerms terms = _ownTerms(runId);
-        _requireState(runId, DRAFT);
+        (StoredRun storage run, RunTerms terms) = _ownRun(runId);
+        _requireState(runId, run, DRAFT);
         _requireBeforeDeadline(runId, terms);
 
         uint256 amount = _escrowed(terms);
-        _runs[runId].terms = terms.withStage(RunStage.FUNDED);
+        run.terms = terms.withStage(RunStage.FUNDED);
         emit RunFunded(runId, amount);
 
         _pull(terms.poster(), amount);
@@ -115,20 +114,21 @@ contract RunEscrow is IRunEscrow, Ownable2Step, Pausable, ReentrancyGuardTransie
 
     /// @inheritdoc IRunEscrow
     function cancel(uint256 runId) external nonReentrant {
-        RunTerms terms = _ownTerms(runId);
-        _requireState(runId, DRAFT | OPEN);
+        (StoredRun storage run, RunTerms terms) = _ownRun(runId);
+        _requireState(runId, run, DRAFT | OPEN);
 
         uint256 refund = terms.stage() == RunStage.FUNDED ? _escrowed(terms) : 0;
-        _runs[runId].terms = terms.withStage(RunStage.CANCELLED);
+        run.terms = terms.withStage(RunStage.CANCELLED);
         emit RunCancelled(runId, refund);
 
         if (refund != 0) _pay(runId, terms.poster(), refund);
     }
 
     /// @inheritdoc IRunEscrow
-    function claim(uint256 runId, uint256 agentId, uint256 expectedTerms) external nonReentrantView whenNotPaused {
-        RunTerms terms = _terms(runId);
-        _requireState(runId, OPEN);
+    function claim(uint256 runId, uint256 agentId, uint256 expectedTerms) external whenNotPaused {
+        StoredRun storage run = _runs[runId];
+        RunTerms terms = _requireTerms(runId, run);
+        _requireState(runId, run, OPEN);
         _requireBeforeDeadline(runId, terms);
         if (expectedTerms != RunTerms.unwrap(terms)) {
             revert RunEscrow_TermsChanged(runId, expectedTerms, RunTerms.unwrap(terms));
@@ -138,37 +138,39 @@ contract RunEscrow is IRunEscrow, Ownable2Step, Pausable, ReentrancyGuardTransie
         uint256 stakeAtRisk = STAKE.commit(agentId, wallet);
 
         uint40 dueAt = RunRules.deadlineAfter(block.timestamp, SUBMISSION_TIMEOUT);
-        _runs[runId].progress = RunWords.packProgress(wallet, SafeCast.toUint48(agentId), RunState.CLAIMED, 0, dueAt);
+        run.progress = RunWords.packProgress(wallet, SafeCast.toUint48(agentId), RunState.CLAIMED, 0, dueAt);
         emit RunClaimed(runId, agentId, wallet, stakeAtRisk, dueAt);
     }
 
     /// @inheritdoc IRunEscrow
-    function start(uint256 runId) external nonReentrantView {
-        (RunProgress progress,) = _requireState(runId, CLAIMED);
+    function start(uint256 runId) external {
+        StoredRun storage run = _runs[runId];
+        (RunProgress progress,) = _requireState(runId, run, CLAIMED);
         _requireRunAgent(runId, progress);
         _requireInTime(runId, progress);
 
-        _runs[runId].progress = progress.withState(RunState.IN_PROGRESS);
+        run.progress = progress.withState(RunState.IN_PROGRESS);
         emit RunStarted(runId);
     }
 
     /// @inheritdoc IRunEscrow
-    function submit(uint256 runId, string calldata deliverableURI) external nonReentrantView {
-        (RunProgress progress, RunState state) = _requireState(runId, CLAIMED | IN_PROGRESS | REVISION_REQUESTED);
+    function submit(uint256 runId, string calldata deliverableURI) external {
+        StoredRun storage run = _runs[runId];
+        (RunProgress progress, uint256 state) = _requireState(runId, run, CLAIMED | IN_PROGRESS | REVISION_REQUESTED);
         _requireRunAgent(runId, progress);
         _requireInTime(runId, progress);
         _requireLength(bytes(deliverableURI).length, RunRules.MIN_URI_LENGTH, RunRules.MAX_URI_LENGTH);
 
         uint40 reviewBy = RunRules.deadlineAfter(block.timestamp, REVIEW_PERIOD);
-        _runs[runId].progress = progress.advance(RunState.SUBMITTED, progress.revisions(), reviewBy);
-        if (state == RunState.CLAIMED) emit RunStarted(runId);
+        run.progress = progress.advance(RunState.SUBMITTED, progress.revisions(), reviewBy);
+        if (state == uint256(RunState.CLAIMED)) emit RunStarted(runId);
         emit RunSubmitted(runId, reviewBy, deliverableURI);
     }
 
     /// @inheritdoc IRunEscrow
-    function requestRevision(uint256 runId, uint256 expectedReviewBy, string calldata feedback) external nonReentrantView {
-        RunTerms terms = _ownTerms(runId);
-        (RunProgress progress,) = _requireState(runId, SUBMITTED);
+    function requestRevision(uint256 runId, uint256 expectedReviewBy, string calldata feedback) external {
+        (StoredRun storage run, RunTerms terms) = _ownRun(runId);
+        (RunProgress progress,) = _requireState(runId, run, SUBMITTED);
         _requireExpected(runId, progress, expectedReviewBy);
         _requireInTime(runId, progress);
         if (!RunRules.hasRevisionsLeft(progress.revisions(), terms.maxRevisions())) {
@@ -178,17 +180,17 @@ contract RunEscrow is IRunEscrow, Ownable2Step, Pausable, ReentrancyGuardTransie
 
         uint8 revision = progress.revisions() + 1;
         uint40 dueAt = RunRules.deadlineAfter(block.timestamp, SUBMISSION_TIMEOUT);
-        _runs[runId].progress = progress.advance(RunState.REVISION_REQUESTED, revision, dueAt);
+        run.progress = progress.advance(RunState.REVISION_REQUESTED, revision, dueAt);
         emit RevisionRequested(runId, revision, dueAt, feedback);
     }
 
     /// @inheritdoc IRunEscrow
     function approve(uint256 runId, uint256 expectedReviewBy) external nonReentrant {
-        RunTerms terms = _ownTerms(runId);
-        (RunProgress progress,) = _requireState(runId, SUBMITTED);
+        (StoredRun storage run, RunTerms terms) = _ownRun(runId);
+        (RunProgress progress,) = _requireState(runId, run, SUBMITTED);
         _requireExpected(runId, progress, expectedReviewBy);
 
-        uint256 fee = _earn(runId, terms, progress);
+        uint256 fee = _earn(run, terms, progress);
         emit RunApproved(runId, progress.agentId(), progress.wallet(), terms.reward(), fee);
 
         _pay(runId, progress.wallet(), terms.reward());
@@ -196,9 +198,10 @@ contract RunEscrow is IRunEscrow, Ownable2Step, Pausable, ReentrancyGuardTransie
 
     /// @inheritdoc IRunEscrow
     function reject(uint256 runId, uint256 expectedDeadline) external nonReentrant {
-        (RunProgress progress, RunState state) = _requireState(runId, SUBMITTED | REVISION_REQUESTED);
-        RunTerms terms = _runs[runId].terms;
-        if (state == RunState.SUBMITTED) {
+        StoredRun storage run = _runs[runId];
+        (RunProgress progress, uint256 state) = _requireState(runId, run, SUBMITTED | REVISION_REQUESTED);
+        RunTerms terms = run.terms;
+        if (state == uint256(RunState.SUBMITTED)) {
             _requirePoster(runId, terms);
             _requireExpected(runId, progress, expectedDeadline);
             _requireInTime(runId, progress);
@@ -211,7 +214,7 @@ contract RunEscrow is IRunEscrow, Ownable2Step, Pausable, ReentrancyGuardTransie
         }
 
         uint256 refund = _escrowed(terms);
-        _runs[runId].progress = progress.withState(RunState.REJECTED);
+        run.progress = progress.withState(RunState.REJECTED);
         STAKE.release(progress.agentId(), false);
         emit RunRejected(runId, progress.agentId(), refund);
 
@@ -220,13 +223,14 @@ contract RunEscrow is IRunEscrow, Ownable2Step, Pausable, ReentrancyGuardTransie
 
     /// @inheritdoc IRunEscrow
     function finalize(uint256 runId) external nonReentrant {
-        (RunProgress progress,) = _requireState(runId, SUBMITTED);
+        StoredRun storage run = _runs[runId];
+        (RunProgress progress,) = _requireState(runId, run, SUBMITTED);
         if (!RunRules.isOpenFrom(progress.deadline(), block.timestamp)) {
             revert RunEscrow_TooEarly(runId, progress.deadline(), block.timestamp);
         }
-        RunTerms terms = _runs[runId].terms;
+        RunTerms terms = run.terms;
 
-        uint256 fee = _earn(runId, terms, progress);
+        uint256 fee = _earn(run, terms, progress);
         emit RunFinalized(runId, progress.agentId(), progress.wallet(), terms.reward(), fee);
 
         _pay(runId, progress.wallet(), terms.reward());
@@ -234,13 +238,14 @@ contract RunEscrow is IRunEscrow, Ownable2Step, Pausable, ReentrancyGuardTransie
 
     /// @inheritdoc IRunEscrow
     function slash(uint256 runId) external nonReentrant {
-        (RunProgress progress,) = _requireState(runId, CLAIMED | IN_PROGRESS);
-        RunTerms terms = _runs[runId].terms;
+        StoredRun storage run = _runs[runId];
+        (RunProgress progress,) = _requireState(runId, run, CLAIMED | IN_PROGRESS);
+        RunTerms terms = run.terms;
         _requireExpired(runId, terms, progress);
 
         uint256 refund = _escrowed(terms);
         address poster = terms.poster();
-        _runs[runId].progress = progress.withState(RunState.SLASHED);
+        run.progress = progress.withState(RunState.SLASHED);
         uint256 slashed = STAKE.slash(progress.agentId(), runId, poster);
         emit RunSlashed(runId, progress.agentId(), refund, slashed);
 
@@ -286,27 +291,24 @@ contract RunEscrow is IRunEscrow, Ownable2Step, Pausable, ReentrancyGuardTransie
 
     /// @inheritdoc IRunEscrow
     function getRun(uint256 runId) external view returns (Run memory run) {
-        RunTerms terms = _terms(runId);
-        (RunProgress progress, RunState state) = _progress(runId);
+        RunTerms terms = _requireTerms(runId, _runs[runId]);
+        (RunProgress progress, uint256 state) = _progress(runId, _runs[runId]);
         run.poster = terms.poster();
         run.reward = terms.reward();
         run.fee = RunRules.fee(terms.reward(), FEE_BPS);
         run.deadline = terms.deadline();
         run.maxRevisions = terms.maxRevisions();
-        run.state = state;
+        run.state = RunState(state);
         run.agentId = progress.agentId();
         run.wallet = progress.wallet();
         run.revisions = progress.revisions();
-        if (state == RunState.SUBMITTED) {
-            run.reviewBy = progress.deadline();
-        } else if (state == RunState.CLAIMED || state == RunState.IN_PROGRESS || state == RunState.REVISION_REQUESTED) {
-            run.dueAt = progress.deadline();
-        }
+        if (1 << state == SUBMITTED) run.reviewBy = progress.deadline();
+        if (1 << state & (CLAIMED | IN_PROGRESS | REVISION_REQUESTED) != 0) run.dueAt = progress.deadline();
     }
 
     /// @inheritdoc IRunEscrow
     function termsOf(uint256 runId) external view returns (uint256) {
-        return RunTerms.unwrap(_terms(runId));
+        return RunTerms.unwrap(_requireTerms(runId, _runs[runId]));
     }
 
     /// @inheritdoc IRunEscrow
@@ -316,14 +318,14 @@ contract RunEscrow is IRunEscrow, Ownable2Step, Pausable, ReentrancyGuardTransie
 
     /// @inheritdoc IRunEscrow
     function isSlashable(uint256 runId) external view returns (bool) {
-        (RunProgress progress, RunState state) = _progress(runId);
-        return (state == RunState.CLAIMED || state == RunState.IN_PROGRESS) && RunRules.isOpenFrom(progress.deadline(), block.timestamp);
+        (RunProgress progress, uint256 state) = _progress(runId, _runs[runId]);
+        return 1 << state & (CLAIMED | IN_PROGRESS) != 0 && RunRules.isOpenFrom(progress.deadline(), block.timestamp);
     }
 
     /// @inheritdoc IRunEscrow
     function isFinalizable(uint256 runId) external view returns (bool) {
-        (RunProgress progress, RunState state) = _progress(runId);
-        return state == RunState.SUBMITTED && RunRules.isOpenFrom(progress.deadline(), block.timestamp);
+        (RunProgress progress, uint256 state) = _progress(runId, _runs[runId]);
+        return 1 << state == SUBMITTED && RunRules.isOpenFrom(progress.deadline(), block.timestamp);
     }
 
     /// @inheritdoc IRunEscrow
@@ -387,9 +389,9 @@ contract RunEscrow is IRunEscrow, Ownable2Step, Pausable, ReentrancyGuardTransie
     }
 
     /// @dev The outcome of approval and of a poster's silence: the fee is kept, the stake released, the completion counted.
-    function _earn(uint256 runId, RunTerms terms, RunProgress progress) private returns (uint256 fee) {
+    function _earn(StoredRun storage run, RunTerms terms, RunProgress progress) private returns (uint256 fee) {
         fee = RunRules.fee(terms.reward(), FEE_BPS);
-        _runs[runId].progress = progress.withState(RunState.APPROVED);
+        run.progress = progress.withState(RunState.APPROVED);
         _feesPlusOne += fee;
         STAKE.release(progress.agentId(), true);
     }
@@ -424,26 +426,31 @@ contract RunEscrow is IRunEscrow, Ownable2Step, Pausable, ReentrancyGuardTransie
         _treasury = newTreasury;
     }
 
-    function _terms(uint256 runId) private view returns (RunTerms terms) {
-        terms = _runs[runId].terms;
+    function _requireTerms(uint256 runId, StoredRun storage run) private view returns (RunTerms terms) {
+        terms = run.terms;
         if (!terms.exists()) revert RunEscrow_RunNotFound(runId);
     }
 
-    function _ownTerms(uint256 runId) private view returns (RunTerms terms) {
-        terms = _terms(runId);
+    function _ownRun(uint256 runId) private view returns (StoredRun storage run, RunTerms terms) {
+        run = _runs[runId];
+        terms = _requireTerms(runId, run);
         _requirePoster(runId, terms);
     }
 
     /// @dev The terms word is only read for a run nobody has claimed.
-    function _progress(uint256 runId) private view returns (RunProgress progress, RunState state) {
-        progress = _runs[runId].progress;
-        state = progress.isClaimed() ? progress.state() : _terms(runId).unclaimedState();
+    function _progress(uint256 runId, StoredRun storage run) private view returns (RunProgress progress, uint256 state) {
+        progress = run.progress;
+        state = progress.isClaimed() ? progress.state() : _requireTerms(runId, run).unclaimedState();
     }
 
     /// @param accepted Bit `1 << state` for each state that will do.
-    function _requireState(uint256 runId, uint256 accepted) private view returns (RunProgress progress, RunState state) {
-        (progress, state) = _progress(runId);
-        if (accepted & (1 << uint256(state)) == 0) revert RunEscrow_WrongState(runId, state, accepted);
+    function _requireState(uint256 runId, StoredRun storage run, uint256 accepted)
+        private
+        view
+        returns (RunProgress progress, uint256 state)
+    {
+        (progress, state) = _progress(runId, run);
+        if (accepted & (1 << state) == 0) revert RunEscrow_WrongState(runId, RunState(state), accepted);
     }
 
     function _requirePoster(uint256 runId, RunTerms terms) private view {

@@ -1,18 +1,28 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import { AgentStatus, IAgentStake } from "../interfaces/IAgentStake.sol";
+import { AgentStatus } from "../interfaces/IAgentStake.sol";
 import { AgentRecord } from "../types/AgentRecord.sol";
 
 /// @title The trust ladder: what an agent's record and chain time say about it
 /// @dev Pure. Amounts in USDC base units, times in seconds.
 library TrustLadder {
-    function statusOf(AgentRecord record, IAgentStake.Parameters memory rules, uint256 timestamp) internal pure returns (AgentStatus) {
-        if (record.slashes() >= rules.bannedAfterSlashes) return AgentStatus.BANNED;
+    /// @param minimumStake Stake needed to claim any run.
+    /// @param bannedAfterSlashes Slashes after which an agent is BANNED.
+    /// @param establishedAfter Uninterrupted seconds at or above the minimum stake before an agent is ESTABLISHED.
+    /// @param establishedCompletions Completions before an agent is ESTABLISHED.
+    function statusOf(
+        AgentRecord record,
+        uint256 minimumStake,
+        uint256 bannedAfterSlashes,
+        uint256 establishedAfter,
+        uint256 establishedCompletions,
+        uint256 timestamp
+    ) internal pure returns (AgentStatus) {
+        if (record.slashes() >= bannedAfterSlashes) return AgentStatus.BANNED;
         if (record.owed() != 0) return AgentStatus.FROZEN;
-        if (record.stake() < rules.minimumStake) return AgentStatus.UNVERIFIED;
-        bool established =
-            timestamp >= record.stakedSince() + rules.establishedAfter && record.completions() >= rules.establishedCompletions;
+        if (record.stake() < minimumStake) return AgentStatus.UNVERIFIED;
+        bool established = timestamp >= record.stakedSince() + establishedAfter && record.completions() >= establishedCompletions;
         return established ? AgentStatus.ESTABLISHED : AgentStatus.PROVISIONAL;
     }
 
@@ -33,12 +43,16 @@ library TrustLadder {
 
     /// @notice Stake that may leave now. With runs in hand the minimum stays, or more where more is committed; a FROZEN agent withdraws
     /// nothing until it has staked again what was slashed, a BANNED one need not.
-    function withdrawable(AgentRecord record, AgentStatus status, IAgentStake.Parameters memory rules) internal pure returns (uint256) {
+    function withdrawable(AgentRecord record, AgentStatus status, uint256 minimumStake, uint256 stakeAtRisk)
+        internal
+        pure
+        returns (uint256)
+    {
         if (status == AgentStatus.FROZEN) return 0;
         uint256 stake = record.stake();
         if (record.runsInHand() == 0) return stake;
-        uint256 staying = committed(record, rules.stakeAtRisk);
-        if (staying < rules.minimumStake) staying = rules.minimumStake;
+        uint256 staying = committed(record, stakeAtRisk);
+        if (staying < minimumStake) staying = minimumStake;
         return stake > staying ? stake - staying : 0;
     }
 }

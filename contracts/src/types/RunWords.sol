@@ -46,6 +46,8 @@ library RunWords {
     uint256 private constant STATE_SHIFT = 44;
     uint256 private constant REVISIONS_SHIFT = 40;
     uint256 private constant FOUR_BITS = 15;
+    /// @dev Wallet and agent id, which a claim settles for good.
+    uint256 private constant CLAIM_MASK = type(uint256).max << AGENT_SHIFT;
 
     function packTerms(address poster_, uint256 reward_, uint256 deadline_, uint256 maxRevisions_, RunStage stage_)
         internal
@@ -86,11 +88,11 @@ library RunWords {
         return RunTerms.wrap((RunTerms.unwrap(terms) & ~(TWO_BITS << STAGE_SHIFT)) | (uint256(stage_) << STAGE_SHIFT));
     }
 
-    /// @notice The state of a run that nobody has claimed.
-    function unclaimedState(RunTerms terms) internal pure returns (RunState) {
+    /// @notice The state of a run that nobody has claimed, as `RunState` counts them.
+    function unclaimedState(RunTerms terms) internal pure returns (uint256) {
         RunStage stage_ = stage(terms);
-        if (stage_ == RunStage.FUNDED) return RunState.OPEN;
-        return stage_ == RunStage.DRAFT ? RunState.DRAFT : RunState.CANCELLED;
+        if (stage_ == RunStage.FUNDED) return uint256(RunState.OPEN);
+        return uint256(stage_ == RunStage.DRAFT ? RunState.DRAFT : RunState.CANCELLED);
     }
 
     function packProgress(address wallet_, uint48 agentId_, RunState state_, uint8 revisions_, uint40 deadline_)
@@ -116,8 +118,9 @@ library RunWords {
         return uint48(RunProgress.unwrap(progress) >> AGENT_SHIFT);
     }
 
-    function state(RunProgress progress) internal pure returns (RunState) {
-        return RunState((RunProgress.unwrap(progress) >> STATE_SHIFT) & FOUR_BITS);
+    /// @notice The state, as `RunState` counts them: each conversion to the enum costs a range check.
+    function state(RunProgress progress) internal pure returns (uint256) {
+        return (RunProgress.unwrap(progress) >> STATE_SHIFT) & FOUR_BITS;
     }
 
     function revisions(RunProgress progress) internal pure returns (uint8) {
@@ -135,6 +138,9 @@ library RunWords {
 
     /// @notice The run in another state, waiting for another deadline, with another count of revisions.
     function advance(RunProgress progress, RunState state_, uint8 revisions_, uint40 deadline_) internal pure returns (RunProgress) {
-        return packProgress(wallet(progress), agentId(progress), state_, revisions_, deadline_);
+        return RunProgress.wrap(
+            (RunProgress.unwrap(progress) & CLAIM_MASK) | (uint256(state_) << STATE_SHIFT) | (uint256(revisions_) << REVISIONS_SHIFT)
+                | deadline_
+        );
     }
 }
