@@ -9,6 +9,7 @@ mod chain;
 mod columns;
 mod error;
 mod events;
+mod reader;
 mod runs;
 mod writer;
 
@@ -18,6 +19,10 @@ pub use chain::Chain;
 pub use columns::{Account, Amount, Hash, State};
 pub use error::StoreError;
 pub use events::EventRecord;
+pub use reader::{
+    AgentFilter, IndexListener, Listing, MarketTotals, Page, PosterRecord, Reader, ReaderOptions, RunFilter, RunSearch, RunSort, Snapshot,
+    StateTotals,
+};
 pub use runs::{RunRecord, RunRow};
 pub use writer::{Batch, Session, Writer};
 

@@ -1,0 +1,150 @@
+//! The API's side of a database: reads that all reflect one indexed block.
+
+mod agents;
+mod listener;
+mod runs;
+mod totals;
+
+use std::{num::NonZeroU32, time::Duration};
+
+use alloy_primitives::B256;
+use clawpay_domain::{AgentId, RunId};
+use sqlx::{
+    PgPool, Postgres, Transaction,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use crate::{AgentRecord, Chain, EventRecord, Hash, IndexedBlock, RunRecord, StoreError, columns::bigint, events};
+
+pub use agents::AgentFilter;
+pub use listener::IndexListener;
+pub use runs::{RunFilter, RunSearch, RunSort};
+pub use totals::{MarketTotals, PosterRecord, StateTotals};
+
+/// How a [`Reader`] treats its database.
+#[derive(Clone, Copy, Debug)]
+pub struct ReaderOptions {
+    /// Connections at most.
+    pub connections: NonZeroU32,
+    /// Longest wait for a free connection, or a new one.
+    pub acquire_timeout: Duration,
+    /// Longest a single statement may run.
+    pub statement_timeout: Duration,
+}
+
+impl Default for ReaderOptions {
+    fn default() -> Self {
+        Self {
+            connections: NonZeroU32::MIN.saturating_add(15),
+            acquire_timeout: Duration::from_secs(3),
+            statement_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Connections that only read. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    pool: PgPool,
+}
+
+/// One page of a list, counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Which, from 1.
+    pub number: u32,
+    /// Items on it.
+    pub limit: u32,
+}
+
+impl Page {
+    /// Items before it.
+    fn offset(self) -> i64 {
+        i64::from(self.number.saturating_sub(1)) * i64::from(self.limit)
+    }
+}
+
+/// Some of a list, and how long all of it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing<T> {
+    /// The items of the page.
+    pub items: Vec<T>,
+    /// Items on all pages.
+    pub total: u64,
+}
+
+impl Reader {
+    /// For the database at `url`. Connects when first used, so that a database that is away is an answer and not a failed start.
+    pub fn new(url: &str, options: ReaderOptions) -> Result<Self, StoreError> {
+        let statement_timeout = options.statement_timeout.as_millis().to_string();
+        let connect = url
+            .parse::<PgConnectOptions>()
+            .map_err(|_| StoreError::Address)?
+            .application_name("clawpay api")
+            .options([("statement_timeout", statement_timeout.as_str()), ("idle_in_transaction_session_timeout", "30000")]);
+        let pool = PgPoolOptions::new()
+            .max_connections(options.connections.get())
+            .acquire_timeout(options.acquire_timeout)
+            .connect_lazy_with(connect);
+        Ok(Self { pool })
+    }
+
+    /// Everything as of the last indexed block; nothing before an indexer has started on this database.
+    pub async fn snapshot(&self) -> Result<Option<Snapshot>, StoreError> {
+        let mut transaction = self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+        let indexed = match IndexedBlock::read(&mut transaction).await {
+            Err(StoreError::Database(sqlx::Error::Database(error))) if error.code().as_deref() == Some(UNDEFINED_TABLE) => return Ok(None),
+            indexed => indexed?,
+        };
+        let chain = Chain::read(&mut transaction).await?;
+        Ok(indexed.zip(chain).map(|(indexed, chain)| Snapshot { transaction, indexed, chain }))
+    }
+
+    /// Hears of each indexed block.
+    pub async fn listen(&self) -> Result<IndexListener, StoreError> {
+        IndexListener::connect(&self.pool).await
+    }
+}
+
+/// SQLSTATE of a schema that no indexer has made yet.
+const UNDEFINED_TABLE: &str = "42P01";
+
+/// A view of the database at one indexed block. All its reads agree with each other.
+#[derive(Debug)]
+pub struct Snapshot {
+    transaction: Transaction<'static, Postgres>,
+    /// The block the view reflects; its timestamp is the "now" of what is read.
+    pub indexed: IndexedBlock,
+    /// The market the database holds.
+    pub chain: Chain,
+}
+
+impl Snapshot {
+    /// A run.
+    pub async fn run(&mut self, id: RunId) -> Result<Option<RunRecord>, StoreError> {
+        // An id beyond a bigint names nothing that could have been stored.
+        let Ok(id) = bigint(id.0) else { return Ok(None) };
+        Ok(crate::runs::read(&mut self.transaction, &[id]).await?.pop())
+    }
+
+    /// An agent.
+    pub async fn agent(&mut self, id: AgentId) -> Result<Option<AgentRecord>, StoreError> {
+        let Ok(id) = bigint(id.0) else { return Ok(None) };
+        Ok(crate::agents::read(&mut self.transaction, &[id]).await?.pop())
+    }
+
+    /// Everything that happened to a run, oldest first.
+    pub async fn run_events(&mut self, id: RunId) -> Result<Vec<EventRecord>, StoreError> {
+        let Ok(id) = bigint(id.0) else { return Ok(Vec::new()) };
+        events::about(&mut self.transaction, &[id], &[]).await
+    }
+
+    /// The hash of an indexed block, if its header is kept: every block with an event of the market is.
+    pub async fn block_hash(&mut self, number: u64) -> Result<Option<B256>, StoreError> {
+        let Ok(number) = bigint(number) else { return Ok(None) };
+        let hash = sqlx::query_scalar!(r#"SELECT hash AS "hash: Hash" FROM blocks WHERE number = $1"#, number)
+            .fetch_optional(&mut *self.transaction)
+            .await?;
+        Ok(hash.map(|hash| hash.0))
+    }
+}

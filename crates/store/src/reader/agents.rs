@@ -1,0 +1,43 @@
+//! Lists of agents.
+
+use alloy_primitives::Address;
+use sqlx::{Postgres, QueryBuilder};
+
+use super::{Listing, Page, Snapshot};
+use crate::{Account, AgentRecord, AgentRow, StoreError, columns::unsigned};
+
+/// Which agents.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AgentFilter {
+    /// Those this account acts for: as the token's owner or as the agent wallet.
+    pub account: Option<Address>,
+}
+
+const COLUMNS: &str = "id, owner, wallet, uri, registered_at, stake, owed, runs_in_hand, slashes, completions, staked_since, claimed, \
+     rejected, volume, slash_history::text AS slash_history, updated_block, inconsistency";
+
+impl Snapshot {
+    /// One page of the agents that `filter` selects, newest first.
+    pub async fn agents(&mut self, filter: &AgentFilter, page: Page) -> Result<Listing<AgentRecord>, StoreError> {
+        let mut count = QueryBuilder::new("SELECT count(*) FROM agents");
+        filter.push_to(&mut count);
+        let total: i64 = count.build_query_scalar().fetch_one(&mut *self.transaction).await?;
+        let total = unsigned("agents", total)?;
+
+        let mut query = QueryBuilder::new("SELECT ");
+        query.push(COLUMNS).push(" FROM agents");
+        filter.push_to(&mut query);
+        query.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(page.limit)).push(" OFFSET ").push_bind(page.offset());
+        let rows: Vec<AgentRow> = query.build_query_as().fetch_all(&mut *self.transaction).await?;
+        let items = rows.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?;
+        Ok(Listing { items, total })
+    }
+}
+
+impl AgentFilter {
+    fn push_to(&self, query: &mut QueryBuilder<Postgres>) {
+        if let Some(account) = self.account {
+            query.push(" WHERE owner = ").push_bind(Account(account)).push(" OR wallet = ").push_bind(Account(account));
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Lists of runs.
+
+use alloy_primitives::Address;
+use clawpay_domain::{AgentId, RunId, RunState, Timestamp, Usdc};
+use sqlx::{Postgres, QueryBuilder};
+
+use super::{Listing, Page, Snapshot};
+use crate::{
+    Account, Amount, RunRecord, RunRow, StoreError,
+    columns::{bigint, seconds, unsigned},
+};
+
+/// Which runs; every condition that is there must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunFilter {
+    /// In this state.
+    pub state: Option<RunState>,
+    /// Posted by this account.
+    pub poster: Option<Address>,
+    /// Claimed by this agent.
+    pub agent: Option<AgentId>,
+    /// With at least this reward.
+    pub minimum_reward: Option<Usdc>,
+    /// With at most this reward.
+    pub maximum_reward: Option<Usdc>,
+    /// Claimable at the indexed block, or not.
+    pub claimable: Option<bool>,
+    /// Slashable by the poster at the indexed block, or not.
+    pub slashable: Option<bool>,
+    /// Finalizable by anyone at the indexed block, or not.
+    pub finalizable: Option<bool>,
+    /// Found by this.
+    pub search: Option<RunSearch>,
+}
+
+/// What a person types to find a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunSearch {
+    /// The run's number.
+    Id(RunId),
+    /// Its poster, or the wallet that claimed it.
+    Account(Address),
+    /// How its content URI begins.
+    ContentPrefix(Vec<u8>),
+}
+
+/// In which order; runs that tie are listed newest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RunSort {
+    /// Highest id first.
+    #[default]
+    Newest,
+    /// Lowest id first.
+    Oldest,
+    /// Highest reward first.
+    HighestReward,
+    /// Lowest reward first.
+    LowestReward,
+    /// Earliest deadline first.
+    EarliestDeadline,
+    /// Latest deadline first.
+    LatestDeadline,
+}
+
+impl RunSort {
+    const fn sql(self) -> &'static str {
+        match self {
+            Self::Newest => "id DESC",
+            Self::Oldest => "id",
+            Self::HighestReward => "reward DESC, id DESC",
+            Self::LowestReward => "reward, id DESC",
+            Self::EarliestDeadline => "deadline, id DESC",
+            Self::LatestDeadline => "deadline DESC, id DESC",
+        }
+    }
+}
+
+const COLUMNS: &str = "id, poster, content_uri, reward, fee, deadline, max_revisions, state, agent_id, wallet, stake_at_risk, claimed_at, \
+     deliverable_uri, submitted_at, revisions, feedback, due_at, review_by, created_at, funded_at, settled_at, finalized_by_silence, \
+     tx_hash, updated_block, inconsistency";
+
+impl Snapshot {
+    /// One page of the runs that `filter` selects.
+    pub async fn runs(&mut self, filter: &RunFilter, sort: RunSort, page: Page) -> Result<Listing<RunRecord>, StoreError> {
+        let now = self.indexed.timestamp;
+        let mut count = QueryBuilder::new("SELECT count(*) FROM runs");
+        filter.push_to(&mut count, now)?;
+        let total: i64 = count.build_query_scalar().fetch_one(&mut *self.transaction).await?;
+        let total = unsigned("runs", total)?;
+
+        let mut query = QueryBuilder::new("SELECT ");
+        query.push(COLUMNS).push(" FROM runs");
+        filter.push_to(&mut query, now)?;
+        query.push(" ORDER BY ").push(sort.sql());
+        query.push(" LIMIT ").push_bind(i64::from(page.limit)).push(" OFFSET ").push_bind(page.offset());
+        let rows: Vec<RunRow> = query.build_query_as().fetch_all(&mut *self.transaction).await?;
+        let items = rows.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?;
+        Ok(Listing { items, total })
+    }
+}
+
+impl RunFilter {
+    /// Appends the conditions. What time alone decides is compared with `now`, as `Run::is_claimable` and its like do.
+    fn push_to(&self, query: &mut QueryBuilder<Postgres>, now: Timestamp) -> Result<(), StoreError> {
+        let now = seconds(now)?;
+        query.push(" WHERE true");
+        if let Some(state) = self.state {
+            query.push(" AND state = ").push_bind(state.as_str()).push("::run_state");
+        }
+        if let Some(poster) = self.poster {
+            query.push(" AND poster = ").push_bind(Account(poster));
+        }
+        if let Some(agent) = self.agent {
+            push_id(query, "agent_id", agent.0);
+        }
+        if let Some(minimum) = self.minimum_reward {
+            query.push(" AND reward >= ").push_bind(Amount(minimum));
+        }
+        if let Some(maximum) = self.maximum_reward {
+            query.push(" AND reward <= ").push_bind(Amount(maximum));
+        }
+        if let Some(claimable) = self.claimable {
+            query.push(" AND (state = 'OPEN' AND deadline > ").push_bind(now).push(") = ").push_bind(claimable);
+        }
+        if let Some(slashable) = self.slashable {
+            query.push(" AND (state IN ('CLAIMED', 'IN_PROGRESS') AND due_at <= ").push_bind(now).push(") = ").push_bind(slashable);
+        }
+        if let Some(finalizable) = self.finalizable {
+            query.push(" AND (state = 'SUBMITTED' AND review_by <= ").push_bind(now).push(") = ").push_bind(finalizable);
+        }
+        match &self.search {
+            None => {}
+            Some(RunSearch::Id(id)) => push_id(query, "id", id.0),
+            Some(RunSearch::Account(account)) => {
+                query.push(" AND (poster = ").push_bind(Account(*account)).push(" OR wallet = ").push_bind(Account(*account)).push(")");
+            }
+            Some(RunSearch::ContentPrefix(prefix)) => {
+                query.push(" AND substring(content_uri FROM 1 FOR octet_length(").push_bind(prefix.clone());
+                query.push(")) = ").push_bind(prefix.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An id beyond a bigint was never stored, and so selects nothing.
+fn push_id(query: &mut QueryBuilder<Postgres>, column: &'static str, id: u64) {
+    match bigint(id) {
+        Ok(id) => query.push(" AND ").push(column).push(" = ").push_bind(id),
+        Err(_) => query.push(" AND false"),
+    };
+}
