@@ -1,0 +1,97 @@
+//! A local chain: anvil with its ten default accounts, which mines each transaction at once.
+
+use std::{
+    fs::{self, File},
+    net::{Ipv4Addr, TcpStream},
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use url::Url;
+
+use super::{ChildProcess, Toolbox, child};
+
+/// The phrase behind anvil's default accounts. Public: never a secret, never for a real chain.
+pub const MNEMONIC: &str = "test test test test test test test test test test test junk";
+
+const READY_WITHIN: Duration = Duration::from_secs(20);
+const STOP_WITHIN: Duration = Duration::from_secs(3);
+
+/// What to start.
+#[derive(Clone, Debug)]
+pub struct AnvilOptions {
+    /// Loopback port; it must be free.
+    pub port: u16,
+    /// Where logs and caches go; must exist.
+    pub directory: PathBuf,
+    /// File the chain is loaded from if it exists, and saved to every second and when the node stops.
+    pub state: Option<PathBuf>,
+    /// Timestamp of block 0 on a new chain, seconds; the clock's if not given. The chain's clock then runs that far behind.
+    pub genesis_time: Option<u64>,
+}
+
+/// A running node.
+#[derive(Debug)]
+pub struct Anvil {
+    child: ChildProcess,
+    port: u16,
+}
+
+impl Anvil {
+    /// Starts a node and waits until it answers. The calling thread must live as long as the node.
+    pub fn start(toolbox: &Toolbox, options: &AnvilOptions) -> Result<Self> {
+        let log_path = options.directory.join("anvil.log");
+        let log = File::create(&log_path).with_context(|| format!("cannot write {}", log_path.display()))?;
+        let cache = options.directory.join("anvil-cache");
+        fs::create_dir_all(&cache).with_context(|| format!("cannot create {}", cache.display()))?;
+
+        let mut command = Command::new(toolbox.anvil()?);
+        command
+            .args(["--quiet", "--color", "never", "--host", "127.0.0.1", "--port", &options.port.to_string()])
+            .args(["--mnemonic", MNEMONIC, "--chain-id", "31337"])
+            .arg("--cache-path")
+            .arg(&cache)
+            .current_dir(&options.directory)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        if let Some(state) = &options.state {
+            command.arg("--state").arg(state).args(["--state-interval", "1"]);
+        }
+        if let Some(time) = options.genesis_time {
+            command.args(["--timestamp", &time.to_string()]);
+        }
+        let mut child = ChildProcess::spawn("anvil", &mut command, STOP_WITHIN)?;
+        let port = options.port;
+        child::wait_until_ready(&mut child, READY_WITHIN, &log_path, || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok())?;
+        Ok(Self { child, port })
+    }
+
+    /// JSON-RPC over HTTP.
+    pub fn http_url(&self) -> Url {
+        loopback("http", self.port)
+    }
+
+    /// JSON-RPC and subscriptions over WebSocket, on the same port.
+    pub fn ws_url(&self) -> Url {
+        loopback("ws", self.port)
+    }
+
+    /// The process, to watch or to end.
+    pub fn process(&mut self) -> &mut ChildProcess {
+        &mut self.child
+    }
+
+    /// Stops the node, which saves its state.
+    pub fn stop(mut self) {
+        self.child.stop();
+    }
+}
+
+/// `scheme://127.0.0.1:port/`.
+#[allow(clippy::expect_used, reason = "a literal with a number in it is always a URL")]
+fn loopback(scheme: &str, port: u16) -> Url {
+    Url::parse(&format!("{scheme}://127.0.0.1:{port}/")).expect("a literal URL parses")
+}

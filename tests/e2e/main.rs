@@ -1,0 +1,3 @@
+//! End-to-end tests on a real anvil and a real Postgres. One module per subject.
+
+mod stack;

@@ -1,0 +1,77 @@
+//! A Postgres server for one test, from a template that is made once and copied.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    process,
+};
+
+use anyhow::{Context, Result};
+use clawpay_cli::local::{Durability, Postgres, Toolbox};
+use tempfile::TempDir;
+
+/// Where throw-away data goes: memory where the system has it.
+pub fn scratch() -> Result<TempDir> {
+    let memory = Path::new("/dev/shm");
+    let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    sweep(&parent);
+    let prefix = format!("{PREFIX}{}-", process::id());
+    tempfile::Builder::new().prefix(&prefix).tempdir_in(&parent).with_context(|| format!("cannot write below {}", parent.display()))
+}
+
+const PREFIX: &str = "clawpay-test-";
+
+/// Removes what tests left that were killed before they could.
+fn sweep(parent: &Path) {
+    let Ok(entries) = fs::read_dir(parent) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next()?.parse::<u32>().ok());
+        if pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            // Another test may be removing it at this moment.
+            let _raced = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Starts a server with an empty database in `directory`.
+pub(crate) fn start(toolbox: &Toolbox, directory: &Path) -> Result<Postgres> {
+    copy(&template(toolbox)?, directory).context("cannot copy the Postgres template")?;
+    Postgres::start(toolbox, directory, Durability::ThrowAway)
+}
+
+/// The directory of a stopped server with an empty database; made by whichever test comes first, while the others wait.
+fn template(toolbox: &Toolbox) -> Result<PathBuf> {
+    let parent = toolbox.root().join("target/tests");
+    fs::create_dir_all(&parent).with_context(|| format!("cannot create {}", parent.display()))?;
+    let lock = File::create(parent.join("postgres-template.lock"))?;
+    lock.lock()?;
+    let template = parent.join("postgres-template");
+    let made_by = toolbox.postgres()?.to_string_lossy().into_owned();
+    let complete = template.join("complete");
+    if fs::read_to_string(&complete).is_ok_and(|by| by == made_by) {
+        return Ok(template);
+    }
+    if template.exists() {
+        fs::remove_dir_all(&template)?;
+    }
+    Postgres::start(toolbox, &template, Durability::Kept)?.stop();
+    fs::write(complete, made_by)?;
+    Ok(template)
+}
+
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            fs::create_dir(&target)?;
+            fs::set_permissions(&target, entry.metadata()?.permissions())?;
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), &target)?;
+        }
+    }
+    Ok(())
+}
