@@ -6,11 +6,13 @@
 mod calldata;
 mod deployment;
 mod errors;
+mod events;
 mod parameters;
 
 pub use calldata::{Call, NewRun, NotACall};
 pub use deployment::{Contracts, Deployment};
 pub use errors::Revert;
+pub use events::{DecodeError, Decoded, Facts, decode, signatures};
 pub use parameters::ParameterOutOfRange;
 
 /// `RunEscrow`: the run lifecycle and the USDC escrowed for it.

@@ -81,7 +81,7 @@ impl TryFrom<EventRow> for EventRecord {
 }
 
 /// Adds events to blocks that are there.
-pub(crate) async fn insert(connection: &mut PgConnection, events: &[EventRecord]) -> Result<(), StoreError> {
+pub(crate) async fn insert(connection: &mut PgConnection, events: &[&EventRecord]) -> Result<(), StoreError> {
     let each = |field: fn(&EventRecord) -> u64| events.iter().map(|event| bigint(field(event))).collect::<Result<Vec<_>, _>>();
     let block_numbers = each(|event| event.block_number)?;
     let log_indexes = each(|event| event.log_index)?;

@@ -24,7 +24,7 @@ pub use reader::{
     StateTotals,
 };
 pub use runs::{RunRecord, RunRow};
-pub use writer::{Batch, Session, Writer};
+pub use writer::{Batch, Rewound, Session, Writer};
 
 /// Channel on which a writer announces each committed block number. A wake-up, not the data: read the cursor.
 pub const INDEXED_CHANNEL: &str = "clawpay_indexed";

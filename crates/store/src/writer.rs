@@ -144,6 +144,17 @@ impl Session {
     }
 }
 
+/// What was removed and must be folded again.
+#[derive(Debug)]
+pub struct Rewound {
+    /// Runs without a row now.
+    pub runs: Vec<RunId>,
+    /// Agents without a row now.
+    pub agents: Vec<AgentId>,
+    /// The events that remain of these runs and agents, oldest first. Some name others beside them, whose rows are untouched.
+    pub events: Vec<EventRecord>,
+}
+
 /// A change of the index that happens whole or not at all. Dropped without [`Batch::commit`], it has not happened.
 #[derive(Debug)]
 pub struct Batch<'a> {
@@ -159,7 +170,7 @@ impl Batch<'_> {
     }
 
     /// Adds events of blocks that are there.
-    pub async fn insert_events(&mut self, events: &[EventRecord]) -> Result<(), StoreError> {
+    pub async fn insert_events(&mut self, events: &[&EventRecord]) -> Result<(), StoreError> {
         events::insert(&mut self.transaction, events).await
     }
 
@@ -183,14 +194,16 @@ impl Batch<'_> {
         agents::save(&mut self.transaction, records).await
     }
 
-    /// Removes every block from `number` up with its events, and the runs and agents those events named. Answers the events that remain of
-    /// these runs and agents, oldest first, for the caller to fold again.
-    pub async fn rewind(&mut self, number: u64) -> Result<Vec<EventRecord>, StoreError> {
+    /// Removes every block from `number` up with its events, and the runs and agents those events named.
+    pub async fn rewind(&mut self, number: u64) -> Result<Rewound, StoreError> {
         let (run_ids, agent_ids) = events::subjects_from(&mut self.transaction, number).await?;
         blocks::delete_from(&mut self.transaction, number).await?;
         runs::delete(&mut self.transaction, &run_ids).await?;
         agents::delete(&mut self.transaction, &agent_ids).await?;
-        events::about(&mut self.transaction, &run_ids, &agent_ids).await
+        let events = events::about(&mut self.transaction, &run_ids, &agent_ids).await?;
+        let runs = run_ids.into_iter().map(|id| unsigned("events", id).map(RunId)).collect::<Result<_, _>>()?;
+        let agents = agent_ids.into_iter().map(|id| unsigned("events", id).map(AgentId)).collect::<Result<_, _>>()?;
+        Ok(Rewound { runs, agents, events })
     }
 
     /// Moves the cursor to `block` and the finality of all rows with it. What is final stays final; nothing above the cursor is.

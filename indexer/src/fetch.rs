@@ -1,0 +1,318 @@
+//! Windows of blocks, read from the node and compared with themselves until they can be believed.
+//!
+//! A window is one unbroken chain of headers. Every log names its header's hash, and every header's bloom filter agrees with the logs that
+//! came. Blocks that can still be replaced are read by hash and proved by their receipts; finalized ones are read by range, and only those
+//! whose filter says more than the answer are proved as well. What does not fit is an error, and nothing of it is written.
+
+use std::{collections::BTreeMap, ops::RangeInclusive};
+
+use alloy::{
+    primitives::{Address, B256, BloomInput, Bytes, keccak256},
+    rpc::types::Log,
+};
+use clawpay_bindings::{Contracts, signatures};
+use clawpay_store::{Block, Tags};
+use futures::{StreamExt, TryStreamExt, stream};
+
+use crate::{
+    chain::{Header, Node},
+    config::FinalizedHeaders,
+    decode::Event,
+    error::NodeError,
+};
+
+/// Blocks asked for at once: to begin with, and at most.
+const FIRST_SPAN: u64 = 256;
+const LARGEST_SPAN: u64 = 2_000;
+/// Events in one window beyond which the next is smaller.
+const MANY_EVENTS: usize = 10_000;
+/// Blocks proved at once.
+const CONCURRENT_PROOFS: usize = 8;
+
+/// A log whose place in the chain is certain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct VerifiedLog {
+    pub(crate) block_number: u64,
+    pub(crate) block_hash: B256,
+    pub(crate) tx_hash: B256,
+    pub(crate) tx_index: u64,
+    pub(crate) log_index: u64,
+    pub(crate) contract: Address,
+    pub(crate) topics: Vec<B256>,
+    pub(crate) data: Bytes,
+}
+
+/// Consecutive blocks and what happened in them.
+#[derive(Debug)]
+pub(crate) struct Window {
+    /// The heights it covers.
+    pub(crate) range: RangeInclusive<u64>,
+    /// The hash that its first block builds on.
+    pub(crate) parent: B256,
+    /// Its last block.
+    pub(crate) end: Block,
+    /// The headers to keep: all that may be replaced, otherwise those with events and the last.
+    pub(crate) blocks: Vec<Block>,
+    /// In the order of the chain.
+    pub(crate) events: Vec<Event>,
+    /// Whether every block that may hold an event was proved, so that asking again would bring nothing new.
+    pub(crate) proved: bool,
+}
+
+/// How hard a window is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scrutiny {
+    /// Finalized blocks by range, others by hash.
+    Usual,
+    /// All by hash: an earlier look contradicted the rules.
+    Full,
+}
+
+/// Where windows come from.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) node: Node,
+    contracts: Contracts,
+    finalized_headers: FinalizedHeaders,
+    filters: Vec<Filter>,
+    span: u64,
+}
+
+/// What a bloom filter holds of one contract, hashed.
+#[derive(Debug)]
+struct Filter {
+    contract: Address,
+    address: B256,
+    /// The events' first topics, and their hashes.
+    topics: Vec<(B256, B256)>,
+}
+
+impl Source {
+    pub(crate) fn new(node: Node, contracts: Contracts, finalized_headers: FinalizedHeaders) -> Self {
+        let filters = signatures(&contracts)
+            .into_iter()
+            .map(|(contract, topics)| Filter {
+                contract,
+                address: keccak256(contract),
+                topics: topics.iter().map(|topic| (B256::from(*topic), keccak256(topic))).collect(),
+            })
+            .collect();
+        Self { node, contracts, finalized_headers, filters, span: FIRST_SPAN }
+    }
+
+    /// The next window from `from` up to at most `target`: half as large whenever the node refuses, a little larger whenever it answers.
+    /// A window is either all final or not at all.
+    pub(crate) async fn next(&mut self, from: u64, target: u64, tags: &Tags) -> Result<Window, NodeError> {
+        loop {
+            let finalized = tags.finalized.filter(|finalized| from <= *finalized);
+            let limit = finalized.map_or(target, |finalized| finalized.min(target));
+            let to = limit.min(from.saturating_add(self.span - 1));
+            match self.window(from..=to, finalized.is_some(), Scrutiny::Usual).await {
+                Ok(window) => {
+                    self.span = next_span(self.span, to - from + 1, window.events.len());
+                    return Ok(window);
+                }
+                Err(error) if error.may_be_the_range() && to > from => {
+                    self.span = (to - from).div_ceil(2);
+                    tracing::debug!(%error, from, to, "asking for fewer blocks");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// One window.
+    pub(crate) async fn window(&self, range: RangeInclusive<u64>, finalized: bool, scrutiny: Scrutiny) -> Result<Window, NodeError> {
+        let by_range = finalized && scrutiny == Scrutiny::Usual;
+        let (headers, mut logs) =
+            if by_range { self.read_by_range(range.clone()).await? } else { self.read_by_hash(range.clone()).await? };
+        let (Some(first), Some(last)) = (headers.first(), headers.last()) else {
+            return Err(NodeError::MissingBlock(*range.start()));
+        };
+        let (parent, end) = (first.parent_hash, last.block());
+        let mut blocks = Vec::new();
+        let mut events = Vec::new();
+        for header in &headers {
+            let block = header.block();
+            let logs = logs.remove(&block.number).unwrap_or_default();
+            if !finalized || !logs.is_empty() || block.number == end.number {
+                blocks.push(block);
+            }
+            events.extend(logs.into_iter().map(|log| Event::new(&self.contracts, log, block.timestamp)));
+        }
+        Ok(Window { range, parent, end, blocks, events, proved: !by_range })
+    }
+
+    /// Finalized blocks: one question for all logs.
+    async fn read_by_range(&self, range: RangeInclusive<u64>) -> Result<(Vec<Header>, Logs), NodeError> {
+        let (from, to) = (*range.start(), *range.end());
+        let addresses = self.contracts.indexed();
+        let (headers, logs) = match self.finalized_headers {
+            FinalizedHeaders::Every => {
+                let numbers = Vec::from_iter(range);
+                futures::try_join!(self.node.headers(&numbers), self.node.logs(&addresses, from, to))?
+            }
+            FinalizedHeaders::WithEvents => {
+                let logs = self.node.logs(&addresses, from, to).await?;
+                let mut numbers: Vec<_> = logs.iter().filter_map(|log| log.block_number).filter(|number| range.contains(number)).collect();
+                numbers.extend([from, to]);
+                numbers.sort_unstable();
+                numbers.dedup();
+                (self.node.headers(&numbers).await?, logs)
+            }
+        };
+        require_chain(&headers)?;
+
+        let mut by_block: BTreeMap<u64, Vec<Log>> = BTreeMap::new();
+        for log in logs {
+            let number = log.block_number.ok_or(NodeError::Contradiction { number: from, reason: "a log has no block" })?;
+            by_block.entry(number).or_default().push(log);
+        }
+        let mut verified = Logs::new();
+        let mut suspicious = Vec::new();
+        for header in &headers {
+            let number = header.number();
+            let logs = self.verify(header, by_block.remove(&number).unwrap_or_default())?;
+            if self.expects_more(header, &logs) {
+                suspicious.push(header);
+            } else {
+                verified.insert(number, logs);
+            }
+        }
+        if let Some(number) = by_block.into_keys().next() {
+            return Err(NodeError::Contradiction { number, reason: "a log is of a block that was not asked for" });
+        }
+        let hashes: Vec<_> = suspicious.iter().map(|header| header.hash).collect();
+        let logs = self.node.logs_of(&addresses, &hashes).await?;
+        verified.extend(self.prove(suspicious.into_iter().zip(logs)).await?);
+        Ok((headers, verified))
+    }
+
+    /// Blocks that may be replaced: each by its hash, proved.
+    async fn read_by_hash(&self, range: RangeInclusive<u64>) -> Result<(Vec<Header>, Logs), NodeError> {
+        let headers = self.node.headers(&Vec::from_iter(range)).await?;
+        require_chain(&headers)?;
+        let hashes: Vec<_> = headers.iter().map(|header| header.hash).collect();
+        let logs = self.node.logs_of(&self.contracts.indexed(), &hashes).await?;
+        let verified = self.prove(headers.iter().zip(logs)).await?;
+        Ok((headers, verified))
+    }
+
+    /// Compares what the node answered for blocks with what their receipts say, or with a second answer where it serves no receipts.
+    /// A block whose filter rules our contracts out, and that came without logs, needs no proof.
+    async fn prove<'h>(&self, answers: impl Iterator<Item = (&'h Header, Vec<Log>)>) -> Result<Logs, NodeError> {
+        let mut answers_verified = Vec::new();
+        for (header, logs) in answers {
+            answers_verified.push((header, self.verify(header, logs)?));
+        }
+        stream::iter(answers_verified)
+            .map(|(header, logs)| async move {
+                if logs.is_empty() && !self.expects_more(header, &logs) {
+                    return Ok((header.number(), logs));
+                }
+                let number = header.number();
+                let again = match self.node.receipt_logs(number, header.hash).await? {
+                    Some(all) => all.into_iter().filter(|log| self.contracts.indexed().contains(&log.address())).collect(),
+                    None => self.node.logs_of(&self.contracts.indexed(), &[header.hash]).await?.into_iter().flatten().collect(),
+                };
+                if self.verify(header, again)? == logs {
+                    Ok((number, logs))
+                } else {
+                    Err(NodeError::Contradiction { number, reason: "its logs differ from its receipts" })
+                }
+            })
+            .buffered(CONCURRENT_PROOFS)
+            .try_collect()
+            .await
+    }
+
+    /// Checks that logs are of this block and of our contracts, and puts them in order.
+    fn verify(&self, header: &Header, logs: Vec<Log>) -> Result<Vec<VerifiedLog>, NodeError> {
+        let number = header.number();
+        let require = |fits, reason| if fits { Ok(()) } else { Err(NodeError::Contradiction { number, reason }) };
+        let mut verified = Vec::with_capacity(logs.len());
+        for log in logs {
+            require(!log.removed, "a log was removed")?;
+            require(log.block_number == Some(number), "a log is of another height")?;
+            require(log.block_hash == Some(header.hash), "a log is of another block at this height")?;
+            let filter = self.filters.iter().find(|filter| filter.contract == log.address());
+            require(filter.is_some(), "a log is of a contract that was not asked for")?;
+            let filtered = header.logs_bloom.is_zero()
+                || filter.is_some_and(|filter| header.logs_bloom.contains_input(BloomInput::Hash(filter.address)));
+            require(filtered, "a log is of a contract that the block's filter rules out")?;
+            require(log.topics().len() <= 4, "a log has more than four topics")?;
+            let (Some(tx_hash), Some(tx_index), Some(log_index)) = (log.transaction_hash, log.transaction_index, log.log_index) else {
+                return Err(NodeError::Contradiction { number, reason: "a log has no place in its block" });
+            };
+            verified.push(VerifiedLog {
+                block_number: number,
+                block_hash: header.hash,
+                tx_hash,
+                tx_index,
+                log_index,
+                contract: log.address(),
+                topics: log.topics().to_vec(),
+                data: log.inner.data.data,
+            });
+        }
+        verified.sort_unstable_by_key(|log| log.log_index);
+        require(verified.is_sorted_by(|one, next| one.log_index < next.log_index), "a log came twice")?;
+        Ok(verified)
+    }
+
+    /// Whether the block's filter holds one of our contracts or events that no log accounts for. It may be mistaken, so this is a reason to
+    /// look again, not a proof.
+    fn expects_more(&self, header: &Header, logs: &[VerifiedLog]) -> bool {
+        let holds = |hash| header.logs_bloom.contains_input(BloomInput::Hash(hash));
+        self.filters.iter().filter(|filter| holds(filter.address)).any(|filter| {
+            let mut of_contract = logs.iter().filter(|log| log.contract == filter.contract).peekable();
+            if of_contract.peek().is_none() {
+                return true;
+            }
+            let came: Vec<_> = of_contract.filter_map(|log| log.topics.first()).collect();
+            filter.topics.iter().any(|(topic, hash)| holds(*hash) && !came.contains(&topic))
+        })
+    }
+}
+
+type Logs = BTreeMap<u64, Vec<VerifiedLog>>;
+
+/// Each header names the one before it, where that is there.
+fn require_chain(headers: &[Header]) -> Result<(), NodeError> {
+    for pair in headers.windows(2) {
+        if let [below, above] = pair
+            && above.number() == below.number() + 1
+            && above.parent_hash != below.hash
+        {
+            return Err(NodeError::Contradiction { number: above.number(), reason: "it does not build on the block below" });
+        }
+    }
+    Ok(())
+}
+
+/// How many blocks to ask for after `asked` were answered with `events` events.
+fn next_span(span: u64, asked: u64, events: usize) -> u64 {
+    if events > MANY_EVENTS {
+        (asked / 2).max(1)
+    } else if asked < span {
+        // The window was short for another reason than its size.
+        span
+    } else {
+        (span + span / 4 + 1).min(LARGEST_SPAN)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_span_grows_slowly_and_shrinks_at_once() {
+        assert_eq!(next_span(256, 256, 0), 321);
+        assert_eq!(next_span(1, 1, 0), 2);
+        assert_eq!(next_span(LARGEST_SPAN, LARGEST_SPAN, 0), LARGEST_SPAN);
+        assert_eq!(next_span(256, 256, MANY_EVENTS + 1), 128);
+        assert_eq!(next_span(1, 1, MANY_EVENTS + 1), 1);
+        assert_eq!(next_span(256, 3, 0), 256);
+    }
+}

@@ -1,0 +1,199 @@
+//! The one path of blocks into the database, for years of backfill and for the next block alike.
+//!
+//! A look compares the node's chain with the cursor, undoes what was replaced, and walks to the head window by window: one is read while the
+//! one before it is written. Pushed heads only say when to look; a timer says so too.
+
+use std::{
+    convert::Infallible,
+    time::{Duration, Instant},
+};
+
+use clawpay_store::{Block, Tags};
+
+use crate::{
+    chain::Header,
+    config::{Config, ShorterChain},
+    error::{IndexError, NodeError},
+    fetch::{Scrutiny, Source, Window},
+    index::{Index, Written},
+    progress::Progress,
+};
+
+/// How often an unchanged head is noted.
+const HEAD_NOTED_EVERY: Duration = Duration::from_secs(1);
+/// How often a node may contradict itself in a row before it is connected to anew.
+const CONTRADICTIONS: u32 = 20;
+const CONTRADICTION_PAUSE: Duration = Duration::from_millis(150);
+/// Before the loss of a finalized block is believed, the node is asked this often, with this pause.
+const CERTAIN_LOOKS: u32 = 3;
+const CERTAIN_PAUSE: Duration = Duration::from_millis(500);
+
+/// Keeps one database equal to one chain.
+pub(crate) struct Follower<'a> {
+    config: &'a Config,
+    source: Source,
+    index: Index,
+    head_noted: Option<Instant>,
+}
+
+impl<'a> Follower<'a> {
+    pub(crate) fn new(config: &'a Config, source: Source, index: Index) -> Self {
+        Self { config, source, index, head_noted: None }
+    }
+
+    /// Follows until something stops it.
+    pub(crate) async fn follow(&mut self) -> Result<Infallible, IndexError> {
+        let mut heads = self.source.node.heads().await?;
+        let mut contradictions = 0;
+        loop {
+            match self.look().await {
+                Ok(()) => contradictions = 0,
+                Err(IndexError::Node(error @ (NodeError::Contradiction { .. } | NodeError::MissingBlock(_)))) => {
+                    contradictions += 1;
+                    if contradictions > CONTRADICTIONS {
+                        return Err(error.into());
+                    }
+                    tracing::debug!(%error, "nothing was written; looking again");
+                    tokio::time::sleep(CONTRADICTION_PAUSE).await;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
+            tokio::select! {
+                () = heads.wait() => {}
+                () = tokio::time::sleep(self.config.poll_interval) => {}
+            }
+        }
+    }
+
+    /// Brings the index to the node's head.
+    async fn look(&mut self) -> Result<(), IndexError> {
+        let head = self.source.node.latest().await?;
+        let tags = self.source.node.tags(head.number()).await?;
+        let cursor = self.index.cursor;
+        // The highest block that both have. A chain that is merely shorter contradicts nothing.
+        let height = head.number().min(cursor.number);
+        let kept = if height == cursor.number { Some(cursor) } else { self.index.block_at_or_below(height).await? };
+        let Some(kept) = kept.filter(|kept| kept.number == height) else {
+            return self.shorter_than_final(head.number());
+        };
+        let found = if height == head.number() { head.clone() } else { self.header(height).await? };
+        if found.hash != kept.hash && self.header(height).await?.hash != kept.hash {
+            return self.undo(height, &tags).await;
+        }
+        if head.number() < cursor.number {
+            return match self.config.shorter_chain {
+                ShorterChain::NodeIsBehind => {
+                    tracing::debug!(head = head.number(), indexed = cursor.number, "the node is behind the index");
+                    Ok(())
+                }
+                ShorterChain::BlocksAreLost => {
+                    tracing::warn!(head = head.number(), indexed = cursor.number, "the chain has lost blocks; undoing them");
+                    Ok(self.index.rewind(kept, true, &tags).await?)
+                }
+            };
+        }
+        if head.number() > cursor.number {
+            return self.catch_up(&tags).await;
+        }
+        if self.head_noted.is_none_or(|noted| noted.elapsed() >= HEAD_NOTED_EVERY) {
+            self.index.checked_head(&tags).await?;
+            self.head_noted = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Walks from the cursor to the node's head.
+    async fn catch_up(&mut self, tags: &Tags) -> Result<(), IndexError> {
+        let target = tags.head;
+        let mut progress = Progress::new(self.config.progress, self.index.cursor.number, target);
+        let mut read = Some(self.source.next(self.index.cursor.number + 1, target, tags).await?);
+        while let Some(mut window) = read.take() {
+            if window.parent != self.index.cursor.hash {
+                // The next look finds out whether the chain changed or the node did.
+                return Err(
+                    NodeError::Contradiction { number: *window.range.start(), reason: "it does not build on the block indexed" }.into()
+                );
+            }
+            let next = *window.range.end() + 1;
+            let (written, ahead) = tokio::join!(self.index.write(&mut window, tags), async {
+                if next > target { Ok(None) } else { self.source.next(next, target, tags).await.map(Some) }
+            });
+            if written? == Written::Doubtful {
+                self.write_doubtful(&mut window, tags).await?;
+            }
+            progress.reached(self.index.cursor.number, window.events.len());
+            self.head_noted = Some(Instant::now());
+            read = ahead?;
+        }
+        Ok(())
+    }
+
+    /// Reads a window again by the blocks' hashes, because something in it cannot have happened. If the chain insists, so be it.
+    async fn write_doubtful(&mut self, window: &mut Window, tags: &Tags) -> Result<(), IndexError> {
+        let range = window.range.clone();
+        *window = self.source.window(range.clone(), true, Scrutiny::Full).await?;
+        if let Written::Yes { refused } = self.index.write(window, tags).await?
+            && refused > 0
+        {
+            tracing::error!(refused, from = range.start(), to = range.end(), "events contradict the rules; kept, and flagged");
+        }
+        Ok(())
+    }
+
+    /// Undoes what is indexed from above the highest block that is still on the node's chain.
+    async fn undo(&mut self, from: u64, tags: &Tags) -> Result<(), IndexError> {
+        let mut height = from;
+        let mut lowest = None;
+        let (base, base_is_kept) = loop {
+            let Some(kept) = self.index.block_at_or_below(height).await? else {
+                // Even the block below the deployment was replaced, and none was final yet: start from what is there now.
+                break (lowest.ok_or(NodeError::MissingBlock(height))?, false);
+            };
+            let found = self.header(kept.number).await?;
+            if found.hash == kept.hash {
+                break (kept, true);
+            }
+            if self.index.finalized.is_some_and(|finalized| kept.number <= finalized) {
+                return Err(self.finalized_block_replaced(&kept).await);
+            }
+            lowest = Some(found.block());
+            let Some(below) = kept.number.checked_sub(1) else {
+                break (found.block(), false);
+            };
+            height = below;
+        };
+        tracing::warn!(indexed = self.index.cursor.number, back_to = base.number, "the chain was reorganised; undoing");
+        self.index.rewind(base, base_is_kept, tags).await
+    }
+
+    /// Makes sure before the loudest of all errors.
+    async fn finalized_block_replaced(&self, kept: &Block) -> IndexError {
+        let mut found = kept.hash;
+        for _ in 0..CERTAIN_LOOKS {
+            tokio::time::sleep(CERTAIN_PAUSE).await;
+            match self.header(kept.number).await {
+                Ok(header) if header.hash != kept.hash => found = header.hash,
+                Ok(_) => return NodeError::Contradiction { number: kept.number, reason: "it changed and changed back" }.into(),
+                Err(error) => return error,
+            }
+        }
+        IndexError::FinalizedBlockReplaced { number: kept.number, stored: kept.hash, found }
+    }
+
+    /// The node's chain ends below every header that is kept.
+    fn shorter_than_final(&self, head: u64) -> Result<(), IndexError> {
+        let indexed = self.index.cursor.number;
+        match self.config.shorter_chain {
+            ShorterChain::NodeIsBehind => {
+                tracing::debug!(head, indexed, "the node is far behind the index");
+                Ok(())
+            }
+            ShorterChain::BlocksAreLost => Err(IndexError::ChainBehindIndex { head, indexed }),
+        }
+    }
+
+    async fn header(&self, number: u64) -> Result<Header, IndexError> {
+        Ok(self.source.node.header(number).await?.ok_or(NodeError::MissingBlock(number))?)
+    }
+}

@@ -1,0 +1,156 @@
+//! The database's side of following a chain: one transaction per window, and one per reorg.
+
+use std::{collections::BTreeSet, future::Future, time::Duration};
+
+use clawpay_bindings::Contracts;
+use clawpay_domain::{AgentId, Parameters, RunId};
+use clawpay_store::{Block, Session, StoreError, Tags};
+
+use crate::{decode::Event, error::IndexError, fetch::Window, fold::Projection};
+
+/// A write that takes longer has lost its database.
+const TIMEOUT: Duration = Duration::from_secs(90);
+
+/// The index, and this process's right to write it.
+#[derive(Debug)]
+pub(crate) struct Index {
+    session: Session,
+    contracts: Contracts,
+    parameters: Parameters,
+    /// The last block indexed.
+    pub(crate) cursor: Block,
+    /// The highest block that was final when it was written.
+    pub(crate) finalized: Option<u64>,
+    /// What the last batch was told of the node.
+    tags: Option<Tags>,
+}
+
+/// What became of a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// It is in the database.
+    Yes {
+        /// Events that contradict the rules.
+        refused: usize,
+    },
+    /// Nothing was written: an event contradicts the rules, and the window has not been proved to be all that happened.
+    Doubtful,
+}
+
+impl Index {
+    pub(crate) async fn open(mut session: Session, contracts: Contracts, parameters: Parameters) -> Result<Self, IndexError> {
+        let missing = || StoreError::Corrupt { table: "cursor", value: "nothing".to_owned() };
+        let indexed = within(session.indexed()).await?.ok_or_else(missing)?;
+        let cursor = within(session.block_at_or_below(indexed.number)).await?.ok_or_else(missing)?;
+        Ok(Self { session, contracts, parameters, cursor, finalized: indexed.finalized, tags: None })
+    }
+
+    /// The header that is kept at a height, or the next below it.
+    pub(crate) async fn block_at_or_below(&mut self, number: u64) -> Result<Option<Block>, IndexError> {
+        within(self.session.block_at_or_below(number)).await
+    }
+
+    /// Adds the blocks that follow the cursor.
+    pub(crate) async fn write(&mut self, window: &mut Window, tags: &Tags) -> Result<Written, IndexError> {
+        let written = within(write(&mut self.session, &self.parameters, &self.cursor, window, tags)).await?;
+        if let Written::Yes { .. } = written {
+            self.moved(window.end, tags);
+        }
+        Ok(written)
+    }
+
+    /// Goes back to `base`, which is kept or, where the first block of all was replaced, takes its place.
+    pub(crate) async fn rewind(&mut self, base: Block, base_is_kept: bool, tags: &Tags) -> Result<(), IndexError> {
+        let rewind = rewind(&mut self.session, &self.contracts, &self.parameters, &self.cursor, base, base_is_kept, tags);
+        within(rewind).await?;
+        self.moved(base, tags);
+        Ok(())
+    }
+
+    /// Notes that the head was checked. Where the node has since called more blocks final, that is news about the rows.
+    pub(crate) async fn checked_head(&mut self, tags: &Tags) -> Result<(), IndexError> {
+        let finality = |tags: &Tags| (tags.safe, tags.finalized);
+        if self.tags.as_ref().map(finality) == Some(finality(tags)) {
+            return within(self.session.checked_head(tags)).await;
+        }
+        let cursor = self.cursor;
+        within(async {
+            let mut batch = self.session.begin(cursor.number, cursor.hash).await?;
+            batch.advance(&cursor, tags).await?;
+            batch.commit(cursor.number).await
+        })
+        .await?;
+        self.moved(cursor, tags);
+        Ok(())
+    }
+
+    fn moved(&mut self, cursor: Block, tags: &Tags) {
+        self.cursor = cursor;
+        self.finalized = self.finalized.max(tags.finalized.map(|number| number.min(cursor.number)));
+        self.tags = Some(*tags);
+    }
+}
+
+async fn write(
+    session: &mut Session,
+    parameters: &Parameters,
+    cursor: &Block,
+    window: &mut Window,
+    tags: &Tags,
+) -> Result<Written, StoreError> {
+    let mut batch = session.begin(cursor.number, cursor.hash).await?;
+    let mut refused = 0;
+    if !window.events.is_empty() {
+        let mut projection = Projection::load(parameters, &window.events, &mut batch).await?;
+        for event in &mut window.events {
+            refused += usize::from(projection.fold(event));
+        }
+        if refused > 0 && !window.proved {
+            return Ok(Written::Doubtful);
+        }
+        projection.save(&mut batch).await?;
+    }
+    batch.insert_blocks(&window.blocks).await?;
+    let records: Vec<_> = window.events.iter().map(|event| &event.record).collect();
+    if !records.is_empty() {
+        batch.insert_events(&records).await?;
+    }
+    batch.advance(&window.end, tags).await?;
+    batch.commit(window.end.number).await?;
+    Ok(Written::Yes { refused })
+}
+
+async fn rewind(
+    session: &mut Session,
+    contracts: &Contracts,
+    parameters: &Parameters,
+    cursor: &Block,
+    base: Block,
+    base_is_kept: bool,
+    tags: &Tags,
+) -> Result<(), StoreError> {
+    let mut batch = session.begin(cursor.number, cursor.hash).await?;
+    let first_gone = if base_is_kept { base.number + 1 } else { base.number };
+    let rewound = batch.rewind(first_gone).await?;
+    if !base_is_kept {
+        batch.insert_blocks(&[base]).await?;
+    }
+    let runs: BTreeSet<RunId> = rewound.runs.into_iter().collect();
+    let agents: BTreeSet<AgentId> = rewound.agents.into_iter().collect();
+    let mut projection = Projection::empty(parameters);
+    for record in rewound.events {
+        let event = Event::again(contracts, record);
+        projection.refold(&event, &runs, &agents).map_err(|value| StoreError::Corrupt { table: "events", value })?;
+    }
+    projection.save(&mut batch).await?;
+    batch.advance(&base, tags).await?;
+    batch.commit(base.number).await
+}
+
+/// Waits for the database, but not for ever.
+async fn within<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, IndexError> {
+    match tokio::time::timeout(TIMEOUT, work).await {
+        Ok(result) => Ok(result?),
+        Err(_) => Err(IndexError::StoreTimeout(TIMEOUT.as_secs())),
+    }
+}
