@@ -41,13 +41,13 @@ abstract contract ClawPayTest is Test {
 
     function setUp() public virtual {
         vm.warp(START);
-        usdc = new TestUSDC();
+        usdc = TestUSDC(deploy("TestUSDC", ""));
         openMarket();
     }
 
     /// @dev Everything but the token, which must be there.
     function openMarket() internal {
-        registry = new AgentRegistry();
+        registry = AgentRegistry(deploy("AgentRegistry", ""));
         (agentStake, escrow) = deployPair(address(usdc), address(registry));
         agentId = registerAgent(wallet);
         fundAndApprove(poster);
@@ -70,11 +70,16 @@ abstract contract ClawPayTest is Test {
         });
     }
 
+    /// @dev Deploys what ships: the artifact of the default profile, not what the tests' own profile makes of the same source.
+    function deploy(string memory name, bytes memory arguments) internal returns (address) {
+        return vm.deployCode(string.concat("target/forge/out/", name, ".sol/", name, ".json"), arguments);
+    }
+
     /// @dev The stake contract comes first and is told where the escrow is going to be.
     function deployPair(address token, address agentRegistry) internal returns (AgentStake stake_, RunEscrow escrow_) {
         address escrowAddress = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
-        stake_ = new AgentStake(token, agentRegistry, escrowAddress, stakeParameters());
-        escrow_ = new RunEscrow(token, address(stake_), treasury, owner, escrowParameters());
+        stake_ = AgentStake(deploy("AgentStake", abi.encode(token, agentRegistry, escrowAddress, stakeParameters())));
+        escrow_ = RunEscrow(deploy("RunEscrow", abi.encode(token, stake_, treasury, owner, escrowParameters())));
     }
 
     // Parties
@@ -82,6 +87,46 @@ abstract contract ClawPayTest is Test {
     function registerAgent(address agentOwner) internal returns (uint256 id) {
         vm.prank(agentOwner);
         id = registry.register(CONTENT);
+    }
+
+    /// @dev The owner sets a wallet that consents with its key.
+    function setAgentWallet(uint256 id, address agentOwner, address newWallet, uint256 key) internal {
+        uint256 deadline = vm.getBlockTimestamp() + 5 minutes;
+        bytes memory signature = signConsent(id, newWallet, agentOwner, deadline, key);
+        vm.prank(agentOwner);
+        registry.setAgentWallet(id, newWallet, deadline, signature);
+    }
+
+    function signConsent(uint256 id, address newWallet, address agentOwner, uint256 deadline, uint256 key)
+        internal
+        view
+        returns (bytes memory)
+    {
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, consentDigest(id, newWallet, agentOwner, deadline));
+        return abi.encodePacked(r, s, v);
+    }
+
+    /// @dev What ERC-8004 wallets sign, written out independently of the registry.
+    function consentDigest(uint256 id, address newWallet, address agentOwner, uint256 deadline) internal view returns (bytes32) {
+        bytes32 domain = keccak256(
+            abi.encode(
+                keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
+                keccak256("ERC8004IdentityRegistry"),
+                keccak256("1"),
+                block.chainid,
+                address(registry)
+            )
+        );
+        bytes32 message = keccak256(
+            abi.encode(
+                keccak256("AgentWalletSet(uint256 agentId,address newWallet,address owner,uint256 deadline)"),
+                id,
+                newWallet,
+                agentOwner,
+                deadline
+            )
+        );
+        return keccak256(abi.encodePacked(hex"1901", domain, message));
     }
 
     function fundAndApprove(address account) internal {
@@ -223,18 +268,26 @@ abstract contract ClawPayTest is Test {
         return 1 << uint256(state);
     }
 
-    /// @dev Every state outside `accepted` is reached in a fresh market and must refuse `call` (from `caller`, given the run's id).
+    /// @dev The escrow refuses `call` from `caller` with exactly `reason`.
+    function assertRefused(address caller, bytes memory call, bytes memory reason) internal {
+        assertRefusedBy(address(escrow), caller, call, reason);
+    }
+
+    function assertRefusedBy(address target, address caller, bytes memory call, bytes memory reason) internal {
+        vm.prank(caller);
+        (bool ok, bytes memory returned) = target.call(call);
+        assertFalse(ok, "not refused");
+        assertEq(returned, reason, "refused for another reason");
+    }
+
+    /// @dev Reaches every state outside `accepted` in a fresh market; each must refuse the call that `call` makes for the run.
     function assertRefusedOutside(uint256 accepted, address caller, function(uint256) internal returns (bytes memory) call) internal {
         for (uint256 i = 0; i <= uint256(type(RunState).max); ++i) {
             RunState state = RunState(i);
             if (accepted & bit(state) != 0) continue;
             uint256 snapshot = vm.snapshotState();
             uint256 runId = runIn(state);
-            bytes memory data = call(runId);
-            vm.expectRevert(abi.encodeWithSelector(IRunEscrow.RunEscrow_WrongState.selector, runId, state, accepted));
-            vm.prank(caller);
-            (bool ok,) = address(escrow).call(data);
-            ok; // expectRevert has judged the call already
+            assertRefused(caller, call(runId), abi.encodeWithSelector(IRunEscrow.RunEscrow_WrongState.selector, runId, state, accepted));
             assertTrue(vm.revertToState(snapshot));
         }
     }
