@@ -1,1 +1,26 @@
-//! x
+//! The HTTP API: what the index knows, who may do what, and transactions that wallets can sign.
+//!
+//! Reads come from one snapshot of the database each and say which block they reflect. A verb is asked for twice: first without a signature,
+//! to get the transactions to sign, then with them, to have them sent and to wait until the index shows the outcome. The server holds no
+//! key, and nothing it refuses is out of reach of somebody who calls the contracts directly.
+//!
+//! Used by `clawpay serve` and `clawpay up`, and by tests, through [`serve`].
+
+mod config;
+mod confirm;
+mod dto;
+mod error;
+mod extract;
+mod layers;
+mod node;
+mod prepare;
+mod routes;
+mod server;
+mod state;
+
+pub use config::Config;
+pub use server::{ServeError, router, serve};
+pub use state::App;
+
+/// Largest request body.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;

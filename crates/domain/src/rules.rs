@@ -296,7 +296,7 @@ impl Run {
     }
 
     /// The wallet that claimed, or the current owner of the agent that holds the run.
-    fn require_run_agent(&self, caller: Address, agent: Option<&Agent>) -> Result<(), Refusal> {
+    pub fn require_run_agent(&self, caller: Address, agent: Option<&Agent>) -> Result<(), Refusal> {
         let wallet = self.claim.map_or(Address::ZERO, |claim| claim.wallet);
         let owns = agent.is_some_and(|agent| agent.id == self.agent_id() && agent.owner == Some(caller));
         if caller == wallet || owns { Ok(()) } else { Err(Refusal::NotRunAgent { run: self.id, caller, wallet }) }

@@ -1,0 +1,56 @@
+//! What a server needs to be told.
+
+use std::{fmt, time::Duration};
+
+use clawpay_store::ReaderOptions;
+use url::Url;
+
+/// How one API server runs. Which market it serves is not here: the database says so.
+#[derive(Clone)]
+pub struct Config {
+    /// The node that simulates, prices and passes on transactions; `http`, `https`, `ws` or `wss`. May hold a key, and is never shown.
+    pub rpc_url: Url,
+    /// The indexer's database. May hold a password, and is never shown.
+    pub database_url: String,
+    /// `/readyz` answers 503 until the index has come this far.
+    pub ready_at_block: u64,
+    /// How many blocks the index may lack before reads are marked stale, and prepares and `/readyz` answer 503.
+    pub max_lag_blocks: u64,
+    /// How long ago the indexer may have last checked the node's head, with the same consequences.
+    pub max_staleness: Duration,
+    /// Longest a confirmation waits for inclusion and indexing.
+    pub confirmation_wait: Duration,
+    /// Longest a single call of the node may take.
+    pub node_timeout: Duration,
+    /// Connections to the database, and their limits.
+    pub database: ReaderOptions,
+}
+
+impl Config {
+    /// The defaults, for these two addresses.
+    pub fn new(rpc_url: Url, database_url: impl Into<String>) -> Self {
+        Self {
+            rpc_url,
+            database_url: database_url.into(),
+            ready_at_block: 0,
+            max_lag_blocks: 25,
+            max_staleness: Duration::from_secs(30),
+            confirmation_wait: Duration::from_secs(30),
+            node_timeout: Duration::from_secs(5),
+            database: ReaderOptions::default(),
+        }
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("ready_at_block", &self.ready_at_block)
+            .field("max_lag_blocks", &self.max_lag_blocks)
+            .field("max_staleness", &self.max_staleness)
+            .field("confirmation_wait", &self.confirmation_wait)
+            .field("node_timeout", &self.node_timeout)
+            .field("database", &self.database)
+            .finish_non_exhaustive()
+    }
+}

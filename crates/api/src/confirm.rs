@@ -1,0 +1,177 @@
+//! A signed action, into its outcome.
+//!
+//! What was signed must be this very action. It is then sent, if the wallet has not done so, and waited for: first until it is mined, then
+//! until the index holds the block it was mined in. Never does "not mined yet" become "failed": that would make people pay twice.
+
+mod signed;
+
+use std::time::Duration;
+
+use alloy::{primitives::B256, sol_types::SolEvent};
+use axum::http::StatusCode;
+use clawpay_bindings::{AgentRegistry, Call, Contracts, Revert, RunEscrow};
+use clawpay_domain::{AgentId, RunId};
+use clawpay_store::{Chain, Snapshot};
+use tokio::time::Instant;
+
+use crate::{
+    App,
+    dto::{
+        market::contracts,
+        prepared::{OutcomeDto, Subjects},
+        stamped::Stamped,
+    },
+    error::ApiError,
+    extract::Signed,
+    node::{CallRequest, NodeError, Receipt},
+    prepare::{Facts, Intent, Verb},
+};
+use signed::SignedStep;
+
+/// Pause between two questions to the node or the database; the index's own announcements cut it short.
+const POLL: Duration = Duration::from_millis(200);
+
+/// Verifies, sends if need be, and waits.
+pub(crate) async fn confirm(app: &App, intent: &Intent, signed: Signed) -> Result<Stamped<OutcomeDto>, ApiError> {
+    let deadline = Instant::now() + app.config().confirmation_wait;
+    let mut snapshot = app.snapshot().await?;
+    // A run or agent that the action names must be known, whatever has been signed.
+    Facts::load(&mut snapshot, &intent.call).await?;
+    let chain = snapshot.chain;
+    drop(snapshot);
+
+    let market = contracts(&chain);
+    let hash = match signed {
+        Signed::Transactions(raw) => {
+            let steps = signed::read(&raw, intent, chain.chain_id, &market)?;
+            app.node().require_chain(chain.chain_id).await?;
+            send(app, &steps).await?
+        }
+        Signed::Sent(hash) => {
+            app.node().require_chain(chain.chain_id).await?;
+            if !wait_until_known(app, intent, hash, &market, deadline).await? {
+                return pending(app, intent, hash, None).await;
+            }
+            hash
+        }
+    };
+    wait_for_outcome(app, intent, hash, &chain, deadline).await
+}
+
+/// Sends the steps in order. One that the node knows already, from an earlier attempt, is as good as sent.
+async fn send(app: &App, steps: &[SignedStep]) -> Result<B256, ApiError> {
+    let mut last = B256::ZERO;
+    for step in steps {
+        if let Err(detail) = app.node().send(&step.raw).await? {
+            let (transaction, receipt) = tokio::try_join!(app.node().transaction(step.hash), app.node().receipt(step.hash))?;
+            if transaction.is_none() && receipt.is_none() {
+                return Err(ApiError::TransactionRefused { detail });
+            }
+        }
+        last = step.hash;
+    }
+    Ok(last)
+}
+
+/// Waits until the node has heard of a transaction that a wallet sent by itself, and verifies it. False if the wait ends before.
+async fn wait_until_known(app: &App, intent: &Intent, hash: B256, market: &Contracts, deadline: Instant) -> Result<bool, ApiError> {
+    loop {
+        if let Some(transaction) = app.node().transaction(hash).await? {
+            signed::require_same_action(&transaction, intent, market)?;
+            return Ok(true);
+        }
+        if !pause(app, deadline).await {
+            return Ok(false);
+        }
+    }
+}
+
+/// Waits until the transaction is mined and the index holds its block.
+async fn wait_for_outcome(
+    app: &App,
+    intent: &Intent,
+    hash: B256,
+    chain: &Chain,
+    deadline: Instant,
+) -> Result<Stamped<OutcomeDto>, ApiError> {
+    let mut mined = None;
+    loop {
+        // A node that is away for a moment does not end the wait, and a reorg may mine the transaction elsewhere.
+        match app.node().receipt(hash).await {
+            Ok(receipt) => mined = receipt,
+            Err(NodeError::Away(_) | NodeError::TimedOut(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if let Some(receipt) = &mined {
+            if !receipt.succeeded() {
+                return Err(ApiError::Reverted(why(app, intent, hash, receipt, chain).await?));
+            }
+            let mut snapshot = app.snapshot().await?;
+            let is_indexed = snapshot.indexed.number >= receipt.block_number()
+                && snapshot.block_hash(receipt.block_number()).await? == Some(receipt.block_hash);
+            if is_indexed {
+                return done(app, intent, hash, receipt, &mut snapshot).await;
+            }
+        }
+        if !pause(app, deadline).await {
+            return pending(app, intent, hash, mined.map(|receipt| receipt.block_number())).await;
+        }
+    }
+}
+
+/// Waits a moment, or until the index moves. False when there is no time left.
+async fn pause(app: &App, deadline: Instant) -> bool {
+    if Instant::now() >= deadline {
+        return false;
+    }
+    let mut moved = app.index_moved().subscribe();
+    tokio::select! {
+        () = app.shutdown().cancelled() => false,
+        () = tokio::time::sleep(POLL) => true,
+        _ = moved.changed() => true,
+    }
+}
+
+async fn done(app: &App, intent: &Intent, hash: B256, receipt: &Receipt, snapshot: &mut Snapshot) -> Result<Stamped<OutcomeDto>, ApiError> {
+    let market = contracts(&snapshot.chain);
+    let facts = match &intent.call {
+        Call::Create(_) | Call::CreateAndFund(_) => {
+            let id = new_id(receipt.first_argument(market.run_escrow, RunEscrow::RunCreated::SIGNATURE_HASH))?;
+            Facts::of_run(snapshot, RunId(id)).await?
+        }
+        Call::Register { .. } => {
+            let id = new_id(receipt.first_argument(market.agent_registry, AgentRegistry::Registered::SIGNATURE_HASH))?;
+            Facts::of_agent(snapshot, AgentId(id)).await?
+        }
+        call => Facts::load(snapshot, call).await?,
+    };
+    let subjects = facts.subjects(&snapshot.chain.parameters, &snapshot.indexed);
+    let outcome = OutcomeDto::done(subjects, Verb::of(&intent.call).done, hash, receipt.block_number());
+    Ok(Stamped::new(app, &snapshot.indexed, outcome))
+}
+
+fn new_id(argument: Option<alloy::primitives::U256>) -> Result<u64, ApiError> {
+    argument.and_then(|id| u64::try_from(id).ok()).ok_or(ApiError::Internal("a successful receipt lacks the event of its call"))
+}
+
+async fn pending(app: &App, intent: &Intent, hash: B256, block: Option<u64>) -> Result<Stamped<OutcomeDto>, ApiError> {
+    let mut snapshot = app.snapshot().await?;
+    let facts = Facts::load(&mut snapshot, &intent.call).await?;
+    let subjects: Subjects = facts.subjects(&snapshot.chain.parameters, &snapshot.indexed);
+    let outcome = OutcomeDto::pending(subjects, hash, block);
+    Ok(Stamped::new(app, &snapshot.indexed, outcome).status(StatusCode::ACCEPTED))
+}
+
+/// Tries the reverted call again, where it was mined and just before: receipts do not say why.
+async fn why(app: &App, intent: &Intent, hash: B256, receipt: &Receipt, chain: &Chain) -> Result<Revert, ApiError> {
+    let unexplained = Revert::Unknown(alloy::primitives::Bytes::new());
+    let Some(transaction) = app.node().transaction(hash).await? else { return Ok(unexplained) };
+    let to = transaction.to.unwrap_or(intent.call.contract(&contracts(chain)));
+    let call = CallRequest { from: transaction.from, to, data: transaction.input };
+    for block in [receipt.block_number(), receipt.block_number().saturating_sub(1)] {
+        if let Some(revert) = app.node().refusal_in(&call, block).await? {
+            return Ok(revert);
+        }
+    }
+    Ok(unexplained)
+}

@@ -1,0 +1,100 @@
+//! Whether what was signed is what was asked.
+
+use alloy::{
+    consensus::{Transaction, TxEnvelope, transaction::SignerRecoverable},
+    eips::eip2718::Decodable2718,
+    primitives::{Address, B256, Bytes, U256},
+};
+use clawpay_bindings::{Call, Contracts};
+
+use crate::{error::ApiError, node::SentTransaction, prepare::Intent};
+
+const TRANSACTIONS: &str = "signedTransactions";
+const HASH: &str = "transactionHash";
+
+/// A step that has been verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SignedStep {
+    /// As it was signed.
+    pub raw: Bytes,
+    /// Its transaction hash.
+    pub hash: B256,
+}
+
+/// What decides whether a transaction is the action.
+struct Sent<'a> {
+    from: Address,
+    to: Option<Address>,
+    value: U256,
+    input: &'a [u8],
+}
+
+/// Verifies raw transactions: the last does what `intent` says, one before it may let that call take the USDC it needs.
+pub(super) fn read(raw: &[Bytes], intent: &Intent, chain_id: u64, market: &Contracts) -> Result<Vec<SignedStep>, ApiError> {
+    let refuse = |detail: String| ApiError::NotThisAction { field: TRANSACTIONS, detail };
+    let mut steps = Vec::with_capacity(raw.len());
+    for (position, bytes) in raw.iter().enumerate() {
+        let name = format!("transaction {}", position + 1);
+        let envelope = TxEnvelope::decode_2718_exact(bytes).map_err(|_| refuse(format!("{name} is not a signed transaction")))?;
+        match &envelope {
+            TxEnvelope::Legacy(_) | TxEnvelope::Eip2930(_) | TxEnvelope::Eip1559(_) => {}
+            // They carry more than a call: blobs, or authority over the account.
+            _ => return Err(refuse(format!("{name} is of a type that no step has"))),
+        }
+        match envelope.chain_id() {
+            Some(id) if id == chain_id => {}
+            Some(id) => return Err(refuse(format!("{name} is for chain {id}, not chain {chain_id}"))),
+            None => return Err(refuse(format!("{name} names no chain and could be replayed on any"))),
+        }
+        let from = envelope.recover_signer().map_err(|_| refuse(format!("the signature of {name} is not valid")))?;
+        let sent = Sent { from, to: envelope.to(), value: envelope.value(), input: envelope.input() };
+        if position + 1 == raw.len() {
+            require_call(&sent, intent, market, TRANSACTIONS)?;
+        } else {
+            require_allowance(&sent, intent, market)?;
+        }
+        steps.push(SignedStep { raw: bytes.clone(), hash: *envelope.tx_hash() });
+    }
+    Ok(steps)
+}
+
+/// Verifies a transaction that the wallet sent by itself.
+pub(super) fn require_same_action(transaction: &SentTransaction, intent: &Intent, market: &Contracts) -> Result<(), ApiError> {
+    let SentTransaction { from, to, input, value } = transaction;
+    require_call(&Sent { from: *from, to: *to, value: *value, input }, intent, market, HASH)
+}
+
+fn require_call(sent: &Sent<'_>, intent: &Intent, market: &Contracts, field: &'static str) -> Result<(), ApiError> {
+    let refuse = |detail: String| Err(ApiError::NotThisAction { field, detail });
+    match decode(sent, intent, market) {
+        Ok(call) if call.is_same_action(&intent.call) => Ok(()),
+        Ok(_) => refuse("the transaction does something else than this request asks for".to_owned()),
+        Err(detail) => refuse(detail),
+    }
+}
+
+/// A step before the call may only be an allowance for the contract that the call pays.
+fn require_allowance(sent: &Sent<'_>, intent: &Intent, market: &Contracts) -> Result<(), ApiError> {
+    let refuse = |detail: String| Err(ApiError::NotThisAction { field: TRANSACTIONS, detail });
+    let payee = match &intent.call {
+        Call::CreateAndFund(_) | Call::Fund { .. } => market.run_escrow,
+        Call::Stake { .. } => market.agent_stake,
+        _ => return refuse("this action has one step only".to_owned()),
+    };
+    match decode(sent, intent, market) {
+        Ok(Call::ApproveUsdc { spender, .. }) if spender == payee => Ok(()),
+        Ok(_) => refuse(format!("the step before the last must be a USDC allowance for {payee}")),
+        Err(detail) => refuse(detail),
+    }
+}
+
+fn decode(sent: &Sent<'_>, intent: &Intent, market: &Contracts) -> Result<Call, String> {
+    if sent.from != intent.wallet {
+        return Err(format!("the transaction is signed by {}, not by {}", sent.from, intent.wallet));
+    }
+    if !sent.value.is_zero() {
+        return Err("the transaction sends ether, which nothing here takes".to_owned());
+    }
+    let to = sent.to.ok_or("the transaction creates a contract")?;
+    Call::decode(to, sent.input, market).map_err(|error| error.to_string())
+}

@@ -1,0 +1,343 @@
+//! What goes wrong, as RFC 9457 problem details. [`ApiError`] is an enum because its variants become different statuses, all in one place.
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use clawpay_bindings::{Call, Revert};
+use clawpay_domain::{AgentId, Refusal, RunId, Usdc};
+use clawpay_store::StoreError;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::{dto::text::refusal_sentence, node::NodeError};
+
+/// Why a request has no answer.
+#[derive(Debug)]
+pub(crate) enum ApiError {
+    /// The request itself is wrong.
+    Invalid(Invalid),
+    /// Nothing is there.
+    UnknownPath,
+    /// Something is there, but not for this method.
+    MethodNotAllowed,
+    /// The body is larger than [`crate::MAX_BODY_BYTES`].
+    BodyTooLarge,
+    /// The body is not declared as JSON.
+    NotJson,
+    /// The body did not arrive in time.
+    BodyTimeout,
+    /// No such run in the index.
+    RunNotFound(RunId),
+    /// No such agent in the index.
+    AgentNotFound(AgentId),
+    /// The rules forbid it.
+    Refused {
+        /// What was asked; the same refusal is another status for another verb.
+        call: Box<Call>,
+        /// Why not.
+        refusal: Refusal,
+    },
+    /// The signer has too few USDC.
+    InsufficientUsdc {
+        /// What the call takes.
+        asked: Usdc,
+        /// What the signer has.
+        available: Usdc,
+    },
+    /// The chain would refuse the call, for a reason that is no rule of the market.
+    WouldRevert(Revert),
+    /// The transaction was mined and reverted.
+    Reverted(Revert),
+    /// A transaction was given that is not what the request asks for.
+    NotThisAction {
+        /// Which part of the request held it.
+        field: &'static str,
+        /// How it differs.
+        detail: String,
+    },
+    /// The node would not take the signed transaction.
+    TransactionRefused {
+        /// What it said.
+        detail: String,
+    },
+    /// The node cannot be asked.
+    Node(NodeError),
+    /// The index is too far behind the node to prepare anything.
+    IndexBehind {
+        /// Its last block.
+        indexed: u64,
+        /// The node's.
+        head: u64,
+        /// Seconds since the indexer last checked the node.
+        staleness: u64,
+    },
+    /// The index follows another fork than the node, for the moment or because the node was replaced.
+    IndexForked {
+        /// The block they disagree about.
+        block: u64,
+    },
+    /// No indexer has written to the database yet.
+    NothingIndexed,
+    /// The database cannot be asked.
+    Store(StoreError),
+    /// A fault of this server.
+    Internal(&'static str),
+}
+
+/// A request that can never succeed as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Invalid {
+    /// Stable.
+    pub code: &'static str,
+    /// The query parameter, body field or path segment at fault.
+    pub field: Option<String>,
+    /// What is wrong with it.
+    pub detail: String,
+}
+
+impl Invalid {
+    /// A value that cannot be used.
+    pub(crate) fn value(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { code: "invalid_value", field: Some(field.into()), detail: detail.into() }
+    }
+}
+
+impl From<Invalid> for ApiError {
+    fn from(invalid: Invalid) -> Self {
+        Self::Invalid(invalid)
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<NodeError> for ApiError {
+    fn from(error: NodeError) -> Self {
+        Self::Node(error)
+    }
+}
+
+/// RFC 9457, with `code` for programs, `field` where one is at fault, and numbers where they help.
+#[derive(Debug, Serialize)]
+pub(crate) struct Problem {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    status: u16,
+    code: &'static str,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+    #[serde(flatten)]
+    numbers: Map<String, Value>,
+}
+
+impl Problem {
+    /// A problem of this status.
+    pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            code,
+            detail: detail.into(),
+            field: None,
+            numbers: Map::new(),
+        }
+    }
+
+    /// With a further member.
+    pub(crate) fn with(mut self, name: &str, value: impl Serialize) -> Self {
+        // A value that does not serialise is left out: the rest of the problem says what matters.
+        if let Ok(value) = serde_json::to_value(value) {
+            self.numbers.insert(name.to_owned(), value);
+        }
+        self
+    }
+
+    fn at(mut self, field: Option<impl Into<String>>) -> Self {
+        self.field = field.map(Into::into);
+        self
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, axum::Json(self)).into_response();
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        self.log();
+        Problem::from(self).into_response()
+    }
+}
+
+impl ApiError {
+    /// The client gets a code; the log gets the cause, where it is one that an operator can do something about.
+    fn log(&self) {
+        match self {
+            Self::Store(error) => tracing::warn!(%error, "the database did not answer"),
+            Self::Node(error) => tracing::warn!(%error, "the node did not answer"),
+            Self::IndexForked { block } => tracing::warn!(block, "the index and the node disagree about a block"),
+            Self::Internal(what) => tracing::error!(what, "internal error"),
+            _ => {}
+        }
+    }
+}
+
+impl From<ApiError> for Problem {
+    fn from(error: ApiError) -> Self {
+        use StatusCode as S;
+        match error {
+            ApiError::Invalid(Invalid { code, field, detail }) => Self::new(S::BAD_REQUEST, code, detail).at(field),
+            ApiError::UnknownPath => Self::new(S::NOT_FOUND, "unknown_path", "there is nothing at this path"),
+            ApiError::MethodNotAllowed => {
+                Self::new(S::METHOD_NOT_ALLOWED, "method_not_allowed", "the path exists, but not for this method; see the Allow header")
+            }
+            ApiError::BodyTooLarge => Self::new(
+                S::PAYLOAD_TOO_LARGE,
+                "body_too_large",
+                format!("a request body may have at most {} bytes", crate::MAX_BODY_BYTES),
+            )
+            .with("limit", crate::MAX_BODY_BYTES),
+            ApiError::NotJson => {
+                Self::new(S::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "send JSON, with the header Content-Type: application/json")
+            }
+            ApiError::BodyTimeout => Self::new(S::REQUEST_TIMEOUT, "body_timeout", "the request body did not arrive in time"),
+            ApiError::RunNotFound(run) => refusal_problem(S::NOT_FOUND, &Refusal::RunNotFound { run }),
+            ApiError::AgentNotFound(agent) => refusal_problem(S::NOT_FOUND, &Refusal::AgentNotFound { agent }),
+            ApiError::Refused { call, refusal } => {
+                refusal_problem(refusal_status(&call, &refusal), &refusal).at(refusal_field(&call, &refusal))
+            }
+            ApiError::InsufficientUsdc { asked, available } => {
+                Self::new(S::UNPROCESSABLE_ENTITY, "insufficient_usdc", format!("{asked} USDC are needed, the signer has {available} USDC"))
+                    .with("asked", asked)
+                    .with("available", available)
+            }
+            ApiError::WouldRevert(revert) => Self::new(S::UNPROCESSABLE_ENTITY, revert.code(), format!("the call would revert: {revert}")),
+            ApiError::Reverted(revert) => Self::new(
+                S::UNPROCESSABLE_ENTITY,
+                "transaction_reverted",
+                format!("the transaction was mined and reverted: {}", revert_sentence(&revert)),
+            )
+            .with("reason", json!({ "code": revert.code(), "detail": revert_sentence(&revert) })),
+            ApiError::NotThisAction { field, detail } => Self::new(S::BAD_REQUEST, "not_this_action", detail).at(Some(field)),
+            ApiError::TransactionRefused { detail } => {
+                Self::new(S::UNPROCESSABLE_ENTITY, "transaction_refused", format!("the node refused the transaction: {detail}"))
+            }
+            ApiError::Node(error) => node_problem(&error),
+            ApiError::IndexBehind { indexed, head, staleness } => Self::new(
+                S::SERVICE_UNAVAILABLE,
+                "index_behind",
+                format!("the index is at block {indexed}, the chain at {head}; the node was last heard of {staleness} s ago"),
+            )
+            .with("indexedBlock", indexed)
+            .with("head", head)
+            .with("lag", head.saturating_sub(indexed)),
+            ApiError::IndexForked { block } => Self::new(
+                S::SERVICE_UNAVAILABLE,
+                "index_forked",
+                format!("the index and the node hold different blocks at height {block}; try again when the index has caught up"),
+            )
+            .with("indexedBlock", block),
+            ApiError::NothingIndexed => {
+                Self::new(S::SERVICE_UNAVAILABLE, "nothing_indexed", "the indexer has not written to the database yet")
+            }
+            ApiError::Store(_) => Self::new(S::SERVICE_UNAVAILABLE, "database_unavailable", "the database did not answer in time"),
+            ApiError::Internal(_) => Self::new(S::INTERNAL_SERVER_ERROR, "internal_error", "this server failed; its log says how"),
+        }
+    }
+}
+
+fn refusal_problem(status: StatusCode, refusal: &Refusal) -> Problem {
+    let problem = Problem::new(status, refusal.code(), refusal_sentence(refusal));
+    match refusal {
+        Refusal::ExceedsWithdrawable { amount, withdrawable, .. } => problem.with("asked", amount).with("available", withdrawable),
+        Refusal::StakeCommitted { free, required, .. } => problem.with("asked", required).with("available", free),
+        Refusal::WrongState { state, accepted, .. } => problem.with("state", state).with("accepted", accepted),
+        _ => problem,
+    }
+}
+
+fn revert_sentence(revert: &Revert) -> String {
+    match revert {
+        Revert::Refusal(refusal) => refusal_sentence(refusal),
+        other => other.to_string(),
+    }
+}
+
+fn node_problem(error: &NodeError) -> Problem {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    match error {
+        NodeError::WrongChain { expected, actual } => {
+            Problem::new(status, "wrong_chain", format!("the node is on chain {actual}, the market on chain {expected}"))
+                .with("expected", expected)
+                .with("actual", actual)
+        }
+        NodeError::Away(_) | NodeError::TimedOut(_) => Problem::new(status, "node_unavailable", "the node did not answer in time"),
+        NodeError::Refused { .. } | NodeError::Nonsense(_) => {
+            Problem::new(status, "node_unavailable", "the node did not give a usable answer")
+        }
+    }
+}
+
+/// The status of a refusal. A claim has the order and statuses that the market's reference gives it; the other verbs share theirs.
+fn refusal_status(call: &Call, refusal: &Refusal) -> StatusCode {
+    let is_claim = matches!(call, Call::Claim { .. });
+    match refusal {
+        Refusal::RunNotFound { .. } | Refusal::AgentNotFound { .. } => StatusCode::NOT_FOUND,
+        Refusal::NotPoster { .. }
+        | Refusal::NotRunAgent { .. }
+        | Refusal::NotAgent { .. }
+        | Refusal::NotOwner { .. }
+        | Refusal::PosterCannotClaim { .. }
+        | Refusal::NotEligible { .. }
+        | Refusal::StakeCommitted { .. } => StatusCode::FORBIDDEN,
+        Refusal::RewardOutOfRange { .. }
+        | Refusal::DeadlineOutOfRange { .. }
+        | Refusal::TooManyRevisions { .. }
+        | Refusal::LengthOutOfRange { .. }
+        | Refusal::AmountOutOfRange { .. } => StatusCode::BAD_REQUEST,
+        Refusal::WrongState { .. } | Refusal::DeadlinePassed { .. } if is_claim => StatusCode::BAD_REQUEST,
+        Refusal::WrongState { .. }
+        | Refusal::DeadlinePassed { .. }
+        | Refusal::TermsChanged { .. }
+        | Refusal::SubmissionChanged { .. }
+        | Refusal::TooLate { .. }
+        | Refusal::TooEarly { .. }
+        | Refusal::NoRevisionsLeft { .. }
+        | Refusal::RevisionsLeft { .. }
+        | Refusal::Frozen { .. } => StatusCode::CONFLICT,
+        Refusal::ExceedsWithdrawable { .. } | Refusal::Paused => StatusCode::UNPROCESSABLE_ENTITY,
+    }
+}
+
+/// The field of the body that a refused value came in.
+fn refusal_field(call: &Call, refusal: &Refusal) -> Option<&'static str> {
+    match refusal {
+        Refusal::RewardOutOfRange { .. } => Some("reward"),
+        Refusal::DeadlineOutOfRange { .. } => Some("deadline"),
+        Refusal::TooManyRevisions { .. } => Some("maxRevisions"),
+        Refusal::AmountOutOfRange { .. } | Refusal::ExceedsWithdrawable { .. } => Some("amount"),
+        Refusal::LengthOutOfRange { .. } => match call {
+            Call::Create(_) | Call::CreateAndFund(_) => Some("ipfsHash"),
+            Call::Submit { .. } => Some("deliverableURI"),
+            Call::RequestRevision { .. } => Some("feedback"),
+            Call::Register { .. } => Some("agentURI"),
+            _ => None,
+        },
+        _ => None,
+    }
+}

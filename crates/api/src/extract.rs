@@ -1,0 +1,14 @@
+//! Requests into domain words. Everything a client can get wrong about a request's form is refused here, naming the field.
+
+mod body;
+mod fields;
+mod path;
+mod query;
+mod words;
+
+pub(crate) use body::{Signable, Signed};
+pub(crate) use path::{AccountPath, AgentPath, RunPath};
+pub(crate) use query::Query;
+pub(crate) use words::{
+    Account, AgentUri, BaseUnits, ContentUri, DeliverableUri, Digits, Feedback, PageNumber, PageSize, Rfc3339, Search, UsdcDecimal,
+};

@@ -1,0 +1,61 @@
+//! Whom a path names.
+
+use alloy::primitives::Address;
+use axum::{
+    extract::{FromRequestParts, RawPathParams},
+    http::request::Parts,
+};
+use clawpay_domain::{AgentId, RunId};
+
+use super::words::{Account, Digits};
+use crate::error::{ApiError, Invalid};
+
+/// The run in `/api/runs/{id}`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RunPath(pub RunId);
+
+/// The agent in `/api/agents/{id}`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AgentPath(pub AgentId);
+
+/// The account in `/api/posters/{address}`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AccountPath(pub Address);
+
+impl<S: Send + Sync> FromRequestParts<S> for RunPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Digits(id) = segment(parts, state, "id").await?;
+        Ok(Self(RunId(id)))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for AgentPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Digits(id) = segment(parts, state, "id").await?;
+        Ok(Self(AgentId(id)))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for AccountPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Account(address) = segment(parts, state, "address").await?;
+        Ok(Self(address))
+    }
+}
+
+async fn segment<T, S>(parts: &mut Parts, state: &S, name: &'static str) -> Result<T, ApiError>
+where
+    T: TryFrom<String, Error = super::words::NotAWord>,
+    S: Send + Sync,
+{
+    let unreadable = || Invalid::value(name, format!("{name}: is not UTF-8"));
+    let segments = RawPathParams::from_request_parts(parts, state).await.map_err(|_| unreadable())?;
+    let text = segments.iter().find(|(segment, _)| *segment == name).map(|(_, text)| text.to_owned()).ok_or_else(unreadable)?;
+    text.try_into().map_err(|error| Invalid::value(name, format!("{name}: {error}")).into())
+}

@@ -1,0 +1,271 @@
+//! The words of a request, each parsed once.
+
+use std::fmt;
+
+use alloy::primitives::Address;
+use clawpay_domain::{AmountError, Timestamp, Usdc, rules};
+use serde::Deserialize;
+use time::{OffsetDateTime, format_description::well_known};
+
+/// Why a text is none of these words. Says nothing of the field: whoever reads it knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NotAWord(pub String);
+
+impl fmt::Display for NotAWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl From<AmountError> for NotAWord {
+    fn from(error: AmountError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+fn refuse<T>(reason: impl Into<String>) -> Result<T, NotAWord> {
+    Err(NotAWord(reason.into()))
+}
+
+/// An account: 40 hex digits after `0x`, in one case or with the right EIP-55 checksum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Account(pub Address);
+
+impl TryFrom<String> for Account {
+    type Error = NotAWord;
+
+    fn try_from(text: String) -> Result<Self, NotAWord> {
+        let digits = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+            Some(digits) if digits.len() == 40 && digits.bytes().all(|b| b.is_ascii_hexdigit()) => digits,
+            _ => return refuse("must be an address: 0x and 40 hex digits"),
+        };
+        let Ok(address) = digits.parse::<Address>() else { return refuse("must be an address: 0x and 40 hex digits") };
+        let one_case = !digits.bytes().any(|b| b.is_ascii_uppercase()) || !digits.bytes().any(|b| b.is_ascii_lowercase());
+        if one_case || address.to_checksum(None).ends_with(digits) {
+            Ok(Self(address))
+        } else {
+            refuse("the checksum of the address is wrong (EIP-55): a character may be mistyped")
+        }
+    }
+}
+
+/// An amount in base units, as JSON states amounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct BaseUnits(pub Usdc);
+
+impl TryFrom<String> for BaseUnits {
+    type Error = NotAWord;
+
+    fn try_from(text: String) -> Result<Self, NotAWord> {
+        Ok(Self(text.parse()?))
+    }
+}
+
+/// An amount in USDC, as people write it: with a point and at most six decimals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct UsdcDecimal(pub Usdc);
+
+impl TryFrom<String> for UsdcDecimal {
+    type Error = NotAWord;
+
+    fn try_from(text: String) -> Result<Self, NotAWord> {
+        Ok(Self(Usdc::parse_decimal(&text)?))
+    }
+}
+
+/// A whole number from a path or query: decimal digits only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Digits(pub u64);
+
+impl TryFrom<String> for Digits {
+    type Error = NotAWord;
+
+    fn try_from(text: String) -> Result<Self, NotAWord> {
+        if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
+            return refuse("must be a whole number in decimal digits");
+        }
+        text.parse().map(Self).or_else(|_| refuse("is larger than any id"))
+    }
+}
+
+/// A date: RFC 3339 with any offset; fractions of a second are dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Rfc3339(pub Timestamp);
+
+impl TryFrom<String> for Rfc3339 {
+    type Error = NotAWord;
+
+    fn try_from(text: String) -> Result<Self, NotAWord> {
+        let Ok(at) = OffsetDateTime::parse(&text, &well_known::Rfc3339) else {
+            return refuse("must be a date by RFC 3339, such as 2026-11-28T12:00:00Z");
+        };
+        u64::try_from(at.unix_timestamp()).map(|seconds| Self(Timestamp(seconds))).or_else(|_| refuse("must not be before 1970"))
+    }
+}
+
+/// Which page, from 1 to 2^31 - 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct PageNumber(pub u32);
+
+impl TryFrom<String> for PageNumber {
+    type Error = NotAWord;
+
+    fn try_from(text: String) -> Result<Self, NotAWord> {
+        const LAST: u32 = (1 << 31) - 1;
+        match text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse()) {
+            Some(Ok(number @ 1..=LAST)) => Ok(Self(number)),
+            _ => refuse(format!("must be a whole number from 1 to {LAST}")),
+        }
+    }
+}
+
+/// How many items on a page, from 1 to 100.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct PageSize(pub u32);
+
+impl TryFrom<String> for PageSize {
+    type Error = NotAWord;
+
+    fn try_from(text: String) -> Result<Self, NotAWord> {
+        match text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse()) {
+            Some(Ok(size @ 1..=100)) => Ok(Self(size)),
+            _ => refuse("must be a whole number from 1 to 100"),
+        }
+    }
+}
+
+/// Defines a text with bounds on its bytes, as the contracts count them.
+macro_rules! bounded_text {
+    ($(#[$doc:meta])* $name:ident, $minimum:expr, $maximum:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+        #[serde(try_from = "String")]
+        pub(crate) struct $name(pub String);
+
+        impl TryFrom<String> for $name {
+            type Error = NotAWord;
+
+            fn try_from(text: String) -> Result<Self, NotAWord> {
+                const MINIMUM: u64 = $minimum;
+                const MAXIMUM: u64 = $maximum;
+                match u64::try_from(text.len()) {
+                    Ok(MINIMUM..=MAXIMUM) => Ok(Self(text)),
+                    _ => refuse(format!("must have {MINIMUM} to {MAXIMUM} bytes, and has {}", text.len())),
+                }
+            }
+        }
+    };
+}
+
+bounded_text! {
+    /// Where a run's work is described.
+    ContentUri, 1, rules::MAXIMUM_TEXT_BYTES
+}
+
+bounded_text! {
+    /// Where delivered work is.
+    DeliverableUri, 1, rules::MAXIMUM_TEXT_BYTES
+}
+
+bounded_text! {
+    /// What a poster wants changed.
+    Feedback, 0, rules::MAXIMUM_TEXT_BYTES
+}
+
+bounded_text! {
+    /// Where an agent is described.
+    AgentUri, 0, rules::MAXIMUM_AGENT_URI_BYTES
+}
+
+bounded_text! {
+    /// What a person types to find a run.
+    Search, 1, rules::MAXIMUM_TEXT_BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse<T: TryFrom<String, Error = NotAWord>>(text: &str) -> Result<T, NotAWord> {
+        text.to_owned().try_into()
+    }
+
+    #[test]
+    fn addresses_come_in_one_case_or_with_their_checksum() {
+        let right = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
+        let address = parse::<Account>(right).unwrap();
+        for text in [right.to_lowercase(), right.to_uppercase(), right.to_uppercase().replace("0X", "0x")] {
+            assert_eq!(parse::<Account>(&text), Ok(address), "{text}");
+        }
+        for text in [
+            "0xF39Fd6e51aad88F6F4ce6aB8827279cffFb92266",
+            "f39fd6e51aad88f6f4ce6ab8827279cfffb92266",
+            "0xf39fd6e51aad88f6f4ce6ab8827279cfffb9226",
+            "0xf39fd6e51aad88f6f4ce6ab8827279cfffb922666",
+            "0xg39fd6e51aad88f6f4ce6ab8827279cfffb92266",
+            " 0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266",
+            "vitalik.eth",
+            "",
+        ] {
+            assert!(parse::<Account>(text).is_err(), "{text}");
+        }
+        assert!(parse::<Account>("0xF39Fd6e51aad88F6F4ce6aB8827279cffFb92266").unwrap_err().0.contains("checksum"));
+    }
+
+    #[test]
+    fn dates_take_any_offset_and_drop_fractions() {
+        for text in ["2024-01-20T12:00:00Z", "2024-01-20T12:00:00.999Z", "2024-01-20T14:30:00+02:30", "2024-01-20t12:00:00z"] {
+            assert_eq!(parse::<Rfc3339>(text), Ok(Rfc3339(Timestamp(1_705_752_000))), "{text}");
+        }
+        for text in ["2024-01-20", "1705752000", "2024-13-20T12:00:00Z", "2024-01-20T12:00:00", "1969-12-31T23:59:59Z", ""] {
+            assert!(parse::<Rfc3339>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_digits_within_bounds() {
+        assert_eq!(parse::<Digits>("18446744073709551615"), Ok(Digits(u64::MAX)));
+        for text in ["", "+1", "-1", "1.0", "0x1", " 1", "1e3", "18446744073709551616", "１"] {
+            assert!(parse::<Digits>(text).is_err(), "{text}");
+        }
+        assert_eq!(parse::<PageNumber>("2147483647"), Ok(PageNumber(2_147_483_647)));
+        for text in ["0", "-1", "+1", "2147483648", "99999999999999999999", "1.5", "a", ""] {
+            assert!(parse::<PageNumber>(text).is_err(), "{text}");
+        }
+        assert_eq!((parse::<PageSize>("1"), parse::<PageSize>("100")), (Ok(PageSize(1)), Ok(PageSize(100))));
+        for text in ["0", "101", "-5", "+5", "ten", ""] {
+            assert!(parse::<PageSize>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn amounts_are_base_units_or_usdc_never_both() {
+        assert_eq!(parse::<BaseUnits>("20000000"), Ok(BaseUnits(Usdc::whole(20))));
+        assert_eq!(parse::<UsdcDecimal>("20"), Ok(UsdcDecimal(Usdc::whole(20))));
+        assert_eq!(parse::<UsdcDecimal>("0.000001"), Ok(UsdcDecimal(Usdc::base_units(1))));
+        for text in ["20.5", "-1", "1e6", "", "0x10", " 1"] {
+            assert!(parse::<BaseUnits>(text).is_err(), "{text}");
+        }
+        for text in ["0.0000001", "-1", "1e6", "", ".", "1,5", "NaN"] {
+            assert!(parse::<UsdcDecimal>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn texts_are_counted_in_bytes() {
+        assert!(parse::<ContentUri>("").is_err());
+        assert!(parse::<ContentUri>(&"x".repeat(2048)).is_ok());
+        assert!(parse::<ContentUri>(&"x".repeat(2049)).is_err());
+        assert!(parse::<ContentUri>(&"ä".repeat(1025)).is_err());
+        assert!(parse::<Feedback>("").is_ok());
+        assert!(parse::<AgentUri>(&"x".repeat(8192)).is_ok());
+        assert!(parse::<AgentUri>(&"x".repeat(8193)).is_err());
+    }
+}

@@ -1,0 +1,102 @@
+//! The chain as the node sees it: its head, an account's nonce, what gas costs.
+
+use alloy::primitives::{Address, B256, U64, U256};
+use clawpay_domain::Timestamp;
+use serde::Deserialize;
+
+use super::{Node, NodeError};
+
+/// What a prepare needs of a header. Fields that only some chains have are optional.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Header {
+    number: Option<U64>,
+    hash: Option<B256>,
+    timestamp: U64,
+    base_fee_per_gas: Option<U256>,
+}
+
+/// Where the node is, and what the next block will say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// Its highest block.
+    pub number: u64,
+    /// The pending block's timestamp: the "now" of a transaction sent at once.
+    pub pending_at: Timestamp,
+    /// The pending block's base fee, wei per gas; nothing on a chain without EIP-1559.
+    pub base_fee: Option<U256>,
+}
+
+/// What a transaction offers for gas, wei per gas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fees {
+    /// By EIP-1559.
+    Dynamic {
+        /// At most this in total.
+        max_fee: U256,
+        /// Of which this is for the block's producer.
+        max_priority_fee: U256,
+    },
+    /// On a chain without a base fee.
+    Legacy {
+        /// Exactly this.
+        gas_price: U256,
+    },
+}
+
+/// Offered to the producer where the node has no opinion: 1 gwei.
+const DEFAULT_PRIORITY_FEE: u64 = 1_000_000_000;
+
+/// JSON-RPC error code of a method that the node does not have.
+pub(super) const METHOD_NOT_FOUND: i64 = -32601;
+
+impl Node {
+    /// Proves that the node is on the market's chain.
+    pub(crate) async fn require_chain(&self, expected: u64) -> Result<(), NodeError> {
+        let actual: U64 = self.ask("eth_chainId", ()).await?;
+        let actual = actual.to::<u64>();
+        if actual == expected { Ok(()) } else { Err(NodeError::WrongChain { expected, actual }) }
+    }
+
+    /// Where the node is.
+    pub(crate) async fn head(&self) -> Result<Head, NodeError> {
+        let (latest, pending) = tokio::try_join!(self.header("latest"), self.header("pending"))?;
+        let latest = latest.ok_or(NodeError::Nonsense("eth_getBlockByNumber"))?;
+        let number = latest.number.ok_or(NodeError::Nonsense("eth_getBlockByNumber"))?.to::<u64>();
+        // Some nodes have no pending block; the next one is then at least as late as the last.
+        let pending = pending.unwrap_or(latest);
+        Ok(Head {
+            number,
+            pending_at: Timestamp(pending.timestamp.max(latest.timestamp).to::<u64>()),
+            base_fee: pending.base_fee_per_gas.or(latest.base_fee_per_gas),
+        })
+    }
+
+    /// The hash of a block, if the node has come that far.
+    pub(crate) async fn block_hash(&self, number: u64) -> Result<Option<B256>, NodeError> {
+        Ok(self.header(&format!("{number:#x}")).await?.and_then(|header| header.hash))
+    }
+
+    /// The nonce of the account's next transaction, counting those that wait to be mined.
+    pub(crate) async fn next_nonce(&self, account: Address) -> Result<u64, NodeError> {
+        let nonce: U64 = self.ask("eth_getTransactionCount", (account, "pending")).await?;
+        Ok(nonce.to())
+    }
+
+    /// What to offer so that a transaction stays acceptable while the base fee doubles.
+    pub(crate) async fn fees(&self, base_fee: Option<U256>) -> Result<Fees, NodeError> {
+        let Some(base_fee) = base_fee else {
+            return Ok(Fees::Legacy { gas_price: self.ask("eth_gasPrice", ()).await? });
+        };
+        let max_priority_fee = match self.ask("eth_maxPriorityFeePerGas", ()).await {
+            Err(NodeError::Refused { code: METHOD_NOT_FOUND, .. }) => U256::from(DEFAULT_PRIORITY_FEE),
+            answer => answer?,
+        };
+        let max_fee = base_fee.saturating_mul(U256::from(2)).saturating_add(max_priority_fee);
+        Ok(Fees::Dynamic { max_fee, max_priority_fee })
+    }
+
+    async fn header(&self, block: &str) -> Result<Option<Header>, NodeError> {
+        self.ask("eth_getBlockByNumber", (block.to_owned(), false)).await
+    }
+}

@@ -1,0 +1,81 @@
+//! Transactions that somebody signed: passing them on and finding them again.
+
+use alloy::primitives::{Address, B256, Bytes, U64, U256};
+use serde::Deserialize;
+
+use super::{Failure, Node, NodeError, revert};
+
+/// A transaction the node knows, mined or not.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SentTransaction {
+    /// Who signed it.
+    pub from: Address,
+    /// What it calls; nothing when it creates a contract.
+    pub to: Option<Address>,
+    /// Calldata.
+    pub input: Bytes,
+    /// Wei sent along.
+    pub value: U256,
+}
+
+/// A mined transaction's outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Receipt {
+    status: U64,
+    block_number: U64,
+    /// Hash of its block.
+    pub block_hash: B256,
+    /// What it emitted.
+    #[serde(default)]
+    pub logs: Vec<ReceiptLog>,
+}
+
+/// One log of a receipt.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct ReceiptLog {
+    /// Who emitted it.
+    pub address: Address,
+    /// The event's signature hash, then its indexed arguments.
+    pub topics: Vec<B256>,
+}
+
+impl Receipt {
+    /// Whether the transaction did what it was meant to.
+    pub(crate) fn succeeded(&self) -> bool {
+        self.status == U64::from(1)
+    }
+
+    /// Height of its block.
+    pub(crate) fn block_number(&self) -> u64 {
+        self.block_number.to()
+    }
+
+    /// The first indexed argument of the event `signature` that `contract` emitted.
+    pub(crate) fn first_argument(&self, contract: Address, signature: B256) -> Option<U256> {
+        let log = self.logs.iter().find(|log| log.address == contract && log.topics.first() == Some(&signature))?;
+        log.topics.get(1).map(|word| U256::from_be_bytes(word.0))
+    }
+}
+
+impl Node {
+    /// Passes a signed transaction on. The node's own words if it does not want it.
+    pub(crate) async fn send(&self, raw: &Bytes) -> Result<Result<(), String>, NodeError> {
+        match self.try_ask::<_, B256>("eth_sendRawTransaction", (raw,)).await {
+            Ok(_) => Ok(Ok(())),
+            Err(Failure::Response(error)) => Ok(Err(revert::beginning(&error.message))),
+            Err(Failure::Node(error)) => Err(error),
+        }
+    }
+
+    /// A transaction, if the node has heard of it.
+    pub(crate) async fn transaction(&self, hash: B256) -> Result<Option<SentTransaction>, NodeError> {
+        self.ask("eth_getTransactionByHash", (hash,)).await
+    }
+
+    /// A transaction's outcome, once it is mined.
+    pub(crate) async fn receipt(&self, hash: B256) -> Result<Option<Receipt>, NodeError> {
+        self.ask("eth_getTransactionReceipt", (hash,)).await
+    }
+}

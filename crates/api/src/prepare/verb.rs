@@ -1,0 +1,37 @@
+//! What the verbs are called.
+
+use clawpay_bindings::Call;
+
+/// A verb's name in paths and step ids, and what is said once it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Verb {
+    /// Stable.
+    pub id: &'static str,
+    /// For people.
+    pub done: &'static str,
+}
+
+impl Verb {
+    /// The verb of a call.
+    pub(crate) const fn of(call: &Call) -> Self {
+        let (id, done) = match call {
+            Call::ApproveUsdc { .. } => ("allowance", "Allowance set successfully."),
+            Call::Create(_) => ("create", "Run created successfully."),
+            Call::CreateAndFund(_) => ("create-and-fund", "Run created and funded successfully."),
+            Call::Fund { .. } => ("fund", "Run funded successfully."),
+            Call::Cancel { .. } => ("cancel", "Run cancelled successfully."),
+            Call::Claim { .. } => ("claim", "Run claimed successfully."),
+            Call::Start { .. } => ("start", "Run started successfully."),
+            Call::Submit { .. } => ("submit", "Work submitted successfully."),
+            Call::RequestRevision { .. } => ("request-revision", "Revision requested successfully."),
+            Call::Approve { .. } => ("approve", "Run approved successfully."),
+            Call::Reject { .. } => ("reject", "Run rejected successfully."),
+            Call::Finalize { .. } => ("finalize", "Run finalized successfully."),
+            Call::Slash { .. } => ("slash", "Run slashed successfully."),
+            Call::Register { .. } => ("register", "Agent registered successfully."),
+            Call::Stake { .. } => ("stake", "Stake deposited successfully."),
+            Call::Unstake { .. } => ("unstake", "Stake withdrawn successfully."),
+        };
+        Self { id, done }
+    }
+}

@@ -1,0 +1,140 @@
+//! The verbs: asked for without a signature they are prepared, with one they are confirmed.
+
+use alloy::primitives::Address;
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, post},
+};
+use clawpay_bindings::{Call, NewRun};
+use clawpay_domain::{AgentId, RunId};
+use serde::{Deserialize, de::DeserializeOwned};
+
+use crate::{
+    App,
+    confirm::confirm,
+    error::ApiError,
+    extract::{Account, AgentPath, AgentUri, BaseUnits, ContentUri, DeliverableUri, Feedback, Rfc3339, RunPath, Signable, Signed},
+    prepare::{Intent, prepare},
+};
+
+/// A body that names who will sign.
+pub(super) trait Asking: DeserializeOwned + Send + 'static {
+    /// Who will sign.
+    fn wallet(&self) -> Address;
+}
+
+/// Defines a body by its fields, the first of which is the signer's account.
+macro_rules! body {
+    ($(#[$doc:meta])* $name:ident { $wallet:ident, $($(#[$attribute:meta])* $field:ident: $kind:ty),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Deserialize)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields)]
+        pub(super) struct $name {
+            $wallet: Account,
+            $($(#[$attribute])* pub(super) $field: $kind,)*
+        }
+
+        impl Asking for $name {
+            fn wallet(&self) -> Address {
+                self.$wallet.0
+            }
+        }
+    };
+}
+
+body! {
+    /// Offers a run, and funds it unless it is to stay a draft.
+    Create {
+        poster_address,
+        reward: BaseUnits,
+        deadline: Rfc3339,
+        ipfs_hash: ContentUri,
+        draft: Option<bool>,
+        max_revisions: Option<u8>,
+    }
+}
+
+body! {
+    /// Acts on a run without saying more.
+    WalletOnly { wallet_address, }
+}
+
+body! {
+    /// Takes a run on.
+    Claim { wallet_address, agent_id: AgentId }
+}
+
+body! {
+    /// Delivers work.
+    Submit { wallet_address, #[serde(rename = "deliverableURI")] deliverable_uri: DeliverableUri }
+}
+
+body! {
+    /// Asks for changes.
+    RequestRevision { wallet_address, feedback: Feedback }
+}
+
+body! {
+    /// Registers an agent.
+    Register { wallet_address, #[serde(rename = "agentURI")] agent_uri: AgentUri }
+}
+
+body! {
+    /// Moves stake.
+    AgentAmount { wallet_address, amount: BaseUnits }
+}
+
+/// Revisions of a run whose poster does not say.
+const DEFAULT_REVISIONS: u8 = 3;
+
+impl Create {
+    /// What it asks for.
+    pub(super) fn call(self) -> Call {
+        let run = NewRun {
+            reward: self.reward.0,
+            deadline: self.deadline.0,
+            max_revisions: self.max_revisions.unwrap_or(DEFAULT_REVISIONS).into(),
+            content_uri: self.ipfs_hash.0,
+        };
+        if self.draft.unwrap_or(false) { Call::Create(run) } else { Call::CreateAndFund(run) }
+    }
+}
+
+impl Register {
+    /// What it asks for.
+    pub(super) fn call(self) -> Call {
+        Call::Register { agent_uri: self.agent_uri.0 }
+    }
+}
+
+/// A verb that needs nothing to exist.
+pub(super) fn on_market<B: Asking>(call: impl Fn(B) -> Call + Clone + Send + Sync + 'static) -> MethodRouter<App> {
+    post(async move |State(app): State<App>, body: Signable<B>| {
+        let wallet = body.request.wallet();
+        act(&app, Intent { wallet, call: call(body.request) }, body.signed).await
+    })
+}
+
+/// A verb on a run.
+pub(super) fn on_run<B: Asking>(call: impl Fn(B, RunId) -> Call + Clone + Send + Sync + 'static) -> MethodRouter<App> {
+    post(async move |State(app): State<App>, RunPath(run): RunPath, body: Signable<B>| {
+        let wallet = body.request.wallet();
+        act(&app, Intent { wallet, call: call(body.request, run) }, body.signed).await
+    })
+}
+
+/// A verb on an agent.
+pub(super) fn on_agent<B: Asking>(call: impl Fn(B, AgentId) -> Call + Clone + Send + Sync + 'static) -> MethodRouter<App> {
+    post(async move |State(app): State<App>, AgentPath(agent): AgentPath, body: Signable<B>| {
+        let wallet = body.request.wallet();
+        act(&app, Intent { wallet, call: call(body.request, agent) }, body.signed).await
+    })
+}
+
+async fn act(app: &App, intent: Intent, signed: Option<Signed>) -> Result<Response, ApiError> {
+    Ok(match signed {
+        None => prepare(app, &intent).await?.into_response(),
+        Some(signed) => confirm(app, &intent, signed).await?.into_response(),
+    })
+}

@@ -1,0 +1,196 @@
+//! Reading runs.
+
+use alloy::primitives::Address;
+use axum::extract::State;
+use clawpay_domain::{AgentId, RunId, RunState, rules};
+use clawpay_store::{Page, RunFilter, RunSearch, RunSort};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    App,
+    dto::{
+        agent::{AgentSummary, EligibilityDto, EligibleRun},
+        event::EventDto,
+        market::contracts,
+        page::Pagination,
+        poster::PosterDto,
+        run::RunDto,
+        stamped::Stamped,
+    },
+    error::ApiError,
+    extract::{Account, Digits, PageNumber, PageSize, Query, RunPath, Search, UsdcDecimal},
+    prepare::Facts,
+};
+
+/// Items on a page unless the client says.
+const DEFAULT_LIMIT: u32 = 20;
+
+/// `page` and `limit`, as every list takes them.
+pub(super) fn page(number: Option<PageNumber>, size: Option<PageSize>) -> Page {
+    Page { number: number.map_or(1, |number| number.0), limit: size.map_or(DEFAULT_LIMIT, |size| size.0) }
+}
+
+/// The parameters of `GET /api/runs`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ListQuery {
+    page: Option<PageNumber>,
+    limit: Option<PageSize>,
+    state: Option<RunState>,
+    poster: Option<Account>,
+    agent_id: Option<Digits>,
+    min_reward: Option<UsdcDecimal>,
+    max_reward: Option<UsdcDecimal>,
+    claimable: Option<YesNo>,
+    slashable: Option<YesNo>,
+    finalizable: Option<YesNo>,
+    sort: Option<SortWord>,
+    q: Option<Search>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum YesNo {
+    True,
+    False,
+}
+
+impl From<YesNo> for bool {
+    fn from(word: YesNo) -> Self {
+        match word {
+            YesNo::True => true,
+            YesNo::False => false,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum SortWord {
+    Newest,
+    Oldest,
+    RewardDesc,
+    RewardAsc,
+    DeadlineAsc,
+    DeadlineDesc,
+}
+
+impl From<SortWord> for RunSort {
+    fn from(word: SortWord) -> Self {
+        match word {
+            SortWord::Newest => Self::Newest,
+            SortWord::Oldest => Self::Oldest,
+            SortWord::RewardDesc => Self::HighestReward,
+            SortWord::RewardAsc => Self::LowestReward,
+            SortWord::DeadlineAsc => Self::EarliestDeadline,
+            SortWord::DeadlineDesc => Self::LatestDeadline,
+        }
+    }
+}
+
+impl ListQuery {
+    fn filter(&self) -> RunFilter {
+        RunFilter {
+            state: self.state,
+            poster: self.poster.map(|poster| poster.0),
+            agent: self.agent_id.map(|id| AgentId(id.0)),
+            minimum_reward: self.min_reward.map(|reward| reward.0),
+            maximum_reward: self.max_reward.map(|reward| reward.0),
+            claimable: self.claimable.map(Into::into),
+            slashable: self.slashable.map(Into::into),
+            finalizable: self.finalizable.map(Into::into),
+            search: self.q.as_ref().map(search),
+        }
+    }
+}
+
+/// A number is a run, an address an account, and anything else the beginning of a content URI.
+fn search(text: &Search) -> RunSearch {
+    if let Ok(Digits(id)) = text.0.clone().try_into() {
+        return RunSearch::Id(RunId(id));
+    }
+    match text.0.parse::<Address>() {
+        Ok(account) if text.0.len() == 42 => RunSearch::Account(account),
+        _ => RunSearch::ContentPrefix(text.0.clone().into_bytes()),
+    }
+}
+
+/// A page of runs.
+#[derive(Debug, Serialize)]
+pub(super) struct RunsDto {
+    runs: Vec<RunDto>,
+    pagination: Pagination,
+}
+
+pub(super) async fn list(State(app): State<App>, Query(query): Query<ListQuery>) -> Result<Stamped<RunsDto>, ApiError> {
+    let page = page(query.page, query.limit);
+    let sort = query.sort.map(Into::into).unwrap_or_default();
+    let mut snapshot = app.snapshot().await?;
+    let listing = snapshot.runs(&query.filter(), sort, page).await?;
+    let indexed = snapshot.indexed;
+    let runs = listing.items.iter().map(|record| RunDto::new(record, &indexed)).collect();
+    Ok(Stamped::new(&app, &indexed, RunsDto { runs, pagination: Pagination::new(page, listing.total) }))
+}
+
+pub(super) async fn show(
+    State(app): State<App>,
+    RunPath(id): RunPath,
+    Query(Nothing {}): Query<Nothing>,
+) -> Result<Stamped<RunDto>, ApiError> {
+    let mut snapshot = app.snapshot().await?;
+    let record = snapshot.run(id).await?.ok_or(ApiError::RunNotFound(id))?;
+    let poster = record.run.terms.poster;
+    let poster = PosterDto::new(poster, &snapshot.poster(poster).await?);
+    let run = RunDto::new(&record, &snapshot.indexed).with_poster(poster);
+    Ok(Stamped::new(&app, &snapshot.indexed, run))
+}
+
+/// A run's timeline, oldest first.
+#[derive(Debug, Serialize)]
+pub(super) struct EventsDto {
+    events: Vec<EventDto>,
+}
+
+pub(super) async fn events(
+    State(app): State<App>,
+    RunPath(id): RunPath,
+    Query(Nothing {}): Query<Nothing>,
+) -> Result<Stamped<EventsDto>, ApiError> {
+    let mut snapshot = app.snapshot().await?;
+    snapshot.run(id).await?.ok_or(ApiError::RunNotFound(id))?;
+    let market = contracts(&snapshot.chain);
+    let indexed = snapshot.indexed;
+    let events = snapshot.run_events(id).await?.iter().map(|event| EventDto::new(event, &market, &indexed)).collect();
+    Ok(Stamped::new(&app, &indexed, EventsDto { events }))
+}
+
+/// The parameters of `GET /api/runs/{id}/claim-eligibility`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct EligibilityQuery {
+    agent_id: Digits,
+}
+
+pub(super) async fn claim_eligibility(
+    State(app): State<App>,
+    RunPath(id): RunPath,
+    Query(query): Query<EligibilityQuery>,
+) -> Result<Stamped<EligibilityDto>, ApiError> {
+    let mut snapshot = app.snapshot().await?;
+    let run = snapshot.run(id).await?.ok_or(ApiError::RunNotFound(id))?.run;
+    let agent_id = AgentId(query.agent_id.0);
+    let Facts { agent, .. } = Facts::of_agent(&mut snapshot, agent_id).await?;
+    let agent = agent.ok_or(ApiError::AgentNotFound(agent_id))?.agent;
+    let poster = PosterDto::new(run.terms.poster, &snapshot.poster(run.terms.poster).await?);
+    let (indexed, parameters) = (snapshot.indexed, snapshot.chain.parameters);
+    let caller = agent.owner.unwrap_or_default();
+    let refusals = rules::claim_refusals(&run, &agent, caller, indexed.timestamp, &parameters);
+    let summary = AgentSummary::new(&agent, &parameters.stake, indexed.timestamp);
+    let run = EligibleRun { id, state: run.state, reward: run.terms.reward };
+    Ok(Stamped::new(&app, &indexed, EligibilityDto::new(&refusals, summary, run, poster)))
+}
+
+/// A query string without parameters.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}

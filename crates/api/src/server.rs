@@ -1,0 +1,78 @@
+//! Running the API until it is told to stop.
+
+use std::{io, time::Duration};
+
+use axum::Router;
+use clawpay_store::StoreError;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{App, Config, error::ApiError, layers, routes};
+
+/// How long open requests may take to end once the server has been told to stop.
+const LAST_REQUESTS: Duration = Duration::from_secs(3);
+
+/// Pause before the database is asked again for what it did not have.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Why the server cannot run.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// The database's address cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The listener failed.
+    #[error("serving HTTP: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Serves on `listener` until `shutdown`. Database and node need not be there yet: requests are answered 503 until they are.
+pub async fn serve(listener: TcpListener, config: Config, shutdown: CancellationToken) -> Result<(), ServeError> {
+    let app = App::new(config, shutdown.clone())?;
+    let announcing = tokio::spawn(hear_of_the_index(app.clone()));
+    let server = axum::serve(listener, router(app)).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let overdue = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(LAST_REQUESTS).await;
+    };
+    let served = tokio::select! {
+        served = server => served,
+        () = overdue => Ok(()),
+    };
+    announcing.abort();
+    Ok(served?)
+}
+
+/// Every path with its layers, for one state.
+pub fn router(app: App) -> Router {
+    layers::wrap(routes::paths()).with_state(app)
+}
+
+/// Says when the database holds a market, and wakes those who wait for the index, until the server stops. Nobody depends on it: who waits
+/// also looks for himself.
+async fn hear_of_the_index(app: App) {
+    let mut told = false;
+    loop {
+        match app.snapshot().await {
+            Ok(snapshot) => {
+                tracing::info!(chain = snapshot.chain.chain_id, block = snapshot.indexed.number, "serving the market");
+                break;
+            }
+            Err(ApiError::NothingIndexed) if told => {}
+            Err(ApiError::NothingIndexed) => tracing::info!("waiting for an indexer to write to the database"),
+            Err(_) if told => {}
+            Err(_) => tracing::warn!("waiting for the database"),
+        }
+        told = true;
+        tokio::time::sleep(RETRY).await;
+    }
+    loop {
+        if let Ok(mut listener) = app.reader().listen().await {
+            while listener.moved().await.is_ok() {
+                app.index_moved().send_replace(());
+            }
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}

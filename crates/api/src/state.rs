@@ -1,0 +1,65 @@
+//! What every request handler can reach.
+
+use std::sync::Arc;
+
+use clawpay_store::{IndexedBlock, Reader, Snapshot, StoreError};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Config, error::ApiError, node::Node};
+
+/// The server's state. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct App {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    config: Config,
+    reader: Reader,
+    node: Node,
+    /// Changes whenever the index may have moved.
+    index_moved: watch::Sender<()>,
+    shutdown: CancellationToken,
+}
+
+impl App {
+    /// Connects to nothing yet: a database or node that is away is something to answer, not a reason to stop.
+    pub fn new(config: Config, shutdown: CancellationToken) -> Result<Self, StoreError> {
+        let reader = Reader::new(&config.database_url, config.database)?;
+        let node = Node::new(config.rpc_url.clone(), config.node_timeout);
+        let inner = Inner { config, reader, node, index_moved: watch::Sender::new(()), shutdown };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    pub(crate) fn reader(&self) -> &Reader {
+        &self.inner.reader
+    }
+
+    pub(crate) fn node(&self) -> &Node {
+        &self.inner.node
+    }
+
+    pub(crate) fn shutdown(&self) -> &CancellationToken {
+        &self.inner.shutdown
+    }
+
+    pub(crate) fn index_moved(&self) -> &watch::Sender<()> {
+        &self.inner.index_moved
+    }
+
+    /// The database as of the last indexed block.
+    pub(crate) async fn snapshot(&self) -> Result<Snapshot, ApiError> {
+        self.reader().snapshot().await?.ok_or(ApiError::NothingIndexed)
+    }
+
+    /// Whether the index is too far behind the node to decide anything by, or has not heard of the node for too long.
+    pub(crate) fn is_stale(&self, indexed: &IndexedBlock) -> bool {
+        indexed.lag() > self.config().max_lag_blocks || indexed.staleness > self.config().max_staleness
+    }
+}
