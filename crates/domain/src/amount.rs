@@ -36,6 +36,7 @@ impl Usdc {
     pub const ZERO: Self = Self(U256::ZERO);
     /// Decimals of the token.
     pub const DECIMALS: u32 = 6;
+    const FRACTION_DIGITS: usize = Self::DECIMALS as usize;
 
     /// `units` base units.
     pub const fn base_units(units: u64) -> Self {
@@ -49,25 +50,23 @@ impl Usdc {
 
     /// Reads what a person writes: `100`, `0.5`, at most six decimals.
     pub fn parse_decimal(text: &str) -> Result<Self, AmountError> {
-        if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-')) {
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        if whole.is_empty() || !whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()) {
             return Err(AmountError::NotANumber);
         }
-        let decimal = Decimal::from_str_exact(text).map_err(|error| match error {
-            rust_decimal::Error::Underflow => AmountError::TooManyDecimals,
-            rust_decimal::Error::ExceedsMaximumPossibleValue => AmountError::TooLarge,
-            _ => AmountError::NotANumber,
-        })?;
-        if decimal.is_sign_negative() && !decimal.is_zero() {
-            return Err(AmountError::Negative);
-        }
-        let mut decimal = decimal.normalize();
-        if decimal.scale() > Self::DECIMALS {
+        // Zeros at the end are no decimals: 1.50 says no more than 1.5.
+        let fraction = fraction.trim_end_matches('0');
+        if fraction.len() > Self::FRACTION_DIGITS {
             return Err(AmountError::TooManyDecimals);
         }
-        let scale = decimal.scale();
-        decimal.set_scale(0).map_err(|_| AmountError::TooLarge)?;
-        let units = U256::from(decimal.mantissa().unsigned_abs());
-        Ok(Self(units * U256::from(10_u64.pow(Self::DECIMALS - scale))))
+        // What is left is a number, so only its size can be wrong with it.
+        let decimal = Decimal::from_str_exact(&format!("{whole}.{fraction}0")).map_err(|_| AmountError::TooLarge)?;
+        if digits.len() < text.len() && !decimal.is_zero() {
+            return Err(AmountError::Negative);
+        }
+        let units = U256::from(decimal.mantissa().unsigned_abs()) * U256::from(1_000_000_u64);
+        Ok(Self(units / U256::from(10_u64).pow(U256::from(decimal.scale()))))
     }
 
     /// `self + other`, or nothing if it does not fit 256 bits.

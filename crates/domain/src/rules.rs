@@ -7,7 +7,8 @@
 use alloy_primitives::{Address, Bytes, U256};
 
 use crate::{
-    Agent, AgentId, AgentStatus, EscrowParameters, Parameters, Refusal, Run, RunEvent, RunId, RunState, StakeParameters, Terms, Timestamp, Usdc, run::Payment,
+    Agent, AgentId, AgentStatus, EscrowParameters, Parameters, Refusal, Run, RunEvent, RunId, RunState, StakeParameters, Terms, Timestamp,
+    Usdc, run::Payment,
 };
 
 /// Largest reward: one base unit less than 2^56.
