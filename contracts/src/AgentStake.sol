@@ -167,7 +167,9 @@ contract AgentStake is IAgentStake, Context, ReentrancyGuardTransient {
 
     /// @inheritdoc IAgentStake
     function isAgent(uint256 agentId, address caller) public view returns (bool) {
-        return IERC721(REGISTRY).ownerOf(agentId) == caller || IAgentRegistry(REGISTRY).getAgentWallet(agentId) == caller;
+        if (IERC721(REGISTRY).ownerOf(agentId) == caller) return true;
+        // An unset agent wallet is zero, and zero is nobody's agent.
+        return caller != address(0) && IAgentRegistry(REGISTRY).getAgentWallet(agentId) == caller;
     }
 
     /// @inheritdoc IAgentStake
