@@ -1,6 +1,13 @@
 //! The `clawpay` program as a library: what its commands are made of. Used by `main.rs` and by the workspace's tests.
 
 pub mod actor;
+pub mod args;
+pub mod commands;
+pub mod config;
 pub mod deploy;
+pub mod deployment_file;
 pub mod local;
+pub mod output;
+pub mod shutdown;
+pub mod telemetry;
 pub mod wallet;

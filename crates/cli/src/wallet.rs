@@ -46,6 +46,27 @@ async fn client(rpc_url: &Url) -> Result<RpcClient> {
     }
 }
 
+/// A connection to a node that answers, however long it takes. `report` hears once why it is waiting.
+pub async fn wait_for_node(rpc_url: &Url, report: impl Fn(&anyhow::Error)) -> DynProvider {
+    let mut is_reported = false;
+    loop {
+        let attempt = async {
+            let provider = connect(rpc_url).await?;
+            provider.get_chain_id().await?;
+            Ok(provider)
+        };
+        match attempt.await {
+            Ok(provider) => return provider,
+            Err(error) if !is_reported => {
+                report(&error);
+                is_reported = true;
+            }
+            Err(_) => {}
+        }
+        tokio::time::sleep(LAST_WAIT).await;
+    }
+}
+
 /// An RPC URL as it may be shown: providers put keys into user info, path and query.
 pub fn shown(rpc_url: &Url) -> String {
     let host = rpc_url.host_str().unwrap_or_default();

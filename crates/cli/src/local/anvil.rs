@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     net::{Ipv4Addr, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
 };
@@ -17,7 +17,13 @@ use super::{ChildProcess, Toolbox, child};
 pub const MNEMONIC: &str = "test test test test test test test test test test test junk";
 
 const READY_WITHIN: Duration = Duration::from_secs(20);
-const STOP_WITHIN: Duration = Duration::from_secs(3);
+/// What it has not saved by then it has saved within the last second.
+const STOP_WITHIN: Duration = Duration::from_millis(1_500);
+/// How long a node whose launcher was killed may take to save its state.
+const PREDECESSOR_WITHIN: Duration = Duration::from_secs(10);
+
+/// Names the node's process, for a successor after a kill.
+const PID_FILE: &str = "anvil.pid";
 
 /// What to start.
 #[derive(Clone, Debug)]
@@ -40,6 +46,14 @@ pub struct Anvil {
 }
 
 impl Anvil {
+    /// Waits until a node that a killed launcher left in `directory` has saved its state and given its port back.
+    pub fn settle_predecessor(directory: &Path) -> Result<()> {
+        match fs::read_to_string(directory.join(PID_FILE)).map(|text| text.trim().parse()) {
+            Ok(Ok(pid)) => child::outwait("anvil", pid, directory, PREDECESSOR_WITHIN),
+            _ => Ok(()),
+        }
+    }
+
     /// Starts a node and waits until it answers. The calling thread must live as long as the node.
     pub fn start(toolbox: &Toolbox, options: &AnvilOptions) -> Result<Self> {
         let log_path = options.directory.join("anvil.log");
@@ -64,6 +78,7 @@ impl Anvil {
             command.args(["--timestamp", &time.to_string()]);
         }
         let mut child = ChildProcess::spawn("anvil", &mut command, STOP_WITHIN)?;
+        fs::write(options.directory.join(PID_FILE), child.id().to_string()).context("cannot note anvil's process id")?;
         let port = options.port;
         child::wait_until_ready(&mut child, READY_WITHIN, &log_path, || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok())?;
         Ok(Self { child, port })

@@ -115,6 +115,30 @@ pub(super) fn wait_until_ready<T>(
     }
 }
 
+/// Waits until process `pid`, left by a launcher that was killed, is gone: it was told to stop and may still be saving. Whether it is one
+/// of ours is told by its name and its current directory.
+pub(super) fn outwait(name: &str, pid: u32, directory: &std::path::Path, within: Duration) -> Result<()> {
+    let until = Instant::now() + within;
+    while runs_in(name, pid, directory) {
+        if Instant::now() >= until {
+            anyhow::bail!("{name} (process {pid}) still uses {}: stop it first", directory.display());
+        }
+        thread::sleep(LOOK_AGAIN);
+    }
+    Ok(())
+}
+
+fn runs_in(name: &str, pid: u32, directory: &std::path::Path) -> bool {
+    let process = std::path::PathBuf::from(format!("/proc/{pid}"));
+    let is_named = std::fs::read_to_string(process.join("comm")).is_ok_and(|comm| comm.trim() == name);
+    // A process of another user hides its directory; then the name decides.
+    is_named
+        && match std::fs::read_link(process.join("cwd")) {
+            Ok(cwd) => directory.canonicalize().is_ok_and(|directory| cwd == directory),
+            Err(_) => true,
+        }
+}
+
 /// The end of a log file, on one line, for an error message.
 pub(super) fn last_lines(log: &std::path::Path) -> String {
     const LINES: usize = 5;

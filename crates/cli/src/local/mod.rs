@@ -4,12 +4,14 @@
 //! that started it, however that one ends.
 
 mod anvil;
+mod chain_file;
 mod child;
 mod ports;
 mod postgres;
 mod toolbox;
 
 pub use anvil::{Anvil, AnvilOptions, MNEMONIC};
+pub use chain_file::ChainFile;
 pub use child::ChildProcess;
 pub use ports::{free_port, is_free};
 pub use postgres::{Durability, Postgres};

@@ -7,10 +7,9 @@ use std::{
         fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown},
         process::CommandExt,
     },
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use alloy::{hex, primitives::B256};
@@ -24,8 +23,8 @@ const NAME: &str = "clawpay";
 const NOBODY: u32 = 65534;
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
-/// A fast shutdown writes a checkpoint.
-const STOP_WITHIN: Duration = Duration::from_secs(4);
+/// A fast shutdown writes a checkpoint; one that is cut short is made up for at the next start.
+const STOP_WITHIN: Duration = Duration::from_secs(2);
 /// How long a server whose launcher was killed may take to shut down.
 const PREDECESSOR_WITHIN: Duration = Duration::from_secs(20);
 
@@ -171,27 +170,11 @@ fn is_ready(data: &Path) -> bool {
 /// dead one left. Postgres itself would refuse to start whenever another process has inherited that process id.
 fn settle_predecessor(data: &Path) -> Result<()> {
     let pid_file = data.join("postmaster.pid");
-    let until = Instant::now() + PREDECESSOR_WITHIN;
-    loop {
-        let Ok(text) = fs::read_to_string(&pid_file) else { return Ok(()) };
-        let pid = text.lines().next().and_then(|line| line.trim().parse::<u32>().ok());
-        if !pid.is_some_and(|pid| serves(pid, data)) {
-            return remove_all(&pid_file);
-        }
-        if Instant::now() >= until {
-            bail!("a Postgres server (process {}) still uses {}: stop it first", pid.unwrap_or_default(), data.display());
-        }
-        thread::sleep(Duration::from_millis(50));
+    let Ok(text) = fs::read_to_string(&pid_file) else { return Ok(()) };
+    if let Some(pid) = text.lines().next().and_then(|line| line.trim().parse().ok()) {
+        child::outwait("postgres", pid, data, PREDECESSOR_WITHIN)?;
     }
-}
-
-/// Whether process `pid` is a Postgres server on `data`, which a server makes its current directory.
-fn serves(pid: u32, data: &Path) -> bool {
-    let process = PathBuf::from(format!("/proc/{pid}"));
-    let is_postgres = fs::read_to_string(process.join("comm")).is_ok_and(|name| name.trim() == "postgres");
-    let directory = fs::read_link(process.join("cwd")).and_then(|cwd| cwd.canonicalize());
-    // A process of another user hides its directory; then the name decides.
-    is_postgres && directory.map_or(true, |cwd| data.canonicalize().is_ok_and(|data| cwd == data))
+    remove_all(&pid_file)
 }
 
 /// Who the server runs as.

@@ -1,0 +1,49 @@
+//! `clawpay deploy`: puts the contracts on a chain and writes down where they are.
+
+use alloy::providers::Provider;
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    args,
+    config::Config,
+    deploy::{self, Plan, is_local},
+    deployment_file, output,
+    wallet::{self, Wallet, shown},
+};
+
+/// Runs the command.
+pub async fn run(arguments: &args::Deploy, config: &Config) -> Result<()> {
+    let rpc_url = config.require_rpc_url()?;
+    let provider = wallet::connect(rpc_url).await?;
+    let chain_id = provider.get_chain_id().await.with_context(|| format!("no node answers at {}", shown(rpc_url)))?;
+
+    let path = arguments.output.clone().unwrap_or_else(|| deployment_file::of_chain(&config.data_dir, chain_id));
+    if path.exists() && !is_local(chain_id) {
+        bail!("{} exists: move it away, or say --output, to deploy to chain {chain_id} again", path.display());
+    }
+
+    let deployer = match &config.deployer_key {
+        Some(key) => Wallet::signing(rpc_url, key.0.clone()).await?,
+        None if is_local(chain_id) => {
+            let accounts = provider.get_accounts().await?;
+            let account = accounts.first().context("the node has no unlocked account: set CLAWPAY_DEPLOYER_KEY")?;
+            Wallet::unlocked(rpc_url, *account).await?
+        }
+        None => bail!("set CLAWPAY_DEPLOYER_KEY: chain {chain_id} is not a local one"),
+    };
+    let plan = Plan {
+        usdc: arguments.usdc.or(config.usdc),
+        agent_registry: arguments.agent_registry,
+        treasury: arguments.treasury,
+        owner: arguments.owner,
+        parameters: arguments.parameters(),
+    };
+
+    output::progress(format_args!("Deploying to chain {chain_id} from {}", deployer.address()));
+    let deployment = deploy::deploy(&deployer, &plan, |step| output::progress(format_args!("  {step}"))).await?;
+    // The contracts exist now whatever happens to the file: their addresses must not be lost with it.
+    output::result(serde_json::to_string_pretty(&deployment)?);
+    deployment_file::write(&path, &deployment)?;
+    output::progress(format_args!("Written to {}", path.display()));
+    Ok(())
+}

@@ -1,0 +1,6 @@
+//! One module per command.
+
+pub mod deploy;
+pub mod index;
+pub mod serve;
+pub mod up;

@@ -1,0 +1,329 @@
+//! `clawpay up`: a whole market on this machine, in the foreground, until it is told to stop.
+//!
+//! Order: data directory, ports, Postgres, chain, then indexer and API in this process. It stops in the opposite order, and whatever happens
+//! to this process, its children end too. With `DATABASE_URL` or `RPC_URL` somebody else runs that part; with `RPC_URL` no transaction is
+//! sent.
+
+mod chain;
+mod market;
+
+use std::{
+    fmt::Write as _,
+    fs::{DirBuilder, File, TryLockError},
+    io::Write as _,
+    net::{Ipv4Addr, SocketAddr},
+    os::unix::fs::DirBuilderExt,
+    path::Path,
+    process,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use clawpay_bindings::Deployment;
+use clawpay_store::Writer;
+use tokio::{net::TcpListener, task::JoinHandle, time::MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use self::chain::LocalChain;
+use crate::{
+    config::{Config, Port},
+    deploy::is_local,
+    deployment_file,
+    local::{Anvil, Durability, Postgres, Toolbox, free_port, is_free},
+    output::{self, progress},
+    shutdown,
+    wallet::{self, shown},
+};
+
+/// How long indexer and API may take to end before they are cut off.
+const END_WITHIN: Duration = Duration::from_secs(1);
+/// How often the parts are looked at.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Runs the command. Must be awaited on the main thread, with which the children end.
+pub async fn run(config: &Config) -> Result<()> {
+    let shutdown = shutdown::on_signal()?;
+    let _lock = claim_directory(&config.data_dir)?;
+    let mut stack = Stack { postgres: None, chain: None, index: None, api: None, shutdown: shutdown.clone() };
+    // Asked first, since the parts end by the same token.
+    let outcome = tokio::select! {
+        biased;
+        () = shutdown.cancelled() => Ok(()),
+        outcome = stack.start_and_watch(config) => outcome,
+    };
+    progress("Stopping");
+    stack.stop().await;
+    outcome
+}
+
+/// Whatever has been started so far.
+struct Stack {
+    postgres: Option<Postgres>,
+    chain: Option<LocalChain>,
+    index: Option<JoinHandle<Result<(), clawpay_indexer::IndexError>>>,
+    api: Option<JoinHandle<Result<()>>>,
+    shutdown: CancellationToken,
+}
+
+/// What the parts need to know of each other.
+struct Places {
+    database_url: String,
+    is_own_database: bool,
+    /// For the API and for people.
+    rpc_url: Url,
+    /// For the indexer: the embedded node pushes new heads.
+    head_url: Url,
+    is_own_chain: bool,
+    deployment: Deployment,
+    /// The API is ready once this block is indexed.
+    ready_at: u64,
+}
+
+impl Stack {
+    async fn start_and_watch(&mut self, config: &Config) -> Result<()> {
+        let listener = listen(config.api_port).await?;
+        let address = listener.local_addr()?;
+        let places = self.start_ground(config).await?;
+
+        let writer = Writer::new(&places.database_url)?;
+        self.index = Some(start_index(&places, writer.clone(), self.shutdown.clone()));
+        let mut api = clawpay_api::Config::new(places.rpc_url.clone(), places.database_url.clone());
+        api.ready_at_block = places.ready_at;
+        let shutdown = self.shutdown.clone();
+        self.api = Some(tokio::spawn(async move { Ok(clawpay_api::serve(listener, api, shutdown).await?) }));
+        progress(format_args!("Serving the API on http://{address}; indexing up to block {}", places.ready_at));
+
+        let mut look = tokio::time::interval(LOOK_AGAIN);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ready = Box::pin(until_ready(address));
+        let mut is_ready = false;
+        loop {
+            tokio::select! {
+                answer = &mut ready, if !is_ready => {
+                    answer?;
+                    is_ready = true;
+                    output::result(summary(&places, address));
+                }
+                ended = ended(&mut self.index) => match ended? {
+                    Err(error) if error.is_foreign_history() && places.is_own_chain => {
+                        rebuild(&places, &writer, &error).await?;
+                        self.index = Some(start_index(&places, writer.clone(), self.shutdown.clone()));
+                    }
+                    Err(error) => return Err(error).context("the indexer stopped"),
+                    Ok(()) => bail!("the indexer stopped"),
+                },
+                ended = ended(&mut self.api) => {
+                    ended?.context("the API stopped")?;
+                    bail!("the API stopped");
+                }
+                _ = look.tick() => self.look().await?,
+            }
+        }
+    }
+
+    /// Starts or finds the database and the chain.
+    async fn start_ground(&mut self, config: &Config) -> Result<Places> {
+        let toolbox = if config.database_url.is_none() || config.rpc_url.is_none() { Some(Toolbox::find()?) } else { None };
+        // A wrong chain is found out before anything is started for it.
+        let foreign = match &config.rpc_url {
+            Some(url) => {
+                let provider = wallet::connect(&url.0).await?;
+                Some((url.0.clone(), deployment_file::find(config, &provider).await?))
+            }
+            None => None,
+        };
+        let database_url = match (&config.database_url, &toolbox) {
+            (Some(url), _) => url.0.clone(),
+            (None, Some(toolbox)) => {
+                progress("Starting Postgres");
+                self.postgres.insert(Postgres::start(toolbox, &config.data_dir.join("postgres"), Durability::Kept)?).url()
+            }
+            (None, None) => bail!("no toolbox"),
+        };
+        let is_own_database = config.database_url.is_none();
+        match (foreign, &toolbox) {
+            (Some((rpc_url, deployment)), _) => Ok(Places {
+                database_url,
+                is_own_database,
+                head_url: rpc_url.clone(),
+                rpc_url,
+                is_own_chain: false,
+                deployment,
+                ready_at: deployment.deployment_block,
+            }),
+            (None, Some(toolbox)) => {
+                Anvil::settle_predecessor(&chain::directory(&config.data_dir))?;
+                let port = rpc_port(config.rpc_port)?;
+                let chain = self.chain.insert(LocalChain::start(config, toolbox, port).await?);
+                Ok(Places {
+                    database_url,
+                    is_own_database,
+                    rpc_url: chain.node.http_url(),
+                    head_url: chain.node.ws_url(),
+                    is_own_chain: true,
+                    deployment: chain.deployment,
+                    ready_at: chain.complete_at,
+                })
+            }
+            (None, None) => bail!("no toolbox"),
+        }
+    }
+
+    /// Notices children that ended, and keeps the chain's state safe.
+    async fn look(&mut self) -> Result<()> {
+        if let Some(status) = self.postgres.as_mut().and_then(|postgres| postgres.process().ended()) {
+            bail!("Postgres stopped ({status})");
+        }
+        if let Some(chain) = &mut self.chain {
+            if let Some(status) = chain.node.process().ended() {
+                bail!("anvil stopped ({status})");
+            }
+            if let Err(error) = chain.keep().await {
+                tracing::warn!("the chain's state is not being kept: {error:#}");
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends everything, users before what they use.
+    async fn stop(mut self) {
+        self.shutdown.cancel();
+        let tasks = async {
+            if let Some(api) = &mut self.api {
+                let _ended = api.await;
+            }
+            if let Some(index) = &mut self.index {
+                let _ended = index.await;
+            }
+        };
+        if tokio::time::timeout(END_WITHIN, tasks).await.is_err() {
+            tracing::warn!("indexer or API did not end in time; cutting them off");
+        }
+        // Both are told before either is waited for.
+        if let Some(postgres) = &mut self.postgres {
+            postgres.process().interrupt();
+        }
+        if let Some(chain) = self.chain.take() {
+            chain.node.stop();
+        }
+        if let Some(postgres) = self.postgres.take() {
+            postgres.stop();
+        }
+    }
+}
+
+/// How a task ended, told once; never, if there is none.
+async fn ended<T>(task: &mut Option<JoinHandle<T>>) -> Result<T> {
+    let Some(handle) = task else { return std::future::pending().await };
+    let outcome = handle.await;
+    *task = None;
+    // Nobody aborts these tasks: one that did not end has panicked.
+    outcome.context("a task panicked")
+}
+
+fn start_index(places: &Places, writer: Writer, shutdown: CancellationToken) -> JoinHandle<Result<(), clawpay_indexer::IndexError>> {
+    let mut config = clawpay_indexer::Config::new(places.head_url.clone(), places.deployment);
+    config.progress = true;
+    if places.is_own_chain {
+        config.shorter_chain = clawpay_indexer::ShorterChain::BlocksAreLost;
+    }
+    tokio::spawn(clawpay_indexer::run(config, writer, shutdown))
+}
+
+/// Empties an index that tells another history than the embedded chain, which alone is kept safe block by block. A database of somebody's
+/// own is only emptied if what it holds came from a local chain.
+async fn rebuild(places: &Places, writer: &Writer, error: &clawpay_indexer::IndexError) -> Result<()> {
+    if !places.is_own_database {
+        let mut session = writer.try_lock().await?.context("another indexer is writing to the database at DATABASE_URL")?;
+        let stored = session.chain().await?;
+        session.close().await?;
+        if let Some(stored) = stored.filter(|stored| !is_local(stored.chain_id)) {
+            bail!(
+                "DATABASE_URL holds the market of chain {}, which is not a local one: give the local stack its own database",
+                stored.chain_id
+            );
+        }
+    }
+    progress(format_args!("The index does not match the local chain ({error}): rebuilding it from the chain"));
+    writer.clear().await?;
+    Ok(())
+}
+
+/// Makes the data directory, for its owner alone, and keeps a second `up` out of it. The locked file says which process runs here.
+fn claim_directory(data_dir: &Path) -> Result<File> {
+    if !data_dir.exists() {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(data_dir);
+        made.with_context(|| format!("cannot create the data directory {}", data_dir.display()))?;
+    }
+    // Not truncated before it is locked: whoever holds the lock has written its process id there.
+    let path = data_dir.join("lock");
+    let opened = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+    let mut lock = opened.with_context(|| format!("cannot write {}", path.display()))?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => bail!("another `clawpay up` uses {}: stop it, or set CLAWPAY_DATA_DIR", data_dir.display()),
+        Err(TryLockError::Error(error)) => return Err(error).with_context(|| format!("cannot lock {}", path.display())),
+    }
+    lock.set_len(0)?;
+    writeln!(lock, "{}", process::id())?;
+    Ok(lock)
+}
+
+async fn listen(port: Port) -> Result<TcpListener> {
+    match TcpListener::bind((Ipv4Addr::LOCALHOST, port.number)).await {
+        Ok(listener) => Ok(listener),
+        Err(error) if port.is_explicit => {
+            Err(error).with_context(|| format!("cannot listen on port {}, which CLAWPAY_API_PORT asks for", port.number))
+        }
+        Err(_) => {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no free port for the API")?;
+            progress(format_args!("Port {} is taken: the API uses {} instead", port.number, listener.local_addr()?.port()));
+            Ok(listener)
+        }
+    }
+}
+
+fn rpc_port(port: Port) -> Result<u16> {
+    if is_free(port.number) {
+        return Ok(port.number);
+    }
+    if port.is_explicit {
+        bail!("port {}, which CLAWPAY_RPC_PORT asks for, is taken", port.number);
+    }
+    let free = free_port().context("no free port for anvil")?;
+    progress(format_args!("Port {} is taken: anvil uses {free} instead", port.number));
+    Ok(free)
+}
+
+/// Waits until `/readyz` answers 200.
+async fn until_ready(api: SocketAddr) -> Result<()> {
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(5)).build()?;
+    loop {
+        if client.get(format!("http://{api}/readyz")).send().await.is_ok_and(|answer| answer.status().is_success()) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// What is where.
+fn summary(places: &Places, api: SocketAddr) -> String {
+    let contracts = places.deployment.contracts;
+    let database = if places.is_own_database { places.database_url.as_str() } else { "yours (DATABASE_URL)" };
+    let mut text = String::new();
+    let mut line = |name: &str, value: &dyn std::fmt::Display| {
+        let _infallible = writeln!(text, "  {name:<14} {value}");
+    };
+    line("API", &format_args!("http://{api}"));
+    line("RPC", &format_args!("{} (chain {})", shown(&places.rpc_url), places.deployment.chain_id));
+    line("Database", &database);
+    line("USDC", &contracts.usdc);
+    line("AgentRegistry", &contracts.agent_registry);
+    line("AgentStake", &contracts.agent_stake);
+    line("RunEscrow", &contracts.run_escrow);
+    let note = if places.is_own_chain { "Accounts 7 to 9 of the node hold 10,000 test USDC each and have no history yet.\n" } else { "" };
+    format!(
+        "\nReady.\n\n{text}\nTry\n  curl 'http://{api}/api/runs?state=OPEN&limit=2'\n\n{note}Ctrl-C stops everything; the next start continues here."
+    )
+}

@@ -1,0 +1,258 @@
+//! What the environment and `.env` say. The environment wins; an empty value is as good as none; a `CLAWPAY_` name that means nothing here
+//! is refused, because a misspelt setting that does nothing is worse than an error.
+
+use std::{collections::BTreeMap, fmt, path::PathBuf};
+
+use alloy::{primitives::Address, signers::local::PrivateKeySigner};
+use anyhow::{Context, Result, bail};
+use tracing_subscriber::EnvFilter;
+use url::Url;
+
+/// Every setting there is.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `DATABASE_URL`: a Postgres of yours, as `postgres://user:password@host:port/database`. The embedded one if not set.
+    pub database_url: Option<Secret<String>>,
+    /// `RPC_URL`: a node of yours, http, https, ws or wss. An embedded anvil if not set.
+    pub rpc_url: Option<Secret<Url>>,
+    /// `CLAWPAY_DATA_DIR`: directory of the embedded parts; `.clawpay` if not set. Made for its owner alone.
+    pub data_dir: PathBuf,
+    /// `CLAWPAY_API_PORT`: loopback port of the API; 3000 if not set.
+    pub api_port: Port,
+    /// `CLAWPAY_RPC_PORT`: loopback port of the embedded anvil; 8545 if not set.
+    pub rpc_port: Port,
+    /// `CLAWPAY_EMPTY`: `1` leaves the demo market out when a local chain is made.
+    pub empty: bool,
+    /// `CLAWPAY_DEPLOYMENT`: path of the deployment file; see `deployment` for where it is looked for otherwise.
+    pub deployment: Option<PathBuf>,
+    /// `CLAWPAY_DEPLOYER_KEY`: private key that pays for `clawpay deploy`, 32 bytes of hex.
+    pub deployer_key: Option<Secret<PrivateKeySigner>>,
+    /// `CLAWPAY_USDC`: address of the token `clawpay deploy` uses on a chain that is not local.
+    pub usdc: Option<Address>,
+    /// `CLAWPAY_LOG`: what is logged, as a tracing filter such as `info,clawpay_indexer=debug`.
+    pub log: Option<String>,
+}
+
+/// A port, and whether somebody insists on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// The number.
+    pub number: u16,
+    /// Asked for by name: if it is taken, another one will not do.
+    pub is_explicit: bool,
+}
+
+/// A value that is never printed.
+#[derive(Clone)]
+pub struct Secret<T>(pub T);
+
+impl<T> fmt::Debug for Secret<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+const DEFAULT_DATA_DIR: &str = ".clawpay";
+const DEFAULT_API_PORT: u16 = 3000;
+const DEFAULT_RPC_PORT: u16 = 8545;
+
+impl Config {
+    /// From `.env` (in the current directory or above) and the environment.
+    pub fn load() -> Result<Self> {
+        let mut variables = BTreeMap::new();
+        match dotenvy::dotenv_iter() {
+            Ok(file) => {
+                for variable in file {
+                    // The error would quote the line, which may hold a secret.
+                    let (name, value) = variable.map_err(|_| anyhow::anyhow!(".env has a line that is not NAME=value"))?;
+                    variables.insert(name, value);
+                }
+            }
+            Err(error) if error.not_found() => {}
+            Err(error) => bail!("cannot read .env: {error}"),
+        }
+        for (name, value) in std::env::vars_os() {
+            let Some(name) = name.to_str() else { continue };
+            if is_ours(name) {
+                let value = value.to_str().with_context(|| format!("{name} is not valid UTF-8"))?;
+                variables.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        Self::from_variables(variables)
+    }
+
+    /// From names and values; names that are neither ours nor shared are ignored.
+    pub fn from_variables(variables: impl IntoIterator<Item = (String, String)>) -> Result<Self> {
+        let mut ours: BTreeMap<String, String> =
+            variables.into_iter().filter(|(name, value)| is_ours(name) && !value.trim().is_empty()).collect();
+        let mut take = |name: &str| ours.remove(name).map(|value| value.trim().to_owned());
+        let config = Self {
+            database_url: take("DATABASE_URL").map(Secret),
+            rpc_url: take("RPC_URL").map(|text| rpc_url(&text)).transpose()?.map(Secret),
+            data_dir: take("CLAWPAY_DATA_DIR").unwrap_or_else(|| DEFAULT_DATA_DIR.to_owned()).into(),
+            api_port: port("CLAWPAY_API_PORT", take("CLAWPAY_API_PORT"), DEFAULT_API_PORT)?,
+            rpc_port: port("CLAWPAY_RPC_PORT", take("CLAWPAY_RPC_PORT"), DEFAULT_RPC_PORT)?,
+            empty: switch("CLAWPAY_EMPTY", take("CLAWPAY_EMPTY"))?,
+            deployment: take("CLAWPAY_DEPLOYMENT").map(PathBuf::from),
+            deployer_key: take("CLAWPAY_DEPLOYER_KEY").map(|text| key(&text)).transpose()?.map(Secret),
+            usdc: take("CLAWPAY_USDC")
+                .map(|text| parse_address(&text).with_context(|| format!("CLAWPAY_USDC: {text} is not an address")))
+                .transpose()?,
+            log: take("CLAWPAY_LOG").map(filter).transpose()?,
+        };
+        if let Some(unknown) = ours.keys().next() {
+            bail!("{unknown} is not a setting; .env.example lists them all");
+        }
+        Ok(config)
+    }
+
+    /// The database, for commands that cannot do without one.
+    pub fn require_database_url(&self) -> Result<&str> {
+        self.database_url.as_ref().map(|url| url.0.as_str()).context("set DATABASE_URL, as postgres://user:password@host:port/database")
+    }
+
+    /// The node, for commands that cannot do without one.
+    pub fn require_rpc_url(&self) -> Result<&Url> {
+        self.rpc_url.as_ref().map(|url| &url.0).context("set RPC_URL, as http://host:port or ws://host:port")
+    }
+}
+
+/// An address in one case, or in mixed case with the right EIP-55 checksum.
+pub fn parse_address(text: &str) -> Result<Address> {
+    let digits = text.strip_prefix("0x").context("an address begins with 0x")?;
+    let one_case = !digits.bytes().any(|b| b.is_ascii_uppercase()) || !digits.bytes().any(|b| b.is_ascii_lowercase());
+    if one_case {
+        text.parse().context("an address is 0x and 40 hex digits")
+    } else {
+        Address::parse_checksummed(text, None).context("an address is 0x and 40 hex digits, with a right checksum if in mixed case")
+    }
+}
+
+/// Every `CLAWPAY_` name, and the two that other programs use as well.
+fn is_ours(name: &str) -> bool {
+    name.starts_with("CLAWPAY_") || matches!(name, "DATABASE_URL" | "RPC_URL")
+}
+
+/// The value may hold a key, and is not quoted in the error.
+fn rpc_url(text: &str) -> Result<Url> {
+    let url = Url::parse(text).context("RPC_URL is not a URL")?;
+    match url.scheme() {
+        "http" | "https" | "ws" | "wss" if url.has_host() => Ok(url),
+        _ => bail!("RPC_URL must be an http, https, ws or wss URL"),
+    }
+}
+
+/// The value is a key, and is not quoted in the error.
+fn key(text: &str) -> Result<PrivateKeySigner> {
+    text.parse().ok().context("CLAWPAY_DEPLOYER_KEY is not a private key: 32 bytes of hex")
+}
+
+fn port(name: &str, value: Option<String>, default: u16) -> Result<Port> {
+    match value {
+        None => Ok(Port { number: default, is_explicit: false }),
+        Some(text) => match text.parse() {
+            Ok(number) if number > 0 => Ok(Port { number, is_explicit: true }),
+            _ => bail!("{name}: {text} is not a port, 1 to 65535"),
+        },
+    }
+}
+
+fn switch(name: &str, value: Option<String>) -> Result<bool> {
+    match value.as_deref() {
+        None | Some("0" | "false" | "no") => Ok(false),
+        Some("1" | "true" | "yes") => Ok(true),
+        Some(other) => bail!("{name}: {other} is neither 1 nor 0"),
+    }
+}
+
+fn filter(text: String) -> Result<String> {
+    EnvFilter::builder().parse(&text).with_context(|| format!("CLAWPAY_LOG: {text} is not a filter such as info,clawpay_indexer=debug"))?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(variables: &[(&str, &str)]) -> Result<Config> {
+        Config::from_variables(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    }
+
+    fn refusal(variables: &[(&str, &str)]) -> String {
+        format!("{:#}", config(variables).unwrap_err())
+    }
+
+    #[test]
+    fn nothing_set_is_the_local_stack() {
+        let config = config(&[("PATH", "/bin"), ("RPC_URL", "")]).unwrap();
+        assert!(config.database_url.is_none() && config.rpc_url.is_none() && !config.empty);
+        assert_eq!(config.api_port, Port { number: 3000, is_explicit: false });
+        assert_eq!(config.rpc_port, Port { number: 8545, is_explicit: false });
+    }
+
+    #[test]
+    fn a_port_that_is_set_is_insisted_on_even_at_its_default() {
+        assert_eq!(config(&[("CLAWPAY_API_PORT", "3000")]).unwrap().api_port, Port { number: 3000, is_explicit: true });
+    }
+
+    #[test]
+    fn a_misspelt_setting_is_refused() {
+        assert_eq!(refusal(&[("CLAWPAY_PORT", "3000")]), "CLAWPAY_PORT is not a setting; .env.example lists them all");
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused_by_name() {
+        for (name, value) in [
+            ("CLAWPAY_API_PORT", "65536"),
+            ("CLAWPAY_API_PORT", "0"),
+            ("CLAWPAY_RPC_PORT", "x"),
+            ("CLAWPAY_EMPTY", "maybe"),
+            ("CLAWPAY_USDC", "0x12"),
+            ("CLAWPAY_USDC", "0xF39fd6e51aad88F6F4ce6aB8827279cffFb92266"),
+            ("CLAWPAY_LOG", "a=b=c"),
+            ("CLAWPAY_DEPLOYER_KEY", "0x00"),
+            ("RPC_URL", "ipc:///tmp/node"),
+        ] {
+            assert!(refusal(&[(name, value)]).starts_with(name), "{name}={value}: {}", refusal(&[(name, value)]));
+        }
+    }
+
+    #[test]
+    fn secrets_stay_out_of_debug_output_and_errors() {
+        let key = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+        let config =
+            config(&[("DATABASE_URL", "postgres://a:s3cret@h/d"), ("RPC_URL", "https://h/s3cret"), ("CLAWPAY_DEPLOYER_KEY", key)]).unwrap();
+        let shown = format!("{config:?}");
+        assert!(!shown.contains("s3cret") && !shown.contains(&key[2..]), "{shown}");
+        assert!(!refusal(&[("CLAWPAY_DEPLOYER_KEY", "s3cret")]).contains("s3cret"));
+        assert!(!refusal(&[("RPC_URL", "ftp://s3cret@h")]).contains("s3cret"));
+    }
+
+    #[test]
+    fn the_example_file_names_every_setting_and_loads() {
+        let example = include_str!("../../../.env.example");
+        let assignments: Vec<(String, String)> = example
+            .lines()
+            .filter_map(|line| line.strip_prefix("# ").unwrap_or(line).split_once('='))
+            .filter(|(name, _)| is_ours(name))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        let names: Vec<&str> = assignments.iter().map(|(name, _)| name.as_str()).collect();
+        let expected = [
+            "DATABASE_URL",
+            "RPC_URL",
+            "CLAWPAY_DATA_DIR",
+            "CLAWPAY_API_PORT",
+            "CLAWPAY_RPC_PORT",
+            "CLAWPAY_EMPTY",
+            "CLAWPAY_DEPLOYMENT",
+            "CLAWPAY_DEPLOYER_KEY",
+            "CLAWPAY_USDC",
+            "CLAWPAY_LOG",
+        ];
+        assert_eq!(names, expected);
+        Config::from_variables(assignments.clone()).unwrap();
+        // As it stands, with everything commented out, it changes nothing.
+        assert!(example.lines().all(|line| line.is_empty() || line.starts_with('#')));
+    }
+}

@@ -1,0 +1,46 @@
+//! The `clawpay` program. See the library for everything it does.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clawpay_cli::{
+    args::{Arguments, Command},
+    commands,
+    config::Config,
+    output::{self, FAILED, MISUSED},
+    telemetry,
+};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let config = match Config::load() {
+        Ok(config) => config,
+        Err(error) => return output::failure(&error, MISUSED),
+    };
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return output::failure(&error.into(), FAILED),
+    };
+    // On the main thread: the children of `up` end with the thread that starts them.
+    let outcome = runtime.block_on(run(&arguments, &config));
+    // Blocking work that is still going on must not hold up the exit.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => output::failure(&error, FAILED),
+    }
+}
+
+async fn run(arguments: &Arguments, config: &Config) -> anyhow::Result<()> {
+    let (default_filter, json) = match arguments.command {
+        Command::Up | Command::Deploy(_) => ("warn", false),
+        Command::Index | Command::Serve => ("info", !std::io::IsTerminal::is_terminal(&std::io::stderr())),
+    };
+    telemetry::start(config.log.as_deref().unwrap_or(default_filter), json);
+    match &arguments.command {
+        Command::Up => commands::up::run(config).await,
+        Command::Index => commands::index::run(config).await,
+        Command::Serve => commands::serve::run(config).await,
+        Command::Deploy(deploy) => commands::deploy::run(deploy, config).await,
+    }
+}
