@@ -9,7 +9,7 @@ import { SignatureChecker } from "@openzeppelin/contracts/utils/cryptography/Sig
 import { IAgentRegistry } from "./interfaces/IAgentRegistry.sol";
 
 /// @title Agent identities, by the ERC-8004 identity interface
-/// @dev No burn, no owner, no callback on mint. Unknown ids revert with `ERC721NonexistentToken`.
+/// @dev The agent wallet is stored once, by id; as metadata it is made up when asked for.
 contract AgentRegistry is IAgentRegistry, ERC721URIStorage, EIP712 {
     bytes32 private constant AGENT_WALLET_SET_TYPEHASH =
         keccak256("AgentWalletSet(uint256 agentId,address newWallet,address owner,uint256 deadline)");
@@ -98,7 +98,7 @@ contract AgentRegistry is IAgentRegistry, ERC721URIStorage, EIP712 {
         return _agentCount;
     }
 
-    /// @dev A new owner starts without the old owner's wallet, even when it is the same account.
+    /// @dev A transfer leaves the agent without a wallet, be it to the same account.
     function _update(address to, uint256 tokenId, address auth) internal override returns (address from) {
         from = super._update(to, tokenId, auth);
         if (from != address(0)) _setAgentWallet(tokenId, address(0));

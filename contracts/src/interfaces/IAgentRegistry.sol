@@ -3,7 +3,7 @@ pragma solidity ^0.8.30;
 
 /// @title Agent identities, by the ERC-8004 identity interface
 /// @notice Each agent is an ERC-721 token; anyone registers itself, and transferring the token transfers the agent. Ids count from 1.
-/// No burn, no owner, and no receiver callback on mint.
+/// No burn, no owner, and no receiver callback on mint. Unknown ids revert with `ERC721NonexistentToken`.
 interface IAgentRegistry {
     struct MetadataEntry {
         string metadataKey;
@@ -30,9 +30,10 @@ interface IAgentRegistry {
     error AgentRegistry_InvalidSignature(address newWallet);
 
     /// @notice Mints the next agent to the caller. Its agent wallet is the caller until it is changed or the token moves.
+    /// @dev Emits `Transfer`, `Registered`, then `MetadataSet` for the agent wallet and for each entry.
     function register() external returns (uint256 agentId);
 
-    /// @param agentURI 0 to 8192 bytes.
+    /// @param agentURI 0 to 8192 bytes, the registration file.
     function register(string calldata agentURI) external returns (uint256 agentId);
 
     function register(string calldata agentURI, MetadataEntry[] calldata metadata) external returns (uint256 agentId);
@@ -40,9 +41,10 @@ interface IAgentRegistry {
     /// @notice Owner or approved.
     function setAgentURI(uint256 agentId, string calldata newURI) external;
 
+    /// @notice Empty where unset. The key `agentWallet` answers the agent wallet's 20 bytes.
     function getMetadata(uint256 agentId, string calldata metadataKey) external view returns (bytes memory);
 
-    /// @notice Owner or approved. The key `agentWallet` is reserved.
+    /// @notice Owner or approved. Key and value together up to 8192 bytes. The key `agentWallet` is reserved.
     function setMetadata(uint256 agentId, string calldata metadataKey, bytes calldata metadataValue) external;
 
     /// @notice Owner or approved. `newWallet` consents by EIP-712 (or ERC-1271) signature over

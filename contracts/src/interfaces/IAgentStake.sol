@@ -98,15 +98,19 @@ interface IAgentStake {
     /// @notice Deposits for an agent, paying down what it owes. Anyone, for any registered agent, by ERC-20 allowance.
     /// Warning: the deposit belongs to the agent id at once; only its owner can withdraw it.
     /// @param amount Base units, more than zero.
+    /// @dev Checked in this order: agent id, agent exists (the registry's error), amount, then the token.
     function stake(uint256 agentId, uint256 amount) external;
 
     /// @notice Withdraws free stake to the agent token's owner. Owner only, at any time.
     /// While runs are in hand at least the minimum, and `stakeAtRisk` for each, stays; a FROZEN agent withdraws nothing.
+    /// @dev Checked in this order: agent exists (the registry's error), owner, FROZEN, amount. Reverts where the token refuses the owner:
+    /// nobody else is waiting.
     function unstake(uint256 agentId, uint256 amount) external;
 
     /// @notice Commits `stakeAtRisk` to one more run. Escrow only. Reverts unless `caller` is the agent's owner or agent wallet, the
     /// status allows claiming, and the free stake covers it.
     /// @return stakeAtRisk Base units committed.
+    /// @dev Checked in this order: caller, agent id, agent exists (the registry's error), owner or wallet, status, free stake.
     function commit(uint256 agentId, address caller) external returns (uint256 stakeAtRisk);
 
     /// @notice Releases one run's commitment. Escrow only.
@@ -120,11 +124,13 @@ interface IAgentStake {
     /// @notice Tries again to pay what is credited to `account`, only ever to `account`. Anyone. Reverts with the token's error.
     function payCredit(address account) external;
 
+    /// @notice All zero and UNVERIFIED for an agent that never staked, registered or not.
     function getAgent(uint256 agentId) external view returns (Agent memory);
 
     function statusOf(uint256 agentId) external view returns (AgentStatus);
 
-    /// @notice Whether `caller` acts for the agent: its token's owner or its agent wallet.
+    /// @notice Whether `caller` acts for the agent: its token's owner or its agent wallet. Reverts with the registry's error for an unknown
+    /// agent.
     function isAgent(uint256 agentId, address caller) external view returns (bool);
 
     function creditOf(address account) external view returns (uint256);

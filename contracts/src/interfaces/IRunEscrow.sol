@@ -37,6 +37,8 @@ enum RunState {
 /// fee on transfer makes funding revert. A transfer that the token refuses (blacklist, pause) never blocks a transition: the amount is
 /// credited to its recipient and `payCredit` pays it later.
 ///
+/// Where a call is at fault in several ways, the first in the order given with it is named.
+///
 /// Warning: content, deliverable and feedback are emitted, not stored, and are arbitrary bytes to whoever reads them.
 interface IRunEscrow {
     /// @notice The immutable rules of this deployment.
@@ -154,52 +156,65 @@ interface IRunEscrow {
     /// @param deadline Claiming and funding stop here: later than now, at most `maxDeadlineAhead` ahead.
     /// @param maxRevisions 0 to the deployment's `maxRevisions`.
     /// @param contentURI 1 to 2048 bytes, usually `ipfs://...`.
+    /// @dev Checked in this order: pause, reward, deadline, maxRevisions, length.
     function create(uint256 reward, uint256 deadline, uint256 maxRevisions, string calldata contentURI) external returns (uint256 runId);
 
     /// @notice `create` and `fund` in one call. State: OPEN. Takes reward + fee from the caller by ERC-20 allowance.
+    /// @dev Checked in the order of `create`, then the token.
     function createAndFund(uint256 reward, uint256 deadline, uint256 maxRevisions, string calldata contentURI)
         external
         returns (uint256 runId);
 
     /// @notice DRAFT to OPEN, before the deadline. Poster. Takes reward + fee from the poster by ERC-20 allowance.
+    /// @dev Checked in this order: pause, run exists, poster, state, deadline, then the token.
     function fund(uint256 runId) external;
 
     /// @notice DRAFT or OPEN to CANCELLED. Poster. Refunds reward + fee if they were escrowed.
+    /// @dev Checked in this order: run exists, poster, state.
     function cancel(uint256 runId) external;
 
     /// @notice OPEN to CLAIMED, before the deadline. The agent's owner or its ERC-8004 agent wallet, not the run's poster.
     /// Commits the stake at risk; the caller is recorded as the run's wallet and is paid on approval.
     /// @param expectedTerms `termsOf(runId)` as the caller saw it.
+    /// @dev Checked in this order: pause, run exists, state, deadline, terms, caller is not the poster, then `IAgentStake.commit`.
     function claim(uint256 runId, uint256 agentId, uint256 expectedTerms) external;
 
     /// @notice CLAIMED to IN_PROGRESS, before `dueAt`. The recorded wallet or the agent token's current owner.
+    /// @dev Checked in this order: run exists, state, caller, time.
     function start(uint256 runId) external;
 
     /// @notice CLAIMED, IN_PROGRESS or REVISION_REQUESTED to SUBMITTED, before `dueAt`. The recorded wallet or the agent token's
     /// current owner. From CLAIMED the run passes through IN_PROGRESS and both events are emitted.
     /// @param deliverableURI 1 to 2048 bytes.
+    /// @dev Checked in this order: run exists, state, caller, time, length.
     function submit(uint256 runId, string calldata deliverableURI) external;
 
     /// @notice SUBMITTED to REVISION_REQUESTED, before `reviewBy`, while revisions are left. Poster.
     /// @param expectedReviewBy `reviewBy` of the submission being answered.
     /// @param feedback 0 to 2048 bytes.
+    /// @dev Checked in this order: run exists, poster, state, expected submission, time, revisions, length.
     function requestRevision(uint256 runId, uint256 expectedReviewBy, string calldata feedback) external;
 
     /// @notice SUBMITTED to APPROVED, at any time. Poster. Pays the reward to the recorded wallet, keeps the fee, releases the stake.
     /// @param expectedReviewBy `reviewBy` of the submission being answered.
+    /// @dev Checked in this order: run exists, poster, state, expected submission.
     function approve(uint256 runId, uint256 expectedReviewBy) external;
 
     /// @notice SUBMITTED to REJECTED, before `reviewBy`, once all revisions are used: poster.
     /// REVISION_REQUESTED to REJECTED, from `dueAt`: poster; from `dueAt` + `submissionTimeout`: anyone.
     /// Refunds the poster and releases the stake: work that was once delivered is never slashed.
     /// @param expectedDeadline `reviewBy` (SUBMITTED) or `dueAt` (REVISION_REQUESTED) of what is being answered.
+    /// @dev Checked in this order: run exists, state; from SUBMITTED poster, expected submission, time, revisions; from REVISION_REQUESTED
+    /// expected request, time. There, whoever is not the poster is told when it may call, not that it may not.
     function reject(uint256 runId, uint256 expectedDeadline) external;
 
     /// @notice SUBMITTED to APPROVED, from `reviewBy`. Anyone. Same money as `approve`.
+    /// @dev Checked in this order: run exists, state, time.
     function finalize(uint256 runId) external;
 
     /// @notice CLAIMED or IN_PROGRESS to SLASHED, from `dueAt`: poster; from `dueAt` + `submissionTimeout`: anyone.
     /// Refunds the poster and pays it the stake at risk.
+    /// @dev Checked in this order: run exists, state, time. Whoever is not the poster is told when it may call, not that it may not.
     function slash(uint256 runId) external;
 
     /// @notice Tries again to pay what is credited to `account`, only ever to `account`. Anyone. Reverts with the token's error.
@@ -208,7 +223,8 @@ interface IRunEscrow {
     /// @notice Sends the collected fees to the treasury. Anyone. Does nothing when there are none.
     function collectFees() external;
 
-    /// @notice Changes where collected fees go. Owner. Never affects what was escrowed or credited.
+    /// @notice Changes where collected fees go, those not yet collected included. Owner. Never affects what was escrowed or credited.
+    /// Not zero, the token, the escrow, the stake or the registry.
     function setTreasury(address newTreasury) external;
 
     /// @notice Stops create, fund, createAndFund and claim, nothing else. Owner.
@@ -220,7 +236,9 @@ interface IRunEscrow {
     /// @notice Reverts with `RunEscrow_RunNotFound` for an unknown id.
     function getRun(uint256 runId) external view returns (Run memory);
 
-    /// @notice The immutable terms in one word: poster, reward, deadline, flags. Pass it to `claim`.
+    /// @notice The terms in one word, to be passed to `claim`: poster 160 bits, reward 56, deadline 36, stage 2, maxRevisions 2.
+    /// @dev Only the stage changes, and not any more once the run was claimed. The content URI is not part of it, but a run's content is
+    /// as immutable as its id.
     function termsOf(uint256 runId) external view returns (uint256);
 
     /// @notice Runs created so far; the last id.
