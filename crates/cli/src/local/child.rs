@@ -47,10 +47,19 @@ impl ChildProcess {
 
     /// Asks it to stop (SIGINT), waits, and kills it if it takes longer than its grace.
     pub fn stop(&mut self) {
+        self.end_by(libc::SIGINT);
+    }
+
+    /// Asks it to stop without saving anything (SIGQUIT), waits, and kills it if it takes longer than its grace.
+    pub fn quit(&mut self) {
+        self.end_by(libc::SIGQUIT);
+    }
+
+    fn end_by(&mut self, signal: libc::c_int) {
         if self.ended().is_some() {
             return;
         }
-        self.interrupt();
+        self.signal(signal);
         if self.wait(self.grace).is_none() {
             tracing::warn!(child = self.name, "did not stop in time; killing it");
             self.kill();
@@ -66,9 +75,13 @@ impl ChildProcess {
 
     /// Sends SIGINT without waiting.
     pub fn interrupt(&self) {
+        self.signal(libc::SIGINT);
+    }
+
+    fn signal(&self, signal: libc::c_int) {
         if let Ok(pid) = libc::pid_t::try_from(self.child.id()) {
             // SAFETY: plain system call on the id of a child that has not been waited for, so the id cannot have been reused.
-            unsafe { libc::kill(pid, libc::SIGINT) };
+            unsafe { libc::kill(pid, signal) };
         }
     }
 
