@@ -12,8 +12,9 @@ use alloy::{
 };
 use anyhow::{Context, Result, bail};
 use clawpay_bindings::Deployment;
+use url::Url;
 
-use crate::{config::Config, deploy::is_local};
+use crate::{config::Config, deploy::is_local, output::progress, wallet};
 
 /// The embedded chain's own, inside the data directory.
 pub fn of_local_stack(data_dir: &Path) -> PathBuf {
@@ -42,6 +43,15 @@ pub fn write(path: &Path, deployment: &Deployment) -> Result<()> {
     fs::write(&draft, text)
         .and_then(|()| fs::rename(&draft, path))
         .with_context(|| format!("cannot write the deployment file {}", path.display()))
+}
+
+/// As [`find`], on the node at `rpc_url`. Waits for a node that is away; one on the wrong chain is an error.
+pub async fn wait_and_find(config: &Config, rpc_url: &Url) -> Result<Deployment> {
+    let provider = wallet::wait_for_node(rpc_url, |error| {
+        progress(format_args!("Waiting for the node at {}: {error:#}", wallet::shown(rpc_url)));
+    })
+    .await;
+    find(config, &provider).await
 }
 
 /// The deployment on the chain that `provider` leads to: the configured file, or the first of the usual places that is about this chain.

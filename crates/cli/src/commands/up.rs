@@ -33,7 +33,7 @@ use crate::{
     local::{Anvil, Durability, Postgres, Toolbox, free_port, is_free},
     output::{self, progress},
     shutdown,
-    wallet::{self, shown},
+    wallet::shown,
 };
 
 /// How long indexer and API may take to end before they are cut off.
@@ -127,10 +127,7 @@ impl Stack {
         let toolbox = if config.database_url.is_none() || config.rpc_url.is_none() { Some(Toolbox::find()?) } else { None };
         // A wrong chain is found out before anything is started for it.
         let foreign = match &config.rpc_url {
-            Some(url) => {
-                let provider = wallet::connect(&url.0).await?;
-                Some((url.0.clone(), deployment_file::find(config, &provider).await?))
-            }
+            Some(url) => Some((url.0.clone(), deployment_file::wait_and_find(config, &url.0).await?)),
             None => None,
         };
         let database_url = match (&config.database_url, &toolbox) {

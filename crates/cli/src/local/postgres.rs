@@ -4,7 +4,7 @@ use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write},
     os::unix::{
-        fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown},
+        fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown},
         process::CommandExt,
     },
     path::Path,
@@ -99,8 +99,8 @@ impl Postgres {
 impl Drop for Postgres {
     fn drop(&mut self) {
         if self.durability == Durability::ThrowAway {
-            // Its backends notice within moments that the server is gone; there is nothing to save.
-            self.child.kill();
+            // There is nothing to save, but a server that is killed leaves its shared memory behind.
+            self.child.quit();
         }
     }
 }
@@ -228,7 +228,9 @@ impl Identity {
     fn own(&self, directory: &Path) -> Result<()> {
         match self {
             Self::Myself | Self::Mapped => Ok(()),
-            Self::Nobody => hand_over(directory).with_context(|| format!("cannot give {} to nobody", directory.display())),
+            Self::Nobody => hand_over(directory)
+                .and_then(|()| directory.parent().map_or(Ok(()), let_through))
+                .with_context(|| format!("cannot give {} to nobody", directory.display())),
         }
     }
 }
@@ -251,6 +253,13 @@ fn hand_over(path: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Lets others pass through a directory, though not look into it.
+fn let_through(directory: &Path) -> io::Result<()> {
+    let mut permissions = fs::metadata(directory)?.permissions();
+    permissions.set_mode(permissions.mode() | 0o001);
+    fs::set_permissions(directory, permissions)
 }
 
 /// Removes a file or a directory, if there is one.
