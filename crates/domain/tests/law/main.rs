@@ -10,4 +10,5 @@ mod runs;
 mod score;
 mod stakes;
 mod terms;
+mod walk;
 mod words;
