@@ -141,18 +141,22 @@ impl Node {
 
     /// The highest blocks that the node calls safe and finalized, with `head` as the node's head.
     pub(crate) async fn tags(&self, head: u64) -> Result<Tags, NodeError> {
-        let named = async |tag| match self.header_by_tag(tag).await {
-            Ok(header) => Ok(header.map(|header| header.number())),
-            Err(NodeError::Refused { .. } | NodeError::NotUnderstood { .. }) => Ok(None),
-            Err(error) => Err(error),
-        };
-        let (safe, mut finalized) = futures::try_join!(named("safe"), named("finalized"))?;
+        let (safe, mut finalized) = futures::try_join!(self.named("safe"), self.named("finalized"))?;
         if finalized.is_some() {
             self.knows_finality.store(true, Relaxed);
         } else if !self.knows_finality.load(Relaxed) {
             finalized = head.checked_sub(self.confirmations);
         }
         Ok(Tags { head, safe, finalized })
+    }
+
+    /// The height of the block that the node calls `tag`, if it knows the word.
+    async fn named(&self, tag: &str) -> Result<Option<u64>, NodeError> {
+        match self.header_by_tag(tag).await {
+            Ok(header) => Ok(header.map(|header| header.number())),
+            Err(NodeError::Refused { .. } | NodeError::NotUnderstood { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The headers at these heights, in the same order.
@@ -208,9 +212,8 @@ impl Node {
         P: Question,
         R: Answer,
     {
-        let chunks: Vec<_> = params.chunks(self.batch.load(Relaxed)).collect();
-        let answers: Vec<Vec<R>> =
-            stream::iter(chunks).map(|chunk| self.ask_chunk(method, chunk)).buffered(CONCURRENT_BATCHES).try_collect().await?;
+        let questions: Vec<_> = params.chunks(self.batch.load(Relaxed)).map(|chunk| self.ask_chunk(method, chunk)).collect();
+        let answers: Vec<Vec<R>> = stream::iter(questions).buffered(CONCURRENT_BATCHES).try_collect().await?;
         Ok(answers.into_iter().flatten().collect())
     }
 
@@ -229,11 +232,8 @@ impl Node {
                 }
             }
         }
-        stream::iter(params)
-            .map(|params| self.ask(method, self.client.request::<_, R>(method, params.clone())))
-            .buffered(CONCURRENT_BATCHES)
-            .try_collect()
-            .await
+        let questions: Vec<_> = params.iter().map(|params| self.ask(method, self.client.request::<_, R>(method, params.clone()))).collect();
+        stream::iter(questions).buffered(CONCURRENT_BATCHES).try_collect().await
     }
 
     async fn ask_batch<P, R>(&self, method: &'static str, params: &[P]) -> TransportResult<Vec<R>>

@@ -184,7 +184,7 @@ impl Source {
         }
         let hashes: Vec<_> = suspicious.iter().map(|header| header.hash).collect();
         let logs = self.node.logs_of(&addresses, &hashes).await?;
-        verified.extend(self.prove(suspicious.into_iter().zip(logs)).await?);
+        verified.extend(self.prove(&suspicious, logs).await?);
         Ok((headers, verified))
     }
 
@@ -194,36 +194,36 @@ impl Source {
         require_chain(&headers)?;
         let hashes: Vec<_> = headers.iter().map(|header| header.hash).collect();
         let logs = self.node.logs_of(&self.contracts.indexed(), &hashes).await?;
-        let verified = self.prove(headers.iter().zip(logs)).await?;
+        let verified = self.prove(&Vec::from_iter(&headers), logs).await?;
         Ok((headers, verified))
     }
 
     /// Compares what the node answered for blocks with what their receipts say, or with a second answer where it serves no receipts.
     /// A block whose filter rules our contracts out, and that came without logs, needs no proof.
-    async fn prove<'h>(&self, answers: impl Iterator<Item = (&'h Header, Vec<Log>)>) -> Result<Logs, NodeError> {
-        let mut answers_verified = Vec::new();
-        for (header, logs) in answers {
-            answers_verified.push((header, self.verify(header, logs)?));
+    async fn prove(&self, headers: &[&Header], answers: Vec<Vec<Log>>) -> Result<Logs, NodeError> {
+        let mut proofs = Vec::new();
+        for (header, logs) in headers.iter().zip(answers) {
+            let logs = self.verify(header, logs)?;
+            proofs.push(self.prove_block(header, logs));
         }
-        stream::iter(answers_verified)
-            .map(|(header, logs)| async move {
-                if logs.is_empty() && !self.expects_more(header, &logs) {
-                    return Ok((header.number(), logs));
-                }
-                let number = header.number();
-                let again = match self.node.receipt_logs(number, header.hash).await? {
-                    Some(all) => all.into_iter().filter(|log| self.contracts.indexed().contains(&log.address())).collect(),
-                    None => self.node.logs_of(&self.contracts.indexed(), &[header.hash]).await?.into_iter().flatten().collect(),
-                };
-                if self.verify(header, again)? == logs {
-                    Ok((number, logs))
-                } else {
-                    Err(NodeError::Contradiction { number, reason: "its logs differ from its receipts" })
-                }
-            })
-            .buffered(CONCURRENT_PROOFS)
-            .try_collect()
-            .await
+        stream::iter(proofs).buffered(CONCURRENT_PROOFS).try_collect().await
+    }
+
+    async fn prove_block(&self, header: &Header, logs: Vec<VerifiedLog>) -> Result<(u64, Vec<VerifiedLog>), NodeError> {
+        let number = header.number();
+        if logs.is_empty() && !self.expects_more(header, &logs) {
+            return Ok((number, logs));
+        }
+        let ours = self.contracts.indexed();
+        let again = match self.node.receipt_logs(number, header.hash).await? {
+            Some(all) => all.into_iter().filter(|log| ours.contains(&log.address())).collect(),
+            None => self.node.logs_of(&ours, &[header.hash]).await?.into_iter().flatten().collect(),
+        };
+        if self.verify(header, again)? == logs {
+            Ok((number, logs))
+        } else {
+            Err(NodeError::Contradiction { number, reason: "its logs differ from its receipts" })
+        }
     }
 
     /// Checks that logs are of this block and of our contracts, and puts them in order.

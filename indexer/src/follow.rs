@@ -73,6 +73,9 @@ impl<'a> Follower<'a> {
         let cursor = self.index.cursor;
         // The highest block that both have. A chain that is merely shorter contradicts nothing.
         let height = head.number().min(cursor.number);
+        if self.index.finalized.is_some_and(|finalized| height < finalized) {
+            return self.shorter_than_final(head.number());
+        }
         let kept = if height == cursor.number { Some(cursor) } else { self.index.block_at_or_below(height).await? };
         let Some(kept) = kept.filter(|kept| kept.number == height) else {
             return self.shorter_than_final(head.number());
@@ -181,7 +184,7 @@ impl<'a> Follower<'a> {
         IndexError::FinalizedBlockReplaced { number: kept.number, stored: kept.hash, found }
     }
 
-    /// The node's chain ends below every header that is kept.
+    /// The node's chain ends below what was final, or below where the index begins.
     fn shorter_than_final(&self, head: u64) -> Result<(), IndexError> {
         let indexed = self.index.cursor.number;
         match self.config.shorter_chain {

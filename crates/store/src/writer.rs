@@ -8,7 +8,10 @@ use std::{io, time::Duration};
 
 use alloy_primitives::B256;
 use clawpay_domain::{AgentId, RunId};
-use sqlx::{Connection, PgConnection, Postgres, Transaction, postgres::PgConnectOptions};
+use sqlx::{
+    Connection, PgConnection, Postgres, Transaction,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
 
 use crate::{
     AgentRecord, Block, Chain, EventRecord, INDEXED_CHANNEL, IndexedBlock, MIGRATIONS, RunRecord, StoreError, Tags, agents, blocks,
@@ -41,9 +44,11 @@ impl Writer {
 
     /// Brings the schema up to date.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        let mut connection = self.connect().await?;
-        MIGRATIONS.run(&mut connection).await?;
-        connection.close().await?;
+        // A pool would retry a refused connection until it times out, and then not say why.
+        self.connect().await?.close().await?;
+        let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_TIMEOUT).connect_with(self.options.clone()).await?;
+        MIGRATIONS.run(&pool).await?;
+        pool.close().await;
         Ok(())
     }
 
