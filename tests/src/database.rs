@@ -9,7 +9,9 @@ use std::{
 
 use anyhow::{Context, Result};
 use clawpay_cli::local::{Durability, Postgres, Toolbox};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tempfile::TempDir;
+use url::Url;
 
 /// Where throw-away data goes: memory where the system has it.
 pub fn scratch() -> Result<TempDir> {
@@ -39,6 +41,16 @@ fn sweep(parent: &Path) {
 pub(crate) fn start(toolbox: &Toolbox, directory: &Path) -> Result<Postgres> {
     copy(&template(toolbox)?, directory).context("cannot copy the Postgres template")?;
     Postgres::start(toolbox, directory, Durability::ThrowAway)
+}
+
+/// Makes one more empty database on the server at `url`, and answers how to reach it.
+pub async fn create_database(url: &str, name: &str) -> Result<String> {
+    let mut connection = PgConnection::connect(url).await?;
+    sqlx::query(AssertSqlSafe(format!(r#"CREATE DATABASE "{name}""#))).execute(&mut connection).await?;
+    connection.close().await?;
+    let mut url = Url::parse(url)?;
+    url.set_path(name);
+    Ok(url.into())
 }
 
 /// The directory of a stopped server with an empty database; made by whichever test comes first, while the others wait.

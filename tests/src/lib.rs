@@ -1,7 +1,15 @@
 //! What the workspace's tests share: [`Stack`], a market of its own for one test. Never part of a release.
 
+mod clawpay;
 mod database;
+mod index_dump;
+mod indexer;
+mod lying_node;
 mod stack;
 
-pub use database::scratch;
+pub use clawpay::{Clawpay, clawpay, processes_of, until_no_process_of};
+pub use database::{create_database, scratch};
+pub use index_dump::IndexDump;
+pub use indexer::{Indexer, indexed_block};
+pub use lying_node::{Lie, LyingNode};
 pub use stack::{OPERATOR, Stack, key};

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use alloy::{
     eips::BlockNumberOrTag,
-    primitives::Address,
+    primitives::{Address, B256},
     providers::{DynProvider, Provider, ext::AnvilApi},
     rpc::types::anvil::MineOptions,
     signers::local::PrivateKeySigner,
@@ -124,6 +124,12 @@ impl Stack {
     /// Height of the latest block.
     pub async fn head(&self) -> Result<u64> {
         Ok(self.provider.get_block_number().await?)
+    }
+
+    /// Height and hash of the latest block.
+    pub async fn head_block(&self) -> Result<(u64, B256)> {
+        let block = self.provider.get_block_by_number(BlockNumberOrTag::Latest).await?.context("a chain has a latest block")?;
+        Ok((block.header.number, block.header.hash))
     }
 
     /// Lets chain time pass, and mines a block there.

@@ -1,0 +1,321 @@
+//! Killed processes, databases and nodes that go away, nodes that lie, and events that cannot be.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use alloy::{
+    primitives::{Address, B256, Bytes, U256, hex},
+    providers::{Provider, ext::AnvilApi},
+    rpc::types::TransactionRequest,
+    sol_types::{SolEvent, SolValue},
+};
+use clawpay_bindings::{AgentRegistry, RunEscrow};
+use clawpay_domain::{RunId, Usdc};
+use clawpay_indexer::Config;
+use clawpay_tests::{IndexDump, Indexer, Lie, LyingNode, OPERATOR, Stack, create_database, indexed_block, scratch};
+use url::Url;
+
+use super::{assert_equals_fresh, execute, hash_at, number, run_column, trade};
+
+/// `clawpay index` as its own process.
+fn index_process(deployment: &Path, rpc_url: &Url, database_url: &str) -> anyhow::Result<Child> {
+    let tests: PathBuf = std::env::current_exe()?;
+    let built = tests.ancestors().nth(2).ok_or_else(|| anyhow::anyhow!("no target directory"))?;
+    Ok(Command::new(built.join("clawpay"))
+        .arg("index")
+        .env("DATABASE_URL", database_url)
+        .env("RPC_URL", rpc_url.as_str())
+        .env("CLAWPAY_DEPLOYMENT", deployment)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?)
+}
+
+#[tokio::test]
+async fn an_indexer_killed_at_any_point_of_its_backfill_loses_and_repeats_nothing() -> anyhow::Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    trade(&stack).await?;
+    stack.mine(150).await?;
+    // One block per transaction, so that most of the time there is one to be cut short.
+    let node = LyingNode::start(vec![stack.rpc_url()], Lie::RefusesRangesOver(1)).await?;
+    let head = stack.head_block().await?;
+    let directory = scratch()?;
+    let deployment = directory.path().join("deployment.json");
+    std::fs::write(&deployment, serde_json::to_vec(&stack.deployment)?)?;
+    let mut under_way = 0;
+    for attempt in 0..40_u64 {
+        let before = indexed_block(&url).await?;
+        let mut process = index_process(&deployment, &node.url(), &url)?;
+        let started = Instant::now();
+        while indexed_block(&url).await? == before && started.elapsed() < Duration::from_secs(20) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        // In steps that are no multiple of its own.
+        tokio::time::sleep(Duration::from_millis(attempt * 3 % 37)).await;
+        process.kill()?;
+        process.wait()?;
+        if indexed_block(&url).await?.is_some_and(|(_, hash)| head.1 == hash) {
+            break;
+        }
+        under_way += 1;
+    }
+    assert!(under_way > 3, "only {under_way} kills hit a backfill under way");
+    let indexer = Indexer::start(stack.index_config(), &url)?;
+    assert_equals_fresh(&stack, &url, "fresh").await?;
+    indexer.stop().await??;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_database_that_restarts_is_waited_for() -> anyhow::Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    let indexer = Indexer::start(stack.index_config(), &url)?;
+    trade(&stack).await?;
+    stack.until_indexed(&url).await?;
+    // Connections are cut first; then the server itself crashes and recovers, as it does whenever one of its processes is killed.
+    execute(&url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'clawpay indexer'").await?;
+    trade(&stack).await?;
+    stack.until_indexed(&url).await?;
+    let backend = number(&url, "SELECT pid::bigint FROM pg_stat_activity WHERE application_name = 'clawpay indexer'").await?;
+    Command::new("kill").args(["-9", &backend.to_string()]).status()?;
+    trade(&stack).await?;
+
+    assert_equals_fresh(&stack, &url, "fresh").await?;
+    assert!(!indexer.has_ended());
+    indexer.stop().await??;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_node_that_is_away_is_waited_for() -> anyhow::Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    let node = LyingNode::start(vec![stack.rpc_url()], Lie::Away).await?;
+    let indexer = Indexer::start(Config::new(node.url(), stack.deployment), &url)?;
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert!(!indexer.has_ended());
+    for _ in 0..2 {
+        node.tell(Lie::None);
+        stack.until_indexed(&url).await?;
+        node.tell(Lie::Away);
+        trade(&stack).await?;
+        tokio::time::sleep(Duration::from_millis(400)).await;
+    }
+    node.tell(Lie::None);
+    assert_equals_fresh(&stack, &url, "fresh").await?;
+    indexer.stop().await??;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_waited_for() -> anyhow::Result<()> {
+    let stack = Stack::node().await?;
+    let indexer = Indexer::start(stack.index_config(), "postgres://nobody@127.0.0.1:1/nowhere")?;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert!(!indexer.has_ended());
+    indexer.stop().await??;
+    Ok(())
+}
+
+#[tokio::test]
+async fn lies_that_pass_leave_the_rows_of_a_fresh_index() -> anyhow::Result<()> {
+    let stack = Stack::with_database().await?;
+    let server = stack.database_url()?;
+    trade(&stack).await?;
+    stack.mine(70).await?;
+    trade(&stack).await?;
+    let honest = stack.fresh_index("honest").await?;
+    for (name, lie) in [
+        ("drops", Lie::DropsALog(12)),
+        ("hides", Lie::HidesLogs(12)),
+        ("repeats", Lie::RepeatsLogs(12)),
+        ("narrow", Lie::RefusesRangesOver(7)),
+        ("one_block", Lie::RefusesRangesOver(1)),
+    ] {
+        let url = create_database(&server, name).await?;
+        let node = LyingNode::start(vec![stack.rpc_url()], lie).await?;
+        let indexer = Indexer::start(Config::new(node.url(), stack.deployment), &url)?;
+        stack.until_indexed(&url).await.map_err(|error| error.context(name))?;
+        IndexDump::read(&url).await?.assert_same(&honest);
+        indexer.stop().await??;
+        assert!(!matches!(node.lie(), Lie::DropsALog(1..) | Lie::HidesLogs(1..) | Lie::RepeatsLogs(1..)), "{name} did not lie to the end");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_log_kept_back_for_good_is_never_passed() -> anyhow::Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    let node = LyingNode::start(vec![stack.rpc_url()], Lie::None).await?;
+    let indexer = Indexer::start(Config::new(node.url(), stack.deployment), &url)?;
+    stack.until_indexed(&url).await?;
+    let before = indexed_block(&url).await?;
+    node.tell(Lie::DropsALog(usize::MAX));
+    let (_, agent) = stack.staked_agent(2).await?;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let registered = stack.head().await? - 2;
+    assert!(indexed_block(&url).await?.is_some_and(|(number, _)| number < registered), "{before:?}");
+
+    node.tell(Lie::None);
+    assert_equals_fresh(&stack, &url, "fresh").await?;
+    assert_eq!(number(&url, "SELECT id FROM agents").await?, i64::try_from(agent.0)?);
+    indexer.stop().await??;
+    Ok(())
+}
+
+#[tokio::test]
+async fn two_nodes_on_different_forks_behind_one_address_corrupt_nothing() -> anyhow::Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    trade(&stack).await?;
+    let shared = stack.head().await?;
+    let other = Stack::node().await?;
+    let state = stack.provider().anvil_dump_state().await?;
+    anyhow::ensure!(other.provider().anvil_load_state(state).await?, "the state was not taken over");
+    assert_eq!(hash_at(&stack, shared).await?, hash_at(&other, shared).await?);
+    stack.actor(1).await?.cancel(RunId(5)).await?;
+    other.mine(3).await?;
+    assert_ne!(hash_at(&stack, shared + 1).await?, hash_at(&other, shared + 1).await?);
+
+    let node = LyingNode::start(vec![stack.rpc_url(), other.rpc_url()], Lie::MixesForks).await?;
+    let indexer = Indexer::start(Config::new(node.url(), stack.deployment), &url)?;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    stack.mine(2).await?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    node.tell(Lie::None);
+    stack.mine(1).await?;
+
+    assert!(!indexer.has_ended());
+    assert_equals_fresh(&stack, &url, "fresh").await?;
+    indexer.stop().await??;
+    Ok(())
+}
+
+/// Code that emits its calldata: two topics, then the data.
+const EMITTER: [u8; 20] = hex!("602035600035604036038060406000376000a200");
+
+/// Makes `contract` emit logs that its own code never would.
+async fn emit(stack: &Stack, contract: Address, logs: Vec<(B256, B256, Vec<u8>)>) -> anyhow::Result<()> {
+    let provider = stack.provider();
+    let code = provider.get_code_at(contract).await?;
+    provider.anvil_set_code(contract, Bytes::from(EMITTER)).await?;
+    let from = stack.actor(OPERATOR).await?.address();
+    for (signature, topic, data) in logs {
+        let calldata = [signature.as_slice(), topic.as_slice(), &data].concat();
+        let request =
+            TransactionRequest { gas: Some(15_000_000), ..TransactionRequest::default().from(from).to(contract).input(calldata.into()) };
+        let receipt = provider.send_transaction(request).await?.get_receipt().await?;
+        anyhow::ensure!(receipt.status() && receipt.logs().len() == 1, "not emitted");
+    }
+    provider.anvil_set_code(contract, code).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn events_that_cannot_be_are_kept_flagged_and_change_nothing_else() -> anyhow::Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    trade(&stack).await?;
+    let open = RunId(5);
+    let word = |number: u64| B256::from(U256::from(number));
+    let escrow = stack.deployment.contracts.run_escrow;
+    let (funded, started) = (RunEscrow::RunFunded::SIGNATURE_HASH, RunEscrow::RunStarted::SIGNATURE_HASH);
+    emit(
+        &stack,
+        escrow,
+        vec![
+            // A run nobody created, an edge that is not one, an amount that is not its own, an id beyond all ids, data that is no encoding.
+            (funded, word(99), U256::from(1).abi_encode()),
+            (started, word(open.0), Vec::new()),
+            (RunEscrow::RunCancelled::SIGNATURE_HASH, word(open.0), U256::from(7).abi_encode()),
+            (started, B256::repeat_byte(0xff), Vec::new()),
+            (RunEscrow::RunSubmitted::SIGNATURE_HASH, word(open.0), vec![1, 2, 3]),
+            (B256::repeat_byte(0xab), word(1), b"\0 nobody's event \xff".to_vec()),
+        ],
+    )
+    .await?;
+    stack.mine(100).await?;
+
+    let indexer = Indexer::start(stack.index_config(), &url)?;
+    let dump = assert_equals_fresh(&stack, &url, "fresh").await?;
+    assert_eq!(number(&url, "SELECT count(*) FROM events WHERE refusal IS NOT NULL").await?, 5);
+    assert_eq!(number(&url, "SELECT count(*) FROM events WHERE name IS NULL").await?, 1);
+    assert_eq!(dump.count("runs"), 5);
+    assert_eq!(run_column(&url, open, "state").await?.as_deref(), Some("OPEN"));
+    let inconsistency = run_column(&url, open, "inconsistency").await?;
+    assert!(inconsistency.is_some_and(|text| text.starts_with("event is emitted, expected")));
+    assert_eq!(number(&url, "SELECT count(*) FROM runs WHERE inconsistency IS NOT NULL").await?, 1);
+
+    // The run goes on from what can be believed.
+    stack.actor(1).await?.cancel(open).await?;
+    assert_equals_fresh(&stack, &url, "later").await?;
+    assert_eq!(run_column(&url, open, "state").await?.as_deref(), Some("CANCELLED"));
+    indexer.stop().await??;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_flag_is_undone_with_the_event_that_raised_it() -> anyhow::Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    let indexer = Indexer::start(stack.index_config(), &url)?;
+    trade(&stack).await?;
+    let fork = stack.provider().anvil_snapshot().await?;
+    let started = (RunEscrow::RunStarted::SIGNATURE_HASH, B256::from(U256::from(5)), Vec::new());
+    emit(&stack, stack.deployment.contracts.run_escrow, vec![started]).await?;
+    stack.until_indexed(&url).await?;
+    assert!(run_column(&url, RunId(5), "inconsistency").await?.is_some());
+    stack.provider().anvil_revert(fork).await?;
+    stack.mine(4).await?;
+    assert_equals_fresh(&stack, &url, "fresh").await?;
+    assert_eq!(run_column(&url, RunId(5), "inconsistency").await?, None);
+    indexer.stop().await??;
+    Ok(())
+}
+
+#[tokio::test]
+async fn text_that_is_no_text_is_kept_byte_for_byte() -> anyhow::Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    let indexer = Indexer::start(stack.index_config(), &url)?;
+    stack.staked_agent(2).await?;
+    let registry = stack.deployment.contracts.agent_registry;
+    let poison = [b"\0nul".to_vec(), b"\xff\xfe\xc3(".to_vec(), vec![0; 100_000]];
+    let updated = AgentRegistry::URIUpdated::SIGNATURE_HASH;
+    for (index, uri) in poison.into_iter().enumerate() {
+        let data = (Bytes::from(uri.clone()),).abi_encode_params();
+        emit(&stack, registry, vec![(updated, B256::from(U256::from(1)), data)]).await?;
+        assert_equals_fresh(&stack, &url, &format!("fresh_{index}")).await?;
+        let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(&url).await?;
+        let kept: Vec<u8> = sqlx::query_scalar("SELECT uri FROM agents").fetch_one(&mut connection).await?;
+        assert_eq!(kept, uri);
+    }
+    assert_eq!(number(&url, "SELECT count(*) FROM events WHERE refusal IS NOT NULL").await?, 0);
+    indexer.stop().await??;
+    Ok(())
+}
+
+#[tokio::test]
+async fn stopping_takes_less_than_a_second_whatever_it_is_doing() -> anyhow::Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    stack.funded_actor(1, Usdc::whole(1)).await?;
+    for _ in 0..3 {
+        stack.mine(500).await?;
+    }
+    for pause in [0, 30, 90, 200] {
+        let indexer = Indexer::start(stack.index_config(), &url)?;
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        let asked = Instant::now();
+        indexer.stop().await??;
+        assert!(asked.elapsed() < Duration::from_secs(1));
+    }
+    Ok(())
+}

@@ -1,0 +1,193 @@
+//! Blocks that were indexed and are not on the chain any more.
+
+use std::time::Duration;
+
+use alloy::{primitives::U256, providers::ext::AnvilApi, rpc::types::anvil::ReorgOptions};
+use clawpay_domain::{AgentId, RunId, Seconds, Usdc};
+use clawpay_indexer::{Config, IndexError, ShorterChain};
+use clawpay_tests::{IndexDump, Indexer, Stack, indexed_block};
+
+use super::{assert_equals_fresh, hash_at, run_column, trade};
+
+/// Replaces the last `depth` blocks by empty ones.
+async fn reorg(stack: &Stack, depth: u64) -> anyhow::Result<()> {
+    stack.provider().anvil_reorg(ReorgOptions { depth, tx_block_pairs: Vec::new() }).await?;
+    Ok(())
+}
+
+async fn snapshot(stack: &Stack) -> anyhow::Result<U256> {
+    Ok(stack.provider().anvil_snapshot().await?)
+}
+
+async fn revert(stack: &Stack, snapshot: U256) -> anyhow::Result<()> {
+    anyhow::ensure!(stack.provider().anvil_revert(snapshot).await?, "the snapshot is gone");
+    Ok(())
+}
+
+#[tokio::test]
+async fn events_of_replaced_blocks_are_gone_at_depth_1_3_and_20() -> anyhow::Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    let indexer = Indexer::start(stack.index_config(), &url)?;
+    trade(&stack).await?;
+    for (depth, name) in [(1, "depth_1"), (3, "depth_3"), (20, "depth_20")] {
+        stack.until_indexed(&url).await?;
+        let before = IndexDump::read(&url).await?;
+        reorg(&stack, depth).await?;
+        let after = assert_equals_fresh(&stack, &url, name).await?;
+        assert!(after.count("events") < before.count("events"), "{name}");
+        trade(&stack).await?;
+    }
+    indexer.stop().await??;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_branch_with_other_events_replaces_the_first() -> anyhow::Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    let indexer = Indexer::start(stack.index_config(), &url)?;
+    trade(&stack).await?;
+    let (poster, worker, open) = (stack.actor(1).await?, stack.actor(2).await?, RunId(5));
+    worker.stake(AgentId(1), Usdc::whole(1)).await?;
+    let fork = snapshot(&stack).await?;
+    // On the first branch, agent 1 claims and is left with the run; on the second, the poster cancels it and agent 2's owner stakes more.
+    worker.claim(open, AgentId(1)).await?;
+    stack.until_indexed(&url).await?;
+    assert_eq!(run_column(&url, open, "state").await?.as_deref(), Some("CLAIMED"));
+    revert(&stack, fork).await?;
+    poster.cancel(open).await?;
+    stack.mint(stack.actor(3).await?.address(), Usdc::whole(10)).await?;
+    stack.actor(3).await?.stake(AgentId(2), Usdc::whole(10)).await?;
+
+    assert_equals_fresh(&stack, &url, "fresh").await?;
+    assert_eq!(run_column(&url, open, "state").await?.as_deref(), Some("CANCELLED"));
+    assert_eq!(run_column(&url, open, "agent_id").await?, None);
+    indexer.stop().await??;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_reorg_while_the_indexer_is_down_is_found_when_it_comes_back() -> anyhow::Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    let indexer = Indexer::start(stack.index_config(), &url)?;
+    trade(&stack).await?;
+    stack.until_indexed(&url).await?;
+    indexer.stop().await??;
+    reorg(&stack, 7).await?;
+    trade(&stack).await?;
+
+    let indexer = Indexer::start(stack.index_config(), &url)?;
+    assert_equals_fresh(&stack, &url, "fresh").await?;
+    indexer.stop().await??;
+    Ok(())
+}
+
+#[tokio::test]
+async fn two_reorgs_in_a_second_leave_the_last_branch() -> anyhow::Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    let indexer = Indexer::start(stack.index_config(), &url)?;
+    trade(&stack).await?;
+    stack.until_indexed(&url).await?;
+    reorg(&stack, 4).await?;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    reorg(&stack, 9).await?;
+    assert_equals_fresh(&stack, &url, "fresh").await?;
+    indexer.stop().await??;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_reorg_of_everything_back_to_the_deployment_leaves_no_row() -> anyhow::Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    let deployed = stack.head().await?;
+    let indexer = Indexer::start(stack.index_config(), &url)?;
+    let (_, agent) = stack.staked_agent(2).await?;
+    assert_eq!(agent, AgentId(1));
+    stack.until_indexed(&url).await?;
+    reorg(&stack, stack.head().await? - deployed).await?;
+    let dump = assert_equals_fresh(&stack, &url, "fresh").await?;
+    assert_eq!((dump.count("runs"), dump.count("agents")), (0, 0));
+    indexer.stop().await??;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_shorter_chain_is_waited_for_unless_its_blocks_are_known_to_be_lost() -> anyhow::Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    let indexer = Indexer::start(stack.index_config(), &url)?;
+    trade(&stack).await?;
+    let shorter = snapshot(&stack).await?;
+    stack.actor(1).await?.cancel(RunId(5)).await?;
+    stack.mine(3).await?;
+    stack.until_indexed(&url).await?;
+    let longer = indexed_block(&url).await?;
+    revert(&stack, shorter).await?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(indexed_block(&url).await?, longer);
+    indexer.stop().await??;
+
+    let indexer = Indexer::start(Config { shorter_chain: ShorterChain::BlocksAreLost, ..stack.index_config() }, &url)?;
+    assert_equals_fresh(&stack, &url, "fresh").await?;
+    // The same, met while it follows.
+    let shorter = snapshot(&stack).await?;
+    stack.mine(3).await?;
+    stack.until_indexed(&url).await?;
+    revert(&stack, shorter).await?;
+    assert_equals_fresh(&stack, &url, "again").await?;
+    indexer.stop().await??;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_final_block_that_is_replaced_stops_the_indexer_and_changes_nothing() -> anyhow::Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    trade(&stack).await?;
+    stack.mine(100).await?;
+    let indexer = Indexer::start(stack.index_config(), &url)?;
+    stack.until_indexed(&url).await?;
+    indexer.stop().await??;
+    let before = IndexDump::read(&url).await?;
+    let finalized = stack.head().await? - 64;
+    let stored = hash_at(&stack, finalized).await?;
+    stack.warp(Seconds(1)).await?;
+    reorg(&stack, 80).await?;
+
+    let error = Indexer::start(stack.index_config(), &url)?.end().await?.unwrap_err();
+    assert!(
+        matches!(error, IndexError::FinalizedBlockReplaced { number, stored: is, .. } if number == finalized && is == stored),
+        "{error}"
+    );
+    assert!(error.is_foreign_history());
+    before.assert_same(&IndexDump::read(&url).await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_chain_that_ends_below_what_was_final_is_told_apart() -> anyhow::Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    let older = snapshot(&stack).await?;
+    trade(&stack).await?;
+    stack.mine(150).await?;
+    let lost = Config { shorter_chain: ShorterChain::BlocksAreLost, ..stack.index_config() };
+    let indexer = Indexer::start(lost.clone(), &url)?;
+    stack.until_indexed(&url).await?;
+    indexer.stop().await??;
+    let indexed = stack.head().await?;
+    revert(&stack, older).await?;
+    let head = stack.head().await?;
+
+    let error = Indexer::start(lost, &url)?.end().await?.unwrap_err();
+    assert!(matches!(error, IndexError::ChainBehindIndex { head: found, indexed: was } if (found, was) == (head, indexed)), "{error}");
+    let waiting = Indexer::start(stack.index_config(), &url)?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!waiting.has_ended());
+    waiting.stop().await??;
+    Ok(())
+}

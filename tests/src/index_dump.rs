@@ -1,0 +1,51 @@
+//! An index, row by row, to be compared with another one of the same chain.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use sqlx::{Connection, PgConnection};
+
+/// Each table as text, in the order of its key.
+const TABLES: [(&str, &str); 6] = [
+    ("chain", "SELECT row(c.*)::text FROM chain c"),
+    // When the head was checked last is the one thing that two indexes of the same chain need not share.
+    ("cursor", "SELECT (to_jsonb(c) - 'head_checked_at')::text FROM cursor c"),
+    ("blocks", "SELECT row(b.*)::text FROM blocks b ORDER BY number"),
+    ("events", "SELECT row(e.*)::text FROM events e ORDER BY block_number, log_index"),
+    ("runs", "SELECT row(r.*)::text FROM runs r ORDER BY id"),
+    ("agents", "SELECT row(a.*)::text FROM agents a ORDER BY id"),
+];
+
+/// Every row of an index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexDump(BTreeMap<&'static str, Vec<String>>);
+
+impl IndexDump {
+    /// All of the database at `url`, as of one moment.
+    pub async fn read(url: &str) -> Result<Self> {
+        let mut connection = PgConnection::connect(url).await?;
+        let mut snapshot = connection.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+        let mut tables = BTreeMap::new();
+        for (table, query) in TABLES {
+            tables.insert(table, sqlx::query_scalar(query).fetch_all(&mut *snapshot).await?);
+        }
+        snapshot.rollback().await?;
+        Ok(Self(tables))
+    }
+
+    /// How many rows a table has.
+    pub fn count(&self, table: &str) -> usize {
+        self.0[table].len()
+    }
+
+    /// Fails with the first rows that differ, table by table.
+    pub fn assert_same(&self, other: &Self) {
+        for (table, rows) in &self.0 {
+            let others = &other.0[table];
+            for (index, (row, other)) in rows.iter().zip(others).enumerate() {
+                assert_eq!(row, other, "row {index} of {table}");
+            }
+            assert_eq!(rows.len(), others.len(), "rows of {table}");
+        }
+    }
+}
