@@ -308,7 +308,7 @@ impl Dice {
             Ok(seed) => seed.parse().context("CLAWPAY_WALK_SEED is a whole number")?,
             Err(_) => SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
         };
-        println!("CLAWPAY_WALK_SEED={seed} takes this walk again");
+        eprintln!("CLAWPAY_WALK_SEED={seed} takes this walk again");
         Ok(Self(seed))
     }
 

@@ -54,7 +54,7 @@ impl Step {
         let (caller, call) = match (choice.verb, run) {
             (0 | 1, _) => (by(owner), Call::Stake { agent: id, amount }),
             (2, _) => (by(owner), Call::Unstake { agent: id, amount }),
-            (3, _) if choice.amount % 2 == 0 => (owner, Call::Transfer { agent: id, to: accounts[choice.run] }),
+            (3, _) if choice.amount.is_multiple_of(2) => (owner, Call::Transfer { agent: id, to: accounts[choice.run] }),
             (3, _) => (owner, Call::SetWallet { agent: id, wallet: accounts[choice.run] }),
             (4, _) => (by(accounts[0]), Call::Create(offer(choice, now))),
             (7.., Some(run)) => {
