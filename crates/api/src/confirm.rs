@@ -12,7 +12,7 @@ use axum::http::StatusCode;
 use clawpay_bindings::{AgentRegistry, Call, Contracts, Revert, RunEscrow};
 use clawpay_domain::{AgentId, RunId};
 use clawpay_store::{Chain, Snapshot};
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use crate::{
     App,
@@ -75,12 +75,13 @@ async fn send(app: &App, steps: &[SignedStep]) -> Result<B256, ApiError> {
 
 /// Waits until the node has heard of a transaction that a wallet sent by itself, and verifies it. False if the wait ends before.
 async fn wait_until_known(app: &App, intent: &Intent, hash: B256, market: &Contracts, deadline: Instant) -> Result<bool, ApiError> {
+    let mut moved = app.index_moved().subscribe();
     loop {
         if let Some(transaction) = app.node().transaction(hash).await? {
             signed::require_same_action(&transaction, intent, market)?;
             return Ok(true);
         }
-        if !pause(app, deadline).await {
+        if !pause(app, &mut moved, deadline).await {
             return Ok(false);
         }
     }
@@ -95,6 +96,8 @@ async fn wait_for_outcome(
     deadline: Instant,
 ) -> Result<Stamped<OutcomeDto>, ApiError> {
     let mut mined = None;
+    // From before the first look, so that no move of the index goes by between a look and a wait.
+    let mut moved = app.index_moved().subscribe();
     loop {
         // A node that is away for a moment does not end the wait, and a reorg may mine the transaction elsewhere.
         match app.node().receipt(hash).await {
@@ -113,18 +116,17 @@ async fn wait_for_outcome(
                 return done(app, intent, hash, receipt, &mut snapshot).await;
             }
         }
-        if !pause(app, deadline).await {
+        if !pause(app, &mut moved, deadline).await {
             return pending(app, intent, hash, mined.map(|receipt| receipt.block_number())).await;
         }
     }
 }
 
 /// Waits a moment, or until the index moves. False when there is no time left.
-async fn pause(app: &App, deadline: Instant) -> bool {
+async fn pause(app: &App, moved: &mut watch::Receiver<()>, deadline: Instant) -> bool {
     if Instant::now() >= deadline {
         return false;
     }
-    let mut moved = app.index_moved().subscribe();
     tokio::select! {
         () = app.shutdown().cancelled() => false,
         () = tokio::time::sleep(POLL) => true,

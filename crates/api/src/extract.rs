@@ -8,7 +8,7 @@ mod words;
 
 pub(crate) use body::{Signable, Signed};
 pub(crate) use path::{AccountPath, AgentPath, RunPath};
-pub(crate) use query::Query;
+pub(crate) use query::{Nothing, Query};
 pub(crate) use words::{
     Account, AgentUri, BaseUnits, ContentUri, DeliverableUri, Digits, Feedback, PageNumber, PageSize, Rfc3339, Search, UsdcDecimal,
 };

@@ -14,7 +14,9 @@ use crate::{
     App,
     confirm::confirm,
     error::ApiError,
-    extract::{Account, AgentPath, AgentUri, BaseUnits, ContentUri, DeliverableUri, Feedback, Rfc3339, RunPath, Signable, Signed},
+    extract::{
+        Account, AgentPath, AgentUri, BaseUnits, ContentUri, DeliverableUri, Feedback, Nothing, Query, Rfc3339, RunPath, Signable, Signed,
+    },
     prepare::{Intent, prepare},
 };
 
@@ -110,7 +112,7 @@ impl Register {
 
 /// A verb that needs nothing to exist.
 pub(super) fn on_market<B: Asking>(call: impl Fn(B) -> Call + Clone + Send + Sync + 'static) -> MethodRouter<App> {
-    post(async move |State(app): State<App>, body: Signable<B>| {
+    post(async move |State(app): State<App>, Query(Nothing {}): Query<Nothing>, body: Signable<B>| {
         let wallet = body.request.wallet();
         act(&app, Intent { wallet, call: call(body.request) }, body.signed).await
     })
@@ -118,7 +120,7 @@ pub(super) fn on_market<B: Asking>(call: impl Fn(B) -> Call + Clone + Send + Syn
 
 /// A verb on a run.
 pub(super) fn on_run<B: Asking>(call: impl Fn(B, RunId) -> Call + Clone + Send + Sync + 'static) -> MethodRouter<App> {
-    post(async move |State(app): State<App>, RunPath(run): RunPath, body: Signable<B>| {
+    post(async move |State(app): State<App>, RunPath(run): RunPath, Query(Nothing {}): Query<Nothing>, body: Signable<B>| {
         let wallet = body.request.wallet();
         act(&app, Intent { wallet, call: call(body.request, run) }, body.signed).await
     })
@@ -126,7 +128,7 @@ pub(super) fn on_run<B: Asking>(call: impl Fn(B, RunId) -> Call + Clone + Send +
 
 /// A verb on an agent.
 pub(super) fn on_agent<B: Asking>(call: impl Fn(B, AgentId) -> Call + Clone + Send + Sync + 'static) -> MethodRouter<App> {
-    post(async move |State(app): State<App>, AgentPath(agent): AgentPath, body: Signable<B>| {
+    post(async move |State(app): State<App>, AgentPath(agent): AgentPath, Query(Nothing {}): Query<Nothing>, body: Signable<B>| {
         let wallet = body.request.wallet();
         act(&app, Intent { wallet, call: call(body.request, agent) }, body.signed).await
     })

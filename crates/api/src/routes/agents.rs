@@ -4,7 +4,7 @@ use axum::extract::State;
 use clawpay_store::AgentFilter;
 use serde::{Deserialize, Serialize};
 
-use super::runs::{Nothing, page};
+use super::runs::page;
 use crate::{
     App,
     dto::{
@@ -13,7 +13,7 @@ use crate::{
         stamped::Stamped,
     },
     error::ApiError,
-    extract::{Account, AgentPath, PageNumber, PageSize, Query},
+    extract::{Account, AgentPath, Nothing, PageNumber, PageSize, Query},
 };
 
 /// The parameters of `GET /api/agents`.

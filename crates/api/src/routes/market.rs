@@ -2,7 +2,6 @@
 
 use axum::extract::State;
 
-use super::runs::Nothing;
 use crate::{
     App,
     dto::{
@@ -10,7 +9,7 @@ use crate::{
         stamped::Stamped,
     },
     error::ApiError,
-    extract::Query,
+    extract::{Nothing, Query},
 };
 
 pub(super) async fn config(State(app): State<App>, Query(Nothing {}): Query<Nothing>) -> Result<Stamped<ConfigDto>, ApiError> {

@@ -2,12 +2,11 @@
 
 use axum::extract::State;
 
-use super::runs::Nothing;
 use crate::{
     App,
     dto::{poster::PosterDto, stamped::Stamped},
     error::ApiError,
-    extract::{AccountPath, Query},
+    extract::{AccountPath, Nothing, Query},
 };
 
 /// The record of any account: one that never posted has an empty one.

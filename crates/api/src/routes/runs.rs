@@ -18,7 +18,7 @@ use crate::{
         stamped::Stamped,
     },
     error::ApiError,
-    extract::{Account, Digits, PageNumber, PageSize, Query, RunPath, Search, UsdcDecimal},
+    extract::{Account, Digits, Nothing, PageNumber, PageSize, Query, RunPath, Search, UsdcDecimal},
     prepare::Facts,
 };
 
@@ -189,8 +189,3 @@ pub(super) async fn claim_eligibility(
     let run = EligibleRun { id, state: run.state, reward: run.terms.reward };
     Ok(Stamped::new(&app, &indexed, EligibilityDto::new(&refusals, summary, run, poster)))
 }
-
-/// A query string without parameters.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Nothing {}
