@@ -195,6 +195,22 @@ contract AgentRegistryTest is ClawPayTest {
         );
     }
 
+    function test_setAgentWallet_byAnApprovedCallerNeedsTheConsentGivenToTheOwner() public {
+        vm.prank(wallet);
+        registry.approve(stranger, agentId);
+        uint256 deadline = START + 60;
+        assertRefusedBy(
+            address(registry),
+            stranger,
+            abi.encodeCall(registry.setAgentWallet, (agentId, hot, deadline, signConsent(agentId, hot, stranger, deadline, hotKey))),
+            abi.encodeWithSelector(IAgentRegistry.AgentRegistry_InvalidSignature.selector, hot)
+        );
+        bytes memory consent = signConsent(agentId, hot, wallet, deadline, hotKey);
+        vm.prank(stranger);
+        registry.setAgentWallet(agentId, hot, deadline, consent);
+        assertEq(registry.getAgentWallet(agentId), hot);
+    }
+
     function test_setAgentWallet_takesDeadlinesFromNowToFiveMinutesAhead() public {
         uint256[2] memory accepted = [START, START + 5 minutes];
         for (uint256 i = 0; i < accepted.length; ++i) {
