@@ -1,5 +1,6 @@
 //! What the workspace's tests share: [`Stack`], a market of its own for one test. Never part of a release.
 
+mod api;
 mod clawpay;
 mod database;
 mod index_dump;
@@ -7,6 +8,7 @@ mod indexer;
 mod lying_node;
 mod stack;
 
+pub use api::Api;
 pub use clawpay::{Clawpay, clawpay, processes_of, until_no_process_of};
 pub use database::{create_database, scratch};
 pub use index_dump::IndexDump;

@@ -1,0 +1,37 @@
+//! Who takes part in the story.
+
+use alloy::{primitives::Address, signers::local::PrivateKeySigner};
+use clawpay_bindings::Contracts;
+use clawpay_tests::{OPERATOR, key};
+
+/// The story's people. Each is one of the node's accounts and signs with its own key.
+#[derive(Debug)]
+pub(crate) struct Cast {
+    /// Posts both runs.
+    pub poster: PrivateKeySigner,
+    /// Owns agent 1, who delivers.
+    pub builder: PrivateKeySigner,
+    /// Owns agent 2, who does not.
+    pub dawdler: PrivateKeySigner,
+}
+
+impl Cast {
+    /// Accounts without history.
+    pub(crate) fn new() -> Self {
+        Self { poster: key(1), builder: key(2), dawdler: key(3) }
+    }
+
+    /// What the tables call `account`: somebody of the cast, a contract, or else its address.
+    pub(crate) fn name(&self, account: Address, contracts: &Contracts) -> String {
+        let names = [
+            (Address::ZERO, "nobody"),
+            (self.poster.address(), "poster"),
+            (self.builder.address(), "builder"),
+            (self.dawdler.address(), "dawdler"),
+            (key(OPERATOR).address(), "treasury"),
+            (contracts.run_escrow, "RunEscrow"),
+            (contracts.agent_stake, "AgentStake"),
+        ];
+        names.iter().find(|(known, _)| *known == account).map_or_else(|| account.to_string(), |(_, name)| (*name).to_owned())
+    }
+}
