@@ -2,6 +2,7 @@
 
 mod amounts;
 mod fixture;
+mod fold;
 mod ladder;
 mod market;
 mod offers;
