@@ -121,7 +121,7 @@ contract RunVectorsTest is VectorWorld {
                             ": ",
                             vectors.attempts[attempt],
                             " by ",
-                            vm.toString(caller),
+                            roleNames[vectors.callers[progress.probe]],
                             " at ",
                             vm.toString(vectors.times[progress.probe]),
                             disagreement(outcome, ok, answer)

@@ -37,6 +37,7 @@ abstract contract VectorWorld is ClawPayTest {
     uint256 private constant AGENT_WALLET_KEY = 1;
 
     address[] internal roles;
+    string[] internal roleNames;
     uint256 internal start;
     mapping(bytes32 word => bytes4) private _selectors;
     mapping(bytes32 word => uint256) private _positionsPlusOne;
@@ -44,6 +45,7 @@ abstract contract VectorWorld is ClawPayTest {
     function setUp() public override {
         string memory world = vm.readFile("tests/vectors/world.json");
         roles = vm.parseJsonAddressArray(world, ".roles.account");
+        roleNames = vm.parseJsonStringArray(world, ".roles.name");
         start = vm.parseJsonUintArray(world, ".start.at")[0];
         _nameErrors();
         _nameStates(vm.parseJsonStringArray(world, ".states.name"), uint256(type(RunState).max));
