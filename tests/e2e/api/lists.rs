@@ -1,0 +1,210 @@
+//! Lists: filters, orders, pages, and their edges.
+
+use anyhow::Result;
+use clawpay_bindings::NewRun;
+use clawpay_domain::{Seconds, Timestamp, Usdc};
+use serde_json::Value;
+
+use super::served::{Served, account};
+
+/// The ids of a page, in its order.
+fn ids(list: &Value) -> Vec<u64> {
+    list["runs"].as_array().unwrap().iter().map(|run| run["bountyId"].as_u64().unwrap()).collect()
+}
+
+/// Runs 1 to 7 of rewards 10, 20, ... 70 USDC: 1 OPEN and past its deadline, 2 OPEN, 3 DRAFT of account 4, 4 CLAIMED and late, 5 SUBMITTED
+/// and unanswered, 6 CANCELLED, 7 OPEN with content of its own.
+async fn market() -> Result<(Served, u64)> {
+    let served = Served::start().await?;
+    let stack = &served.stack;
+    let poster = stack.funded_actor(1, Usdc::whole(1_000)).await?;
+    let (worker, agent) = stack.staked_agent(2).await?;
+
+    // Deadlines are as far apart as the runs' numbers, so that no order depends on when a block was mined.
+    let offer = async |reward: Usdc, days: u64| -> Result<NewRun> {
+        let offer = stack.offer(reward).await?;
+        Ok(NewRun { deadline: stack.now().await? + Seconds::days(days), ..offer })
+    };
+    poster.post(offer(Usdc::whole(10), 1).await?).await?;
+    poster.post(offer(Usdc::whole(20), 20).await?).await?;
+    stack.actor(4).await?.draft(offer(Usdc::whole(30), 30).await?).await?;
+    let late = poster.post(offer(Usdc::whole(40), 40).await?).await?;
+    worker.claim(late, agent).await?;
+    let unanswered = poster.post(offer(Usdc::whole(50), 50).await?).await?;
+    worker.claim(unanswered, agent).await?;
+    worker.submit(unanswered, "ipfs://work").await?;
+    let cancelled = poster.post(offer(Usdc::whole(60), 60).await?).await?;
+    poster.cancel(cancelled).await?;
+    stack.warp(Seconds::days(7)).await?;
+    let other = offer(Usdc::base_units(70_000_001), 70).await?;
+    poster.post(NewRun { content_uri: "https://example.org/50%_off".to_owned(), ..other }).await?;
+    served.settle().await?;
+    Ok((served, agent.0))
+}
+
+#[tokio::test]
+async fn every_filter_selects_what_it_says() -> Result<()> {
+    let (served, agent) = market().await?;
+    let (poster, drafter, worker) = (account(1), account(4), account(2));
+    for (query, expected) in [
+        (String::new(), vec![7, 6, 5, 4, 3, 2, 1]),
+        ("state=OPEN".into(), vec![7, 2, 1]),
+        ("state=IN_PROGRESS".into(), vec![]),
+        (format!("poster={poster}"), vec![7, 6, 5, 4, 2, 1]),
+        (format!("poster={}", poster.to_string().to_lowercase()), vec![7, 6, 5, 4, 2, 1]),
+        (format!("poster={drafter}&state=DRAFT"), vec![3]),
+        (format!("agentId={agent}"), vec![5, 4]),
+        ("agentId=18446744073709551615".into(), vec![]),
+        ("minReward=50".into(), vec![7, 6, 5]),
+        ("minReward=50.000001".into(), vec![7, 6]),
+        ("maxReward=20".into(), vec![2, 1]),
+        ("minReward=70.000001&maxReward=70.000001".into(), vec![7]),
+        ("claimable=true".into(), vec![7, 2]),
+        ("claimable=false".into(), vec![6, 5, 4, 3, 1]),
+        ("slashable=true".into(), vec![4]),
+        ("slashable=false&state=CLAIMED".into(), vec![]),
+        ("finalizable=true".into(), vec![5]),
+        ("q=6".into(), vec![6]),
+        ("q=99999999999999999999".into(), vec![]),
+        (format!("q={drafter}"), vec![3]),
+        (format!("q={worker}"), vec![5, 4]),
+        ("q=https://".into(), vec![7]),
+        ("q=https://example.org/50%25_off".into(), vec![7]),
+        ("q=%25".into(), vec![]),
+        ("q=ipfs://content&state=CANCELLED".into(), vec![6]),
+    ] {
+        let list = served.read(&format!("/api/runs?{query}")).await?;
+        assert_eq!(ids(&list), expected, "{query}");
+        assert_eq!(list["pagination"]["total"], expected.len(), "{query}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_time_allows_is_filtered_as_each_run_shows_it() -> Result<()> {
+    let (served, _) = market().await?;
+    let all = served.read("/api/runs").await?;
+    for name in ["claimable", "slashable", "finalizable"] {
+        for wanted in [true, false] {
+            let selected = ids(&served.read(&format!("/api/runs?{name}={wanted}")).await?);
+            let shown: Vec<_> = all["runs"].as_array().unwrap().iter().filter(|run| run[name] == wanted).collect();
+            assert_eq!(selected.len(), shown.len(), "{name}={wanted}");
+            assert!(shown.iter().all(|run| selected.contains(&run["bountyId"].as_u64().unwrap())), "{name}={wanted}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_time_allows_changes_in_the_very_second_of_its_deadline() -> Result<()> {
+    let served = Served::start().await?;
+    let stack = &served.stack;
+    let poster = stack.funded_actor(1, Usdc::whole(1_000)).await?;
+    let (worker, agent) = stack.staked_agent(2).await?;
+    let offer = stack.offer(Usdc::whole(10)).await?;
+    let open = poster.post(NewRun { deadline: stack.now().await? + Seconds::days(5), ..offer.clone() }).await?;
+    let late = poster.post(offer.clone()).await?;
+    worker.claim(late, agent).await?;
+    let unanswered = poster.post(offer).await?;
+    worker.claim(unanswered, agent).await?;
+    worker.submit(unanswered, "ipfs://work").await?;
+    let deadlines = [
+        (open, "claimable", poster.run(open).await?.deadline, false),
+        (late, "slashable", poster.run(late).await?.dueAt, true),
+        (unanswered, "finalizable", poster.run(unanswered).await?.reviewBy, true),
+    ];
+    for (run, name, deadline, at_the_deadline) in deadlines {
+        let deadline: u64 = deadline.to();
+        for (at, expected) in [(deadline - 1, !at_the_deadline), (deadline, at_the_deadline)] {
+            // Deadlines may share a second.
+            if stack.now().await?.0 < at {
+                stack.mine_at(Timestamp(at)).await?;
+            }
+            served.settle().await?;
+            if stack.now().await?.0 == at {
+                assert_eq!(served.read(&format!("/api/runs/{run}")).await?[name], expected, "{name} at {at}");
+                assert_eq!(ids(&served.read(&format!("/api/runs?{name}={expected}&q={run}")).await?), [run.0], "{name} at {at}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_order_is_the_one_it_says() -> Result<()> {
+    let (served, _) = market().await?;
+    for (sort, expected) in [
+        ("newest", [7, 6, 5, 4, 3, 2, 1]),
+        ("oldest", [1, 2, 3, 4, 5, 6, 7]),
+        ("reward_desc", [7, 6, 5, 4, 3, 2, 1]),
+        ("reward_asc", [1, 2, 3, 4, 5, 6, 7]),
+        ("deadline_asc", [1, 2, 3, 4, 5, 6, 7]),
+        ("deadline_desc", [7, 6, 5, 4, 3, 2, 1]),
+    ] {
+        assert_eq!(ids(&served.read(&format!("/api/runs?sort={sort}")).await?), expected, "{sort}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn pages_cover_the_list_once_and_end_empty() -> Result<()> {
+    let (served, _) = market().await?;
+    let mut seen = Vec::new();
+    for page in 1..=4 {
+        let list = served.read(&format!("/api/runs?page={page}&limit=2")).await?;
+        assert_eq!((&list["pagination"]["total"], &list["pagination"]["totalPages"]), (&7.into(), &4.into()));
+        assert_eq!((&list["pagination"]["page"], &list["pagination"]["limit"]), (&page.into(), &2.into()));
+        seen.extend(ids(&list));
+    }
+    assert_eq!(seen, [7, 6, 5, 4, 3, 2, 1]);
+    for page in ["5", "2147483647"] {
+        let list = served.read(&format!("/api/runs?page={page}&limit=100")).await?;
+        assert_eq!((ids(&list), &list["pagination"]["total"]), (vec![], &7.into()), "page {page}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn bad_parameters_are_refused_by_name() -> Result<()> {
+    let served = Served::start().await?;
+    let wrong = "0xF39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
+    for (query, code, field) in [
+        ("limit=0", "invalid_value", "limit"),
+        ("limit=101", "invalid_value", "limit"),
+        ("limit=-1", "invalid_value", "limit"),
+        ("limit=ten", "invalid_value", "limit"),
+        ("limit=", "invalid_value", "limit"),
+        ("limit=99999999999999999999", "invalid_value", "limit"),
+        ("page=0", "invalid_value", "page"),
+        ("page=-1", "invalid_value", "page"),
+        ("page=1.5", "invalid_value", "page"),
+        ("page=2147483648", "invalid_value", "page"),
+        ("state=open", "invalid_value", "state"),
+        ("state=", "invalid_value", "state"),
+        ("state=DONE", "invalid_value", "state"),
+        ("minReward=-1", "invalid_value", "minReward"),
+        ("minReward=1.0000001", "invalid_value", "minReward"),
+        ("minReward=1e3", "invalid_value", "minReward"),
+        ("minReward=abc", "invalid_value", "minReward"),
+        ("maxReward=", "invalid_value", "maxReward"),
+        ("poster=0x12", "invalid_value", "poster"),
+        (&format!("poster={wrong}"), "invalid_value", "poster"),
+        ("agentId=-1", "invalid_value", "agentId"),
+        ("agentId=1.0", "invalid_value", "agentId"),
+        ("claimable=yes", "invalid_value", "claimable"),
+        ("sort=best", "invalid_value", "sort"),
+        ("q=", "invalid_value", "q"),
+        ("foo=1", "unknown_field", "foo"),
+        ("min_reward=1", "unknown_field", "min_reward"),
+        ("page=1&page=2", "duplicate_field", "page"),
+        ("state=OPEN&state=OPEN", "duplicate_field", "state"),
+    ] {
+        served.get(&format!("/api/runs?{query}")).await?.require_field(400, code, field)?;
+    }
+    served.get("/api/agents?state=OPEN").await?.require_field(400, "unknown_field", "state")?;
+    served.get("/api/agents?limit=1000").await?.require_field(400, "invalid_value", "limit")?;
+    for path in ["/api/runs/1", "/api/runs/1/events", "/api/agents/1", "/api/agents/1/stake", "/api/config", "/api/stats", "/api/status"] {
+        served.get(&format!("{path}?verbose=1")).await?.require_field(400, "unknown_field", "verbose")?;
+    }
+    Ok(())
+}
