@@ -129,25 +129,22 @@ impl Node {
         }
     }
 
-    /// The node's highest block.
-    pub(crate) async fn latest(&self) -> Result<Header, NodeError> {
-        self.header_by_tag("latest").await?.ok_or(NodeError::MissingBlock(0))
+    /// The node's highest block, and which blocks it promises to keep.
+    pub(crate) async fn head(&self) -> Result<(Header, Tags), NodeError> {
+        let (head, safe, mut finalized) = futures::try_join!(self.header_by_tag("latest"), self.named("safe"), self.named("finalized"))?;
+        let head = head.ok_or(NodeError::MissingBlock(0))?;
+        if finalized.is_some() {
+            self.knows_finality.store(true, Relaxed);
+        } else if !self.knows_finality.load(Relaxed) {
+            finalized = head.number().checked_sub(self.confirmations);
+        }
+        let tags = Tags { head: head.number(), safe, finalized };
+        Ok((head, tags))
     }
 
     async fn header_by_tag(&self, tag: &str) -> Result<Option<Header>, NodeError> {
         const METHOD: &str = "eth_getBlockByNumber";
         self.ask(METHOD, self.client.request::<_, Option<Header>>(METHOD, (tag.to_owned(), false))).await
-    }
-
-    /// The highest blocks that the node calls safe and finalized, with `head` as the node's head.
-    pub(crate) async fn tags(&self, head: u64) -> Result<Tags, NodeError> {
-        let (safe, mut finalized) = futures::try_join!(self.named("safe"), self.named("finalized"))?;
-        if finalized.is_some() {
-            self.knows_finality.store(true, Relaxed);
-        } else if !self.knows_finality.load(Relaxed) {
-            finalized = head.checked_sub(self.confirmations);
-        }
-        Ok(Tags { head, safe, finalized })
     }
 
     /// The height of the block that the node calls `tag`, if it knows the word.

@@ -142,3 +142,138 @@ fn note(event: &EventRecord, updated_block: &mut u64, inconsistency: &mut Option
         inconsistency.clone_from(&event.refusal);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloy::primitives::{Address, B256, Bytes};
+    use clawpay_bindings::{Decoded, Facts};
+    use clawpay_domain::{Inconsistency, RunState, Terms, Timestamp, Usdc, rules};
+
+    use super::*;
+
+    const RUN: RunId = RunId(1);
+    const AGENT: AgentId = AgentId(7);
+    const NOW: Timestamp = Timestamp(1_700_000_000);
+
+    /// An event in a block of its own.
+    fn event(block: u64, run: Option<RunEvent>, agent: Option<AgentEvent>) -> Event {
+        let record = EventRecord {
+            block_number: block,
+            log_index: 0,
+            block_hash: B256::ZERO,
+            timestamp: NOW,
+            tx_hash: B256::with_last_byte(9),
+            tx_index: 0,
+            contract: Address::ZERO,
+            topics: Vec::new(),
+            data: Bytes::new(),
+            name: Some("Event".to_owned()),
+            run: run.as_ref().map(|_| RUN),
+            agent: agent.as_ref().map(|_| AGENT),
+            refusal: None,
+        };
+        let decoded = Decoded { run: record.run, agent: record.agent, facts: Facts { run, agent }, ..Decoded::default() };
+        Event { record, decoded }
+    }
+
+    fn open_run(parameters: &Parameters) -> [Event; 2] {
+        let reward = Usdc::whole(100);
+        let terms = Terms {
+            poster: Address::repeat_byte(1),
+            reward,
+            fee: rules::fee(reward, &parameters.escrow),
+            deadline: Timestamp(NOW.0 + 60),
+            max_revisions: 3,
+            content_uri: Bytes::from_static(b"ipfs://content"),
+        };
+        let amount = terms.escrowed();
+        [event(1, Some(RunEvent::Created { terms }), None), event(2, Some(RunEvent::Funded { amount }), None)]
+    }
+
+    fn claim(block: u64, parameters: &Parameters) -> Event {
+        let stake_at_risk = parameters.stake.stake_at_risk;
+        let due_at = NOW + parameters.escrow.submission_timeout;
+        let wallet = Address::repeat_byte(2);
+        event(block, Some(RunEvent::Claimed { agent: AGENT, wallet, stake_at_risk, due_at }), Some(AgentEvent::Claimed { stake_at_risk }))
+    }
+
+    fn staked(block: u64) -> Event {
+        let amount = Usdc::whole(20);
+        event(block, None, Some(AgentEvent::Staked { from: Address::ZERO, amount, stake: amount, owed: Usdc::ZERO }))
+    }
+
+    #[test]
+    fn what_the_agent_cannot_have_done_does_not_happen_to_the_run_either() {
+        let parameters = Parameters::default();
+        let mut projection = Projection::empty(&parameters);
+        for mut event in open_run(&parameters) {
+            assert!(!projection.fold(&mut event));
+        }
+        let before = projection.runs[&RUN].run.clone();
+        let mut claim = claim(3, &parameters);
+        assert!(projection.fold(&mut claim));
+
+        let refusal = claim.record.refusal;
+        assert!(refusal.is_some());
+        let (run, agent) = (&projection.runs[&RUN], &projection.agents[&AGENT]);
+        assert_eq!((&run.run, run.updated_block, &run.inconsistency), (&before, 3, &refusal));
+        assert_eq!((&agent.agent, agent.updated_block, &agent.inconsistency), (&Agent::unknown(AGENT), 3, &refusal));
+    }
+
+    #[test]
+    fn the_first_contradiction_is_the_one_shown() {
+        let parameters = Parameters::default();
+        let mut projection = Projection::empty(&parameters);
+        let mut events = Vec::from(open_run(&parameters));
+        events.extend([event(3, Some(RunEvent::Started), None), event(4, Some(RunEvent::Cancelled { refund: Usdc::ZERO }), None)]);
+        for event in &mut events {
+            projection.fold(event);
+        }
+        assert_ne!(events[2].record.refusal, events[3].record.refusal);
+        assert_eq!(projection.runs[&RUN].inconsistency, events[2].record.refusal);
+    }
+
+    #[test]
+    fn an_event_of_an_unknown_run_has_no_row_to_flag() {
+        let parameters = Parameters::default();
+        let mut projection = Projection::empty(&parameters);
+        let mut funded = event(1, Some(RunEvent::Funded { amount: Usdc::ZERO }), None);
+        assert!(projection.fold(&mut funded));
+        assert_eq!(funded.record.refusal.as_deref(), Some("run 1 is unknown"));
+        assert!(projection.runs.is_empty());
+    }
+
+    #[test]
+    fn what_could_not_be_decoded_flags_what_it_names() {
+        let parameters = Parameters::default();
+        let mut projection = Projection::empty(&parameters);
+        let mut broken = event(1, None, None);
+        broken.record.agent = Some(AGENT);
+        broken.record.refusal = Some(Inconsistency::new("data", 1, 2).to_string());
+        assert!(!projection.fold(&mut broken), "only a contradiction of the rules is a reason to read again");
+        assert_eq!(projection.agents[&AGENT].inconsistency, broken.record.refusal);
+    }
+
+    #[test]
+    fn folding_again_gives_the_same_rows_of_those_asked_for_and_no_others() {
+        let parameters = Parameters::default();
+        let mut events = Vec::from(open_run(&parameters));
+        events.extend([claim(3, &parameters), staked(4), claim(5, &parameters)]);
+        let mut projection = Projection::empty(&parameters);
+        for event in &mut events {
+            projection.fold(event);
+        }
+        assert_eq!(projection.runs[&RUN].run.state, RunState::Claimed);
+
+        let mut again = Projection::empty(&parameters);
+        for event in &events {
+            again.refold(event, &BTreeSet::from([RUN]), &BTreeSet::new()).unwrap();
+        }
+        assert_eq!(again.runs, projection.runs);
+        assert!(again.agents.is_empty());
+        for event in &events {
+            again.refold(event, &BTreeSet::new(), &BTreeSet::from([AGENT])).unwrap();
+        }
+        assert_eq!(again.agents, projection.agents);
+    }
+}

@@ -68,8 +68,7 @@ impl<'a> Follower<'a> {
 
     /// Brings the index to the node's head.
     async fn look(&mut self) -> Result<(), IndexError> {
-        let head = self.source.node.latest().await?;
-        let tags = self.source.node.tags(head.number()).await?;
+        let (head, tags) = self.source.node.head().await?;
         let cursor = self.index.cursor;
         // The highest block that both have. A chain that is merely shorter contradicts nothing.
         let height = head.number().min(cursor.number);

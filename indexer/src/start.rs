@@ -30,7 +30,8 @@ pub(crate) async fn prove(config: &Config, node: &Node) -> Result<Proof, IndexEr
     if genesis.hash != deployment.genesis_hash {
         return Err(IndexError::WrongGenesis { expected: deployment.genesis_hash, found: genesis.hash });
     }
-    let head = node.latest().await?.number();
+    let (_, tags) = node.head().await?;
+    let head = tags.head;
     if head < deployment.deployment_block {
         return Err(match config.shorter_chain {
             ShorterChain::NodeIsBehind => NodeError::MissingBlock(deployment.deployment_block).into(),
@@ -61,7 +62,6 @@ pub(crate) async fn prove(config: &Config, node: &Node) -> Result<Proof, IndexEr
     // The block before the first that can hold an event; block 0 holds none.
     let start = deployment.deployment_block.saturating_sub(1);
     let start = node.header(start).await?.ok_or(NodeError::MissingBlock(start))?.block();
-    let tags = node.tags(head).await?;
     Ok(Proof { chain, start, tags })
 }
 

@@ -21,6 +21,8 @@ pub enum Lie {
     HidesLogs(usize),
     /// Each request goes to the other node of the two.
     MixesForks,
+    /// Blocks above this height are the second node's, the others the first's.
+    SplitsAt(u64),
     /// `eth_getLogs` over more than this many blocks is refused.
     RefusesRangesOver(u64),
     /// `eth_getLogs` answers the logs twice, backwards.
@@ -107,7 +109,7 @@ impl Proxy {
             let error = json!({"code": -32602, "message": "that is a range nobody wants to search"});
             return Ok(json!({"jsonrpc": "2.0", "id": request["id"], "error": error}));
         }
-        let response = self.client.post(self.node()).json(&request).send().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
+        let response = self.client.post(self.node(&request)).json(&request).send().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
         let mut answer: Value = response.json().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
         if method == "eth_getLogs"
             && let Some(logs) = answer["result"].as_array_mut()
@@ -118,13 +120,13 @@ impl Proxy {
         Ok(answer)
     }
 
-    fn node(&self) -> Url {
+    fn node(&self, request: &Value) -> Url {
         let mut turn = locked(&self.turn);
-        if *locked(&self.lie) == Lie::MixesForks {
-            *turn = (*turn + 1) % self.nodes.len();
-        } else {
-            *turn = 0;
-        }
+        *turn = match *locked(&self.lie) {
+            Lie::MixesForks => (*turn + 1) % self.nodes.len(),
+            Lie::SplitsAt(height) => usize::from(is_above(request, height)),
+            Lie::None | Lie::Away | Lie::DropsALog(_) | Lie::HidesLogs(_) | Lie::RepeatsLogs(_) | Lie::RefusesRangesOver(_) => 0,
+        };
         self.nodes[*turn].clone()
     }
 
@@ -150,15 +152,29 @@ impl Proxy {
             | Lie::HidesLogs(_)
             | Lie::RepeatsLogs(_)
             | Lie::MixesForks
+            | Lie::SplitsAt(_)
             | Lie::RefusesRangesOver(_) => {}
         }
     }
 }
 
+/// Whether a request is about blocks above a height. Those named by their hash are.
+fn is_above(request: &Value, height: u64) -> bool {
+    match request["method"].as_str() {
+        Some("eth_getBlockByNumber") => number(&request["params"][0]).is_none_or(|number| number > height),
+        Some("eth_getLogs" | "eth_getBlockReceipts") => true,
+        _ => false,
+    }
+}
+
+/// A quantity; nothing for a tag.
+fn number(value: &Value) -> Option<u64> {
+    u64::from_str_radix(value.as_str()?.strip_prefix("0x")?, 16).ok()
+}
+
 /// How many blocks a filter covers; one, if it names a block.
 fn span(filter: &Value) -> u64 {
-    let number = |field: &str| filter[field].as_str().and_then(|text| u64::from_str_radix(text.trim_start_matches("0x"), 16).ok());
-    match (number("fromBlock"), number("toBlock")) {
+    match (number(&filter["fromBlock"]), number(&filter["toBlock"])) {
         (Some(from), Some(to)) => to.saturating_sub(from) + 1,
         _ => 1,
     }

@@ -13,6 +13,7 @@ use alloy::{
     sol_types::{SolEvent, SolValue},
 };
 use clawpay_bindings::{AgentRegistry, RunEscrow};
+use clawpay_cli::local::{Anvil, AnvilOptions, Toolbox};
 use clawpay_domain::{RunId, Usdc};
 use clawpay_indexer::Config;
 use clawpay_tests::{IndexDump, Indexer, Lie, LyingNode, OPERATOR, Stack, create_database, indexed_block, scratch};
@@ -114,6 +115,29 @@ async fn a_node_that_is_away_is_waited_for() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn a_node_that_is_killed_and_started_again_is_followed_on() -> anyhow::Result<()> {
+    let mut stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    let indexer = Indexer::start(stack.index_config(), &url)?;
+    trade(&stack).await?;
+    stack.until_indexed(&url).await?;
+    let state = stack.provider().anvil_dump_state().await?;
+    stack.node.process().kill();
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    let directory = scratch()?;
+    let saved = directory.path().join("state.json");
+    std::fs::write(saved.with_extension("json.gz"), state)?;
+    anyhow::ensure!(Command::new("gzip").arg("-d").arg(saved.with_extension("json.gz")).status()?.success());
+    let port = stack.rpc_url().port().unwrap_or_default();
+    let options = AnvilOptions { port, directory: directory.path().to_owned(), state: Some(saved), genesis_time: None };
+    stack.node = Anvil::start(&Toolbox::find()?, &options)?;
+    trade(&stack).await?;
+    assert_equals_fresh(&stack, &url, "fresh").await?;
+    indexer.stop().await??;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_database_that_is_away_is_waited_for() -> anyhow::Result<()> {
     let stack = Stack::node().await?;
     let indexer = Indexer::start(stack.index_config(), "postgres://nobody@127.0.0.1:1/nowhere")?;
@@ -170,20 +194,47 @@ async fn a_log_kept_back_for_good_is_never_passed() -> anyhow::Result<()> {
     Ok(())
 }
 
-#[tokio::test]
-async fn two_nodes_on_different_forks_behind_one_address_corrupt_nothing() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
-    trade(&stack).await?;
+/// Another node that shares this one's chain, and three empty blocks where this one cancels a run.
+async fn fork(stack: &Stack) -> anyhow::Result<Stack> {
+    trade(stack).await?;
     let shared = stack.head().await?;
     let other = Stack::node().await?;
     let state = stack.provider().anvil_dump_state().await?;
     anyhow::ensure!(other.provider().anvil_load_state(state).await?, "the state was not taken over");
-    assert_eq!(hash_at(&stack, shared).await?, hash_at(&other, shared).await?);
+    assert_eq!(hash_at(stack, shared).await?, hash_at(&other, shared).await?);
     stack.actor(1).await?.cancel(RunId(5)).await?;
     other.mine(3).await?;
-    assert_ne!(hash_at(&stack, shared + 1).await?, hash_at(&other, shared + 1).await?);
+    assert_ne!(hash_at(stack, shared + 1).await?, hash_at(&other, shared + 1).await?);
 
+    Ok(other)
+}
+
+#[tokio::test]
+async fn a_block_that_does_not_build_on_the_last_is_not_written() -> anyhow::Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    let other = fork(&stack).await?;
+    let node = LyingNode::start(vec![stack.rpc_url(), other.rpc_url()], Lie::None).await?;
+    let indexer = Indexer::start(Config::new(node.url(), stack.deployment), &url)?;
+    stack.until_indexed(&url).await?;
+    let before = IndexDump::read(&url).await?;
+    // The next block is another fork's, while the last one looks as it did.
+    node.tell(Lie::SplitsAt(stack.head().await?));
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    before.assert_same(&IndexDump::read(&url).await?);
+
+    node.tell(Lie::None);
+    stack.mine(4).await?;
+    assert_equals_fresh(&stack, &url, "fresh").await?;
+    indexer.stop().await??;
+    Ok(())
+}
+
+#[tokio::test]
+async fn two_nodes_on_different_forks_behind_one_address_corrupt_nothing() -> anyhow::Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    let other = fork(&stack).await?;
     let node = LyingNode::start(vec![stack.rpc_url(), other.rpc_url()], Lie::MixesForks).await?;
     let indexer = Indexer::start(Config::new(node.url(), stack.deployment), &url)?;
     tokio::time::sleep(Duration::from_secs(2)).await;
