@@ -2,5 +2,7 @@
 
 mod api;
 mod indexer;
+mod local_stack;
+mod random_walk;
 mod stack;
 mod store;

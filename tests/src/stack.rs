@@ -14,7 +14,7 @@ use clawpay_bindings::{Deployment, NewRun};
 use clawpay_cli::{
     actor::Actor,
     deploy::{self, Plan},
-    local::{Anvil, AnvilOptions, Postgres, Toolbox, free_port},
+    local::{Anvil, AnvilOptions, Postgres, Toolbox, on_free_port},
     wallet::{self, Wallet},
 };
 use clawpay_domain::{AgentId, Seconds, Timestamp, Usdc};
@@ -47,7 +47,7 @@ impl Stack {
     pub async fn node() -> Result<Self> {
         let toolbox = Toolbox::find()?;
         let directory = database::scratch()?;
-        let node = start_node(&toolbox, &directory, free_port()?)?;
+        let node = on_free_port(|port| start_node(&toolbox, &directory, port))?;
         let operator = Wallet::signing(&node.http_url(), key(OPERATOR)).await?;
         let deployment = deploy::deploy(&operator, &Plan::default(), |_| ()).await?;
         let provider = wallet::connect(&node.http_url()).await?;
@@ -156,9 +156,8 @@ fn start_node(toolbox: &Toolbox, directory: &TempDir, port: u16) -> Result<Anvil
     Anvil::start(toolbox, &options)
 }
 
-/// The key of account `index`. Derived once: it takes thousands of hashes.
+/// The key of account `index`. Derived once each: it takes thousands of hashes.
 pub fn key(index: u32) -> PrivateKeySigner {
-    static KEYS: OnceLock<Vec<PrivateKeySigner>> = OnceLock::new();
-    let keys = KEYS.get_or_init(|| (0..10).map(|index| wallet::dev_account(index).expect("a fixed phrase derives")).collect());
-    keys[index as usize].clone()
+    static KEYS: [OnceLock<PrivateKeySigner>; 10] = [const { OnceLock::new() }; 10];
+    KEYS[index as usize].get_or_init(|| wallet::dev_account(index).expect("a fixed phrase derives")).clone()
 }

@@ -18,9 +18,10 @@ use std::{
     time::Duration,
 };
 
+use alloy::providers::Provider;
 use anyhow::{Context, Result, bail};
 use clawpay_bindings::Deployment;
-use clawpay_store::Writer;
+use clawpay_store::{Chain, IndexedBlock, StoreError, Writer};
 use tokio::{net::TcpListener, task::JoinHandle, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -30,10 +31,10 @@ use crate::{
     config::{Config, Port},
     deploy::is_local,
     deployment_file,
-    local::{Anvil, Durability, Postgres, Toolbox, free_port, is_free},
+    local::{Durability, Postgres, Toolbox},
     output::{self, progress},
     shutdown,
-    wallet::shown,
+    wallet::{self, shown},
 };
 
 /// How long indexer and API may take to end before they are cut off.
@@ -87,6 +88,9 @@ impl Stack {
         let places = self.start_ground(config).await?;
 
         let writer = Writer::new(&places.database_url)?;
+        if places.is_own_chain {
+            reconcile(&places, &writer).await?;
+        }
         self.index = Some(start_index(&places, writer.clone(), self.shutdown.clone()));
         let mut api = clawpay_api::Config::new(places.rpc_url.clone(), places.database_url.clone());
         api.ready_at_block = places.ready_at;
@@ -107,7 +111,7 @@ impl Stack {
                 }
                 ended = ended(&mut self.index) => match ended? {
                     Err(error) if error.is_foreign_history() && places.is_own_chain => {
-                        rebuild(&places, &writer, &error).await?;
+                        rebuild(&places, &writer, &error.to_string()).await?;
                         self.index = Some(start_index(&places, writer.clone(), self.shutdown.clone()));
                     }
                     Err(error) => return Err(error).context("the indexer stopped"),
@@ -150,9 +154,7 @@ impl Stack {
                 ready_at: deployment.deployment_block,
             }),
             (None, Some(toolbox)) => {
-                Anvil::settle_predecessor(&chain::directory(&config.data_dir))?;
-                let port = rpc_port(config.rpc_port)?;
-                let chain = self.chain.insert(LocalChain::start(config, toolbox, port).await?);
+                let chain = self.chain.insert(LocalChain::start(config, toolbox).await?);
                 Ok(Places {
                     database_url,
                     is_own_database,
@@ -228,21 +230,64 @@ fn start_index(places: &Places, writer: Writer, shutdown: CancellationToken) -> 
     tokio::spawn(clawpay_indexer::run(config, writer, shutdown))
 }
 
-/// Empties an index that tells another history than the embedded chain, which alone is kept safe block by block. A database of somebody's
-/// own is only emptied if what it holds came from a local chain.
-async fn rebuild(places: &Places, writer: &Writer, error: &clawpay_indexer::IndexError) -> Result<()> {
+/// Compares the index with the embedded chain, which a kill may have set back by some blocks or which may be another one by now, before
+/// anybody is told what the index holds.
+async fn reconcile(places: &Places, writer: &Writer) -> Result<()> {
+    let (chain, indexed) = stored(writer).await?;
+    let Some(chain) = chain else { return Ok(()) };
+    let deployment = &places.deployment;
+    if (chain.genesis_hash, chain.run_escrow) != (deployment.genesis_hash, deployment.contracts.run_escrow) {
+        return rebuild(places, writer, "it is of another chain").await;
+    }
+    let Some(indexed) = indexed else { return Ok(()) };
+    let provider = wallet::connect(&places.rpc_url).await?;
+    match provider.get_block_by_number(indexed.number.into()).await? {
+        Some(block) if block.header.hash == indexed.hash => Ok(()),
+        Some(_) => rebuild(places, writer, &format!("its block {} is another one", indexed.number)).await,
+        None => {
+            let head = provider.get_block_number().await?;
+            rebuild(places, writer, &format!("it reaches block {}, the chain block {head}", indexed.number)).await
+        }
+    }
+}
+
+/// What the database belongs to, and how far it reaches. Waits for a database that is away or that another indexer still holds.
+async fn stored(writer: &Writer) -> Result<(Option<Chain>, Option<IndexedBlock>)> {
+    let mut is_reported = false;
+    loop {
+        let attempt = async {
+            writer.migrate().await?;
+            let mut session = writer.try_lock().await?.ok_or(StoreError::Locked)?;
+            let stored = (session.chain().await?, session.indexed().await?);
+            session.close().await?;
+            Ok::<_, StoreError>(stored)
+        };
+        match attempt.await {
+            Err(error) if error.is_transient() => {
+                if !is_reported {
+                    progress(format_args!("Waiting for the database: {error}"));
+                    is_reported = true;
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            outcome => return Ok(outcome?),
+        }
+    }
+}
+
+/// Empties an index that does not match the embedded chain, for the indexer to fill it again. A database of somebody's own is only emptied
+/// if what it holds came from a local chain.
+async fn rebuild(places: &Places, writer: &Writer, reason: &str) -> Result<()> {
     if !places.is_own_database {
-        let mut session = writer.try_lock().await?.context("another indexer is writing to the database at DATABASE_URL")?;
-        let stored = session.chain().await?;
-        session.close().await?;
-        if let Some(stored) = stored.filter(|stored| !is_local(stored.chain_id)) {
+        let (chain, _) = stored(writer).await?;
+        if let Some(chain) = chain.filter(|chain| !is_local(chain.chain_id)) {
             bail!(
                 "DATABASE_URL holds the market of chain {}, which is not a local one: give the local stack its own database",
-                stored.chain_id
+                chain.chain_id
             );
         }
     }
-    progress(format_args!("The index does not match the local chain ({error}): rebuilding it from the chain"));
+    progress(format_args!("The index does not match the local chain ({reason}): rebuilding it from the chain"));
     writer.clear().await?;
     Ok(())
 }
@@ -279,18 +324,6 @@ async fn listen(port: Port) -> Result<TcpListener> {
             Ok(listener)
         }
     }
-}
-
-fn rpc_port(port: Port) -> Result<u16> {
-    if is_free(port.number) {
-        return Ok(port.number);
-    }
-    if port.is_explicit {
-        bail!("port {}, which CLAWPAY_RPC_PORT asks for, is taken", port.number);
-    }
-    let free = free_port().context("no free port for anvil")?;
-    progress(format_args!("Port {} is taken: anvil uses {free} instead", port.number));
-    Ok(free)
 }
 
 /// Waits until `/readyz` answers 200.

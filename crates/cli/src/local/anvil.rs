@@ -2,7 +2,6 @@
 
 use std::{
     fs::{self, File},
-    net::{Ipv4Addr, TcpStream},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
@@ -11,7 +10,7 @@ use std::{
 use anyhow::{Context, Result};
 use url::Url;
 
-use super::{ChildProcess, Toolbox, child};
+use super::{ChildProcess, Toolbox, child, ports};
 
 /// The phrase behind anvil's default accounts. Public: never a secret, never for a real chain.
 pub const MNEMONIC: &str = "test test test test test test test test test test test junk";
@@ -28,7 +27,7 @@ const PID_FILE: &str = "anvil.pid";
 /// What to start.
 #[derive(Clone, Debug)]
 pub struct AnvilOptions {
-    /// Loopback port; it must be free.
+    /// Loopback port.
     pub port: u16,
     /// Where logs and caches go; must exist.
     pub directory: PathBuf,
@@ -54,10 +53,16 @@ impl Anvil {
         }
     }
 
-    /// Starts a node and waits until it answers. The calling thread must live as long as the node.
+    /// Starts a node and waits until it listens; [`PortTaken`](super::PortTaken) if somebody else does. The calling thread must live as
+    /// long as the node.
     pub fn start(toolbox: &Toolbox, options: &AnvilOptions) -> Result<Self> {
         let log_path = options.directory.join("anvil.log");
         let log = File::create(&log_path).with_context(|| format!("cannot write {}", log_path.display()))?;
+        // Written once the port is the node's: an answer on the port might be somebody else's.
+        let listening = options.directory.join("anvil.listening.json");
+        if listening.exists() {
+            fs::remove_file(&listening).with_context(|| format!("cannot remove {}", listening.display()))?;
+        }
         let cache = options.directory.join("anvil-cache");
         fs::create_dir_all(&cache).with_context(|| format!("cannot create {}", cache.display()))?;
 
@@ -67,6 +72,8 @@ impl Anvil {
             .args(["--mnemonic", MNEMONIC, "--chain-id", "31337"])
             .arg("--cache-path")
             .arg(&cache)
+            .arg("--config-out")
+            .arg(&listening)
             .current_dir(&options.directory)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -80,8 +87,14 @@ impl Anvil {
         let mut child = ChildProcess::spawn("anvil", &mut command, STOP_WITHIN)?;
         fs::write(options.directory.join(PID_FILE), child.id().to_string()).context("cannot note anvil's process id")?;
         let port = options.port;
-        child::wait_until_ready(&mut child, READY_WITHIN, &log_path, || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok())?;
+        child::wait_until_ready(&mut child, READY_WITHIN, &log_path, || listening.exists().then_some(()))
+            .map_err(|error| ports::explain(error, port, &log_path))?;
         Ok(Self { child, port })
+    }
+
+    /// The loopback port it listens on.
+    pub const fn port(&self) -> u16 {
+        self.port
     }
 
     /// JSON-RPC over HTTP.

@@ -13,6 +13,6 @@ mod toolbox;
 pub use anvil::{Anvil, AnvilOptions, MNEMONIC};
 pub use chain_file::ChainFile;
 pub use child::ChildProcess;
-pub use ports::{free_port, is_free};
+pub use ports::{PortTaken, free_port, is_free, on_free_port};
 pub use postgres::{Durability, Postgres};
 pub use toolbox::Toolbox;

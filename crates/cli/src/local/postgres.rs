@@ -15,7 +15,7 @@ use std::{
 use alloy::{hex, primitives::B256};
 use anyhow::{Context, Result, bail};
 
-use super::{ChildProcess, Toolbox, child, free_port};
+use super::{ChildProcess, Toolbox, child, on_free_port, ports};
 
 /// The server's superuser and its database; both names are ours.
 const NAME: &str = "clawpay";
@@ -61,22 +61,25 @@ impl Postgres {
         identity.own(directory)?;
         settle_predecessor(&data)?;
 
-        let port = free_port().context("no free port for Postgres")?;
-        let log_path = directory.join("postgres.log");
-        let log = File::create(&log_path).with_context(|| format!("cannot write {}", log_path.display()))?;
-        let mut command = identity.command(&toolbox.postgres()?);
-        command.arg("-D").arg(&data).args(["-p", &port.to_string()]);
-        for setting in ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=60", "shared_buffers=32MB"] {
-            command.args(["-c", setting]);
-        }
-        if durability == Durability::ThrowAway {
-            for setting in ["fsync=off", "full_page_writes=off", "synchronous_commit=off", "autovacuum=off"] {
+        let (child, port) = on_free_port(|port| {
+            let log_path = directory.join("postgres.log");
+            let log = File::create(&log_path).with_context(|| format!("cannot write {}", log_path.display()))?;
+            let mut command = identity.command(&toolbox.postgres()?);
+            command.arg("-D").arg(&data).args(["-p", &port.to_string()]);
+            for setting in ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=60", "shared_buffers=32MB"] {
                 command.args(["-c", setting]);
             }
-        }
-        command.current_dir(directory).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        let mut child = ChildProcess::spawn("postgres", &mut command, STOP_WITHIN)?;
-        child::wait_until_ready(&mut child, READY_WITHIN, &log_path, || is_ready(&data).then_some(()))?;
+            if durability == Durability::ThrowAway {
+                for setting in ["fsync=off", "full_page_writes=off", "synchronous_commit=off", "autovacuum=off"] {
+                    command.args(["-c", setting]);
+                }
+            }
+            command.current_dir(directory).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+            let mut child = ChildProcess::spawn("postgres", &mut command, STOP_WITHIN)?;
+            child::wait_until_ready(&mut child, READY_WITHIN, &log_path, || is_ready(&data).then_some(()))
+                .map_err(|error| ports::explain(error, port, &log_path))?;
+            Ok((child, port))
+        })?;
         Ok(Self { child, port, password, durability })
     }
 

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -16,7 +16,7 @@ use crate::{
     config::Config,
     deploy::{self, Plan},
     deployment_file,
-    local::{Anvil, AnvilOptions, ChainFile, Toolbox},
+    local::{Anvil, AnvilOptions, ChainFile, PortTaken, Toolbox, on_free_port},
     output::progress,
     wallet::{self, Wallet, dev_account},
 };
@@ -43,10 +43,11 @@ pub(super) struct LocalChain {
 impl LocalChain {
     /// Continues the chain in the data directory, or makes it. What an interrupted making has left is thrown away: only the marker file,
     /// written last, says that a chain is complete.
-    pub(super) async fn start(config: &Config, toolbox: &Toolbox, port: u16) -> Result<Self> {
-        let directory = directory(&config.data_dir);
+    pub(super) async fn start(config: &Config, toolbox: &Toolbox) -> Result<Self> {
+        let directory = config.data_dir.join("anvil");
         fs::create_dir_all(&directory).with_context(|| format!("cannot create {}", directory.display()))?;
         let directory = directory.canonicalize()?;
+        Anvil::settle_predecessor(&directory)?;
         let file = ChainFile::new(&directory);
         let marker = config.data_dir.join("complete");
 
@@ -62,18 +63,26 @@ impl LocalChain {
             file.remove()?;
         }
 
-        progress(match height.filter(|_| is_complete) {
-            Some(height) => format!("Starting anvil on port {port}, from block {height}"),
-            None => format!("Starting anvil on port {port}, {} days in the past", market::HISTORY.0 / 86_400),
-        });
+        match height.filter(|_| is_complete) {
+            Some(height) => progress(format_args!("Starting anvil from block {height}")),
+            None => progress(format_args!("Starting anvil {} days in the past", market::HISTORY.0 / 86_400)),
+        }
         let clock = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?.as_secs();
-        let options = AnvilOptions {
-            port,
-            directory,
-            state: Some(file.live().to_owned()),
-            genesis_time: (!is_complete).then(|| clock.saturating_sub(market::HISTORY.0)),
+        let genesis_time = (!is_complete).then(|| clock.saturating_sub(market::HISTORY.0));
+        let start = |port| {
+            let state = Some(file.live().to_owned());
+            Anvil::start(toolbox, &AnvilOptions { port, directory: directory.clone(), state, genesis_time })
         };
-        let node = Anvil::start(toolbox, &options)?;
+        let wanted = config.rpc_port;
+        let node = match start(wanted.number) {
+            Err(error) if error.is::<PortTaken>() && wanted.is_explicit => return Err(error).context("CLAWPAY_RPC_PORT"),
+            Err(error) if error.is::<PortTaken>() => {
+                let node = on_free_port(start)?;
+                progress(format_args!("Port {} is taken: anvil uses {} instead", wanted.number, node.port()));
+                node
+            }
+            outcome => outcome?,
+        };
         let provider = wallet::connect(&node.http_url()).await?;
 
         let path = deployment_file::of_local_stack(&config.data_dir);
@@ -107,11 +116,6 @@ impl LocalChain {
         }
         Ok(())
     }
-}
-
-/// Where anvil's files are.
-pub(super) fn directory(data_dir: &Path) -> PathBuf {
-    data_dir.join("anvil")
 }
 
 /// Deploys, hands out test money and, unless it is to stay empty, plays the market's history.
