@@ -4,6 +4,5 @@ mod api;
 mod indexer;
 mod local_stack;
 mod random_walk;
-mod random_walk;
 mod stack;
 mod store;
