@@ -1,9 +1,10 @@
 //! What happens: one run that is delivered and paid, and one whose agent lets a week pass and is slashed.
 
-use alloy::signers::local::PrivateKeySigner;
-use anyhow::{Context, Result};
+use alloy::{network::TransactionBuilder, providers::Provider, rpc::types::TransactionRequest, signers::local::PrivateKeySigner};
+use anyhow::{Context, Result, ensure};
+use clawpay_bindings::{Call, Revert};
 use clawpay_cli::output::progress;
-use clawpay_domain::{AgentId, RunId, Usdc};
+use clawpay_domain::{AgentId, Refusal, RunId, Usdc};
 use clawpay_tests::{OPERATOR, Stack};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -49,10 +50,7 @@ impl<'a> Story<'a> {
 
         let slashed = self.post(SECOND_REWARD, "post run 2").await?;
         self.claim(dawdler, slashed, second_agent, "claim run 2").await?;
-        progress("  the poster tries to slash run 2 at once, and is refused");
-        let body = json!({ "walletAddress": poster.address() });
-        let path = format!("/api/runs/{slashed}/slash");
-        self.market.expect_refusal(&path, &body, StatusCode::CONFLICT, "too_early").await?;
+        self.slash_too_early(slashed).await?;
         progress("  seven days pass");
         self.stack.warp(SUBMISSION_TIMEOUT).await?;
         self.act(poster, slashed, "slash", json!({}), "slash run 2").await?;
@@ -89,6 +87,27 @@ impl<'a> Story<'a> {
 
     async fn claim(&mut self, owner: &PrivateKeySigner, run: RunId, agent: AgentId, what_for: &'static str) -> Result<()> {
         self.act(owner, run, "claim", json!({ "agentId": agent }), what_for).await
+    }
+
+    /// A slash before its time: the API refuses to prepare it, and the contract would refuse whoever goes around the API.
+    async fn slash_too_early(&self, run: RunId) -> Result<()> {
+        progress(format_args!("  poster: slash run {run} at once: refused, as it must be"));
+        let poster = self.cast.poster.address();
+        let body = json!({ "walletAddress": poster });
+        self.market.expect_refusal(&format!("/api/runs/{run}/slash"), &body, StatusCode::CONFLICT, "too_early").await?;
+
+        let call = Call::Slash { run };
+        let request = TransactionRequest::default()
+            .with_from(poster)
+            .with_to(call.contract(&self.stack.deployment.contracts))
+            .with_input(call.calldata());
+        let refusal = self.stack.provider().call(request).await.err().context("the contract lets the poster slash at once")?;
+        let data = refusal.as_error_resp().and_then(|response| response.as_revert_data()).unwrap_or_default();
+        ensure!(
+            matches!(Revert::decode(&data), Revert::Refusal(Refusal::TooEarly { .. })),
+            "the contract should find it too early to slash run {run}, but says: {refusal}"
+        );
+        Ok(())
     }
 
     /// Any verb on a run.
