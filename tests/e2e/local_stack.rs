@@ -13,6 +13,7 @@ use clawpay_cli::wallet::{self, Wallet, read};
 use clawpay_domain::{RunState, Usdc};
 use clawpay_tests::{Clawpay, Stack, key, scratch, until_no_process_of};
 use serde_json::{Value, json};
+use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 use url::Url;
 
@@ -338,6 +339,33 @@ async fn on_a_node_of_somebody_elses_the_stack_needs_a_deployment_and_sends_noth
     let mut process = launch(&directory, &[("RPC_URL", other.rpc_url().as_str())])?;
     assert_eq!(process.end(READY_WITHIN).await?.code(), Some(1));
     assert!(process.output().contains("block 0"), "{}", process.output());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_database_of_somebody_elses_is_emptied_of_a_local_market_but_never_of_a_real_one() -> Result<()> {
+    let stack = Stack::with_database().await?;
+    let database_url = stack.database_url()?;
+    let settings = [("DATABASE_URL", database_url.as_str()), ("CLAWPAY_EMPTY", "1")];
+
+    let first = scratch()?;
+    let up = Up::start(&first, &settings).await?;
+    assert!(!up.process.output().contains("Starting Postgres") && !up.process.output().contains(&database_url));
+    up.stop(&first).await?;
+
+    // A new data directory is a new chain.
+    let second = scratch()?;
+    let up = Up::start(&second, &settings).await?;
+    assert!(up.process.output().contains("rebuilding it from the chain"), "{}", up.process.output());
+    up.stop(&second).await?;
+
+    let mut connection = PgConnection::connect(&database_url).await?;
+    sqlx::query("UPDATE chain SET chain_id = 8453, genesis_hash = $1").bind(&[7_u8; 32][..]).execute(&mut connection).await?;
+    let mut process = launch(&second, &settings)?;
+    assert_eq!(process.end(READY_WITHIN).await?.code(), Some(1));
+    assert!(process.output().contains("chain 8453"), "{}", process.output());
+    let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM cursor").fetch_one(&mut connection).await?;
+    assert_eq!(kept, 1);
     Ok(())
 }
 
