@@ -69,6 +69,7 @@ async fn demo() -> Result<Vec<String>> {
     let _indexer = Indexer::start(stack.index_config(), &database_url)?;
     let server = Api::start(clawpay_api::Config::new(stack.rpc_url(), database_url.as_str())).await?;
     let market = Market::at(server.url().clone())?;
+    stack.until_indexed(&database_url).await?;
     let cast = Cast::new();
 
     progress("Playing");
