@@ -1,4 +1,5 @@
 //! What the workspace's tests share: [`Stack`], a market of its own for one test. Never part of a release.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a fixture that fails ends its test")]
 
 mod api;
 mod clawpay;

@@ -31,7 +31,7 @@ pub const OPERATOR: u32 = 0;
 /// Start it in the test's own function, not in a spawned task: its processes end with the thread that started them.
 #[derive(Debug)]
 pub struct Stack {
-    /// The node; restart it with [`Stack::restart_node`].
+    /// The node.
     pub node: Anvil,
     /// The server of [`Stack::database_url`].
     pub postgres: Option<Postgres>,
