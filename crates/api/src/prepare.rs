@@ -31,7 +31,7 @@ pub(crate) use verb::Verb;
 /// How long prices and nonces are worth signing, chain time.
 const GOOD_FOR: Seconds = Seconds(15 * 60);
 
-/// Gas for a call that cannot be tried out before its allowance is there: twice what the dearest verb uses, and then its calldata.
+/// Gas for a call that cannot be tried out before its allowance is there: several times what the dearest verb uses, and its calldata.
 const UNTRIED_GAS: u64 = 400_000;
 const UNTRIED_GAS_PER_BYTE: u64 = 40;
 

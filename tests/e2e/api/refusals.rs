@@ -201,6 +201,7 @@ async fn a_claim_is_refused_in_the_order_of_the_reference() -> Result<()> {
     try_claim(expired, poor, 9).await?.require(400, "deadline_passed")?;
     // Who asks before what the agent is.
     try_claim(open, poor, 9).await?.require(403, "not_agent")?;
+    try_claim(open, agent, 1).await?.require(403, "not_agent")?;
     try_claim(open, own, 1).await?.require(403, "poster_cannot_claim")?;
     try_claim(open, poor, 3).await?.require(403, "agent_unverified")?;
     let refused = try_claim(open, agent, 2).await?;
