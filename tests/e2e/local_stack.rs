@@ -1,6 +1,6 @@
 //! `clawpay up` as people start it: the real program, its real children, its own data directory.
 
-use std::{ffi::OsStr, fs, path::Path, time::Duration};
+use std::{fs, time::Duration};
 
 use alloy::{
     eips::BlockNumberOrTag,
@@ -77,9 +77,7 @@ impl Up {
 }
 
 fn launch(directory: &TempDir, settings: &[(&str, &str)]) -> Result<Clawpay> {
-    let data = directory.path().join("data");
-    let settings = settings.iter().map(|(name, value)| (*name, OsStr::new(*value)));
-    Clawpay::start(&["up"], directory.path(), settings.chain([("CLAWPAY_DATA_DIR", data.as_os_str())]))
+    Clawpay::start(&["up"], directory.path(), settings.iter().copied())
 }
 
 /// The names of a JSON object's members.
@@ -240,7 +238,7 @@ async fn a_chain_that_came_back_older_than_its_index_is_indexed_anew() -> Result
     let up = Up::start(&directory, &[("CLAWPAY_EMPTY", "1")]).await?;
     let head = up.provider.get_block_number().await?;
     up.stop(&directory).await?;
-    let anvil = directory.path().join("data/anvil");
+    let anvil = directory.path().join(".clawpay/anvil");
     let older = fs::read(anvil.join("state.json"))?;
 
     let up = Up::start(&directory, &[]).await?;
@@ -266,7 +264,7 @@ async fn a_state_file_cut_by_a_kill_is_replaced_by_the_last_complete_one() -> Re
     let up = Up::start(&directory, &[("CLAWPAY_EMPTY", "1")]).await?;
     let head = up.provider.get_block_number().await?;
     up.kill(&directory).await?;
-    let state = directory.path().join("data/anvil/state.json");
+    let state = directory.path().join(".clawpay/anvil/state.json");
     let whole = fs::read(&state)?;
     fs::write(&state, &whole[..whole.len() / 2])?;
 
@@ -310,7 +308,7 @@ async fn wrong_settings_are_refused_before_anything_starts() -> Result<()> {
         assert_eq!(process.end(READY_WITHIN).await?.code(), Some(2), "{setting}");
         assert!(process.output().contains(setting), "{}", process.output());
     }
-    assert!(!directory.path().join("data").exists());
+    assert!(!directory.path().join(".clawpay").exists());
     Ok(())
 }
 
@@ -370,12 +368,10 @@ async fn a_database_of_somebody_elses_is_emptied_of_a_local_market_but_never_of_
 }
 
 async fn deploy(directory: &TempDir, rpc_url: &str) -> Result<()> {
-    let data = directory.path().join("data");
-    let settings = [("RPC_URL", OsStr::new(rpc_url)), ("CLAWPAY_DATA_DIR", data.as_os_str())];
-    let mut process = Clawpay::start(&["deploy"], directory.path(), settings)?;
+    let mut process = Clawpay::start(&["deploy"], directory.path(), [("RPC_URL", rpc_url)])?;
     let status = process.end(READY_WITHIN).await?;
     assert!(status.success(), "{}", process.output());
-    assert!(Path::new(&data).join("deployments/31337.json").exists());
+    assert!(directory.path().join(".clawpay/deployments/31337.json").exists());
     Ok(())
 }
 

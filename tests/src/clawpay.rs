@@ -1,7 +1,6 @@
 //! The real `clawpay` program, as a child of a test.
 
 use std::{
-    ffi::OsStr,
     fs,
     io::{BufRead, BufReader, Read},
     os::unix::process::CommandExt,
@@ -34,7 +33,7 @@ pub struct Clawpay {
 
 impl Clawpay {
     /// Starts it in `directory`.
-    pub fn start<'a>(arguments: &[&str], directory: &Path, settings: impl IntoIterator<Item = (&'a str, &'a OsStr)>) -> Result<Self> {
+    pub fn start<'a>(arguments: &[&str], directory: &Path, settings: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self> {
         let mut command = Command::new(clawpay()?);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("CLAWPAY_") || name == "DATABASE_URL" || name == "RPC_URL" {

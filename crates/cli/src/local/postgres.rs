@@ -7,7 +7,7 @@ use std::{
         fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown},
         process::CommandExt,
     },
-    path::Path,
+    path::{self, Path},
     process::{Command, Stdio},
     time::Duration,
 };
@@ -53,6 +53,8 @@ impl Postgres {
     /// thread must live as long as the server.
     pub fn start(toolbox: &Toolbox, directory: &Path, durability: Durability) -> Result<Self> {
         let identity = Identity::choose()?;
+        // The server's programs run inside the directory, where a relative path would lead elsewhere.
+        let directory = &path::absolute(directory)?;
         let data = directory.join("data");
         if !data.join("PG_VERSION").exists() || !directory.join("password").exists() {
             initialise(toolbox, directory, &identity)?;
