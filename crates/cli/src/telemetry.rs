@@ -4,9 +4,59 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::{EnvFilter, fmt};
 
+/// Libraries that write whole addresses into their details, key and all. They are held at warnings, whatever is asked for.
+const TALKATIVE: [&str; 6] = ["alloy_transport_http", "hyper", "hyper_util", "reqwest", "tokio_tungstenite", "tungstenite"];
+
 /// Starts logging what `filter` lets through. `json` where nobody watches; a second call changes nothing.
 pub fn start(filter: &str, json: bool) {
-    let layer = fmt().with_env_filter(EnvFilter::new(filter)).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let layer = fmt().with_env_filter(discreet(filter)).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     // Somebody else, such as a test, may have installed a subscriber already.
     let _already = if json { layer.json().try_init() } else { layer.with_target(false).try_init() };
+}
+
+/// `filter`, without what could hold a key.
+fn discreet(filter: &str) -> EnvFilter {
+    let held = TALKATIVE.map(|library| format!("{library}=warn")).join(",");
+    EnvFilter::new(format!("{filter},{held}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn no_filter_makes_a_library_show_the_nodes_address() {
+        let written = Written::default();
+        let writer = written.clone();
+        let subscriber =
+            fmt().with_env_filter(discreet("trace,alloy_transport_http=trace")).with_writer(move || writer.clone()).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let span = tracing::debug_span!(target: "alloy_transport_http", "ReqwestTransport", url = "https://node.example/v3/secret");
+            let _entered = span.enter();
+            tracing::debug!(target: "alloy_transport_http::reqwest_transport", "posting to https://node.example/v3/secret");
+            tracing::trace!(target: "tungstenite::handshake", "GET /v3/secret");
+            tracing::trace!("a line of our own");
+        });
+        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("a line of our own"), "{text}");
+        assert!(!text.contains("secret"), "{text}");
+    }
 }
