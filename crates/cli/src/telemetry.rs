@@ -46,8 +46,7 @@ mod tests {
     fn no_filter_makes_a_library_show_the_nodes_address() {
         let written = Written::default();
         let writer = written.clone();
-        let subscriber =
-            fmt().with_env_filter(discreet("trace,alloy_transport_http=trace")).with_writer(move || writer.clone()).finish();
+        let subscriber = fmt().with_env_filter(discreet("trace,alloy_transport_http=trace")).with_writer(move || writer.clone()).finish();
         tracing::subscriber::with_default(subscriber, || {
             let span = tracing::debug_span!(target: "alloy_transport_http", "ReqwestTransport", url = "https://node.example/v3/secret");
             let _entered = span.enter();
