@@ -44,8 +44,9 @@ impl StakeRecord {
         }
     }
 
-    /// How long the stake has been at or above the minimum without interruption; zero while it is below.
+    /// How long the stake has been at or above the minimum without interruption. Asked only of a stake that is; should one have no start,
+    /// which no call brings about, the contract counts from the epoch, and so does this.
     fn staked_for(&self, now: Timestamp) -> Seconds {
-        self.staked_since.map_or(Seconds(0), |since| now.since(since))
+        now.since(self.staked_since.unwrap_or_default())
     }
 }

@@ -26,14 +26,14 @@ pub(crate) fn vectors() -> Tables {
     let thirty_days = 30 * DAY;
     let ages = [0, 1, thirty_days - 1, thirty_days, thirty_days + 1];
     for stake in stakes {
-        // Below the minimum no time is counted.
-        let since = ages.map(|age| (stake >= minimum).then_some(Timestamp(START.0 - age)));
-        for staked_since in if stake < minimum { &since[..1] } else { &since[..] } {
+        // Below the minimum no time is counted; at or above it, a start is always there, but the two languages agree on its absence too.
+        let started = ages.iter().filter(|_| stake >= minimum).map(|age| Some(Timestamp(START.0 - age)));
+        for staked_since in started.chain([None]) {
             for runs_in_hand in 0..=3 {
                 for slashes in [0, 1, 2, 3, 4] {
                     for owed in [Usdc::ZERO, one, Usdc::whole(10)] {
                         for completions in [4, 5] {
-                            let record = StakeRecord { stake, owed, runs_in_hand, slashes, completions, staked_since: *staked_since };
+                            let record = StakeRecord { stake, owed, runs_in_hand, slashes, completions, staked_since };
                             // Stake is committed before it is anything else, and owed only by the slashed.
                             if record.committed(&parameters) <= stake && (owed.0.is_zero() || slashes > 0) {
                                 write(&mut rows, &record, &parameters);
