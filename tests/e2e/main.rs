@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "what a test does not expect ends it")]
 
 mod api;
+mod deployment;
 mod indexer;
 mod local_stack;
 mod random_walk;

@@ -6,7 +6,9 @@ mod clawpay;
 mod database;
 mod index_dump;
 mod indexer;
+mod live_chain;
 mod lying_node;
+mod real_usdc;
 mod stack;
 
 pub use api::Api;
@@ -14,5 +16,7 @@ pub use clawpay::{Clawpay, clawpay, processes_of, until_no_process_of};
 pub use database::{create_database, scratch};
 pub use index_dump::IndexDump;
 pub use indexer::{Indexer, indexed_block};
+pub use live_chain::LiveChain;
 pub use lying_node::{Lie, LyingNode};
+pub use real_usdc::RealUsdc;
 pub use stack::{OPERATOR, Stack, key};

@@ -37,6 +37,9 @@ pub enum Command {
 /// What to deploy. Rules are immutable once deployed; each has the documented default.
 #[derive(Clone, Debug, Args)]
 pub struct Deploy {
+    /// The chain that RPC_URL should lead to. Any other is refused before anything is sent.
+    #[arg(long, value_name = "ID")]
+    pub chain_id: Option<u64>,
     /// The token; CLAWPAY_USDC if not given, and a new TestUSDC on a local chain.
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub usdc: Option<Address>,
@@ -52,6 +55,9 @@ pub struct Deploy {
     /// Where to write the deployment file. An existing file of a live chain is never replaced.
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Blocks to wait for before the contracts are checked; 0 on a local chain and 3 elsewhere if not given.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(..=1_000))]
+    pub confirmations: Option<u64>,
     #[command(flatten)]
     rules: Rules,
 }

@@ -1,19 +1,30 @@
 //! The one way the contracts get onto a chain: used by `clawpay deploy`, the local stack and the tests.
 //!
 //! Order: token (local chains only), registry (unless there is one), `AgentStake` with the address `RunEscrow` is going to have,
-//! `RunEscrow`. Afterwards everything is read back: a deployment is reported only if the chain agrees with what was asked for.
+//! `RunEscrow`. Wrong arguments are refused before the first transaction; each transaction is noted before it is sent, so that an
+//! interrupted deployment continues where it stopped; afterwards everything is read back: a deployment is reported only if the chain
+//! agrees with what was asked for.
+
+mod check;
+mod journal;
+mod step;
+mod verify;
 
 use alloy::{
     eips::BlockNumberOrTag,
-    primitives::{Address, U256},
+    primitives::{Address, Bytes},
     providers::{DynProvider, Provider},
     sol_types::SolConstructor,
 };
 use anyhow::{Context, Result, bail, ensure};
-use clawpay_bindings::{AgentRegistry, AgentStake, Contracts, Deployment, RunEscrow, TestUSDC, agent_stake, run_escrow};
-use clawpay_domain::{EscrowParameters, Parameters, StakeParameters, Usdc};
+use clawpay_bindings::{AgentRegistry, AgentStake, Contracts, Deployment, RunEscrow, TestUSDC};
+use clawpay_domain::Parameters;
 
-use crate::wallet::{Wallet, read};
+pub use journal::Journal;
+pub use step::Step;
+
+use crate::wallet::{LAST_WAIT, MINED_WITHIN, Wallet};
+use journal::Note;
 
 /// Chain ids that development nodes use: anvil's and hardhat's, and ganache's.
 const LOCAL_CHAINS: [u64; 2] = [31_337, 1_337];
@@ -36,97 +47,79 @@ pub struct Plan {
     pub owner: Option<Address>,
     /// The rules, immutable once deployed.
     pub parameters: Parameters,
+    /// Blocks that must follow the last contract's before the deployment is checked and reported.
+    pub confirmations: u64,
+}
+
+/// A plan in which nothing is left to be decided.
+struct Settled {
+    /// None on a local chain that is to have its own.
+    usdc: Option<Address>,
+    agent_registry: Option<Address>,
+    treasury: Address,
+    owner: Address,
+    parameters: Parameters,
 }
 
 /// Deploys from `deployer`, which nothing else may send from meanwhile. `report` hears of each step.
-pub async fn deploy(deployer: &Wallet, plan: &Plan, report: impl Fn(&str)) -> Result<Deployment> {
+pub async fn deploy(deployer: &Wallet, plan: &Plan, report: impl Fn(&Step<'_>)) -> Result<Deployment> {
+    deploy_or_continue(deployer, plan, &mut Journal::in_memory(), report).await
+}
+
+/// As [`deploy`], reusing what `journal` says an interrupted deployment by the same account has already put there, as far as it is what
+/// `plan` asks for.
+pub async fn deploy_or_continue(deployer: &Wallet, plan: &Plan, journal: &mut Journal, report: impl Fn(&Step<'_>)) -> Result<Deployment> {
     let provider = deployer.provider();
     let chain_id = provider.get_chain_id().await.context("the node does not answer")?;
     let genesis = provider.get_block_by_number(BlockNumberOrTag::Earliest).await?.context("the node does not know block 0")?;
-    let owner = plan.owner.unwrap_or(deployer.address());
-    let treasury = plan.treasury.unwrap_or(deployer.address());
-
-    // Wrong arguments are refused before the first transaction.
+    let genesis_hash = genesis.header.hash;
     if plan.usdc.is_none() && !is_local(chain_id) {
         bail!("chain {chain_id} is not a local one: say which token to use (--usdc or CLAWPAY_USDC)");
     }
-    if let Some(usdc) = plan.usdc {
-        require_code(provider, "the token", usdc).await?;
-        let decimals = read(provider, usdc, &TestUSDC::decimalsCall {}).await.with_context(|| format!("{usdc} is not a token"))?;
-        ensure!(decimals == 6, "the token at {usdc} has {decimals} decimals, not 6");
-    }
-    if let Some(registry) = plan.agent_registry {
-        require_code(provider, "the agent registry", registry).await?;
-    }
+    let settled = Settled {
+        usdc: plan.usdc,
+        agent_registry: plan.agent_registry,
+        treasury: plan.treasury.unwrap_or(deployer.address()),
+        owner: plan.owner.unwrap_or(deployer.address()),
+        parameters: plan.parameters,
+    };
+    check::arguments(provider, &settled).await?;
 
-    let nonce = provider.get_transaction_count(deployer.address()).pending().await?;
-    let mut site = Site { deployer, nonce, first_block: None, report };
-    let usdc = match plan.usdc {
-        Some(usdc) => usdc,
-        None => site.create("TestUSDC", &TestUSDC::BYTECODE, &[]).await?,
-    };
-    // What an older registry has already emitted is not part of this market; the token's events are not followed at all.
-    site.first_block = None;
-    let agent_registry = match plan.agent_registry {
-        Some(registry) => registry,
-        None => site.create("AgentRegistry", &AgentRegistry::BYTECODE, &[]).await?,
-    };
-    let arguments = AgentStake::constructorCall {
-        usdc_: usdc,
-        agentRegistry_: agent_registry,
-        runEscrow_: deployer.address().create(site.nonce + 1),
-        rules: stake_parameters(&plan.parameters.stake),
-    };
-    let agent_stake = site.create("AgentStake", &AgentStake::BYTECODE, &arguments.abi_encode()).await?;
-    let arguments = RunEscrow::constructorCall {
-        usdc_: usdc,
-        agentStake_: agent_stake,
-        treasury_: treasury,
-        owner_: owner,
-        rules: escrow_parameters(&plan.parameters.escrow),
-    };
-    let run_escrow = site.create("RunEscrow", &RunEscrow::BYTECODE, &arguments.abi_encode()).await?;
+    journal.belong_to(chain_id, genesis_hash, deployer.address());
+    let nonce = settled_nonce(deployer, &report).await?;
+    let mut site = Site { deployer, nonce, journal, report };
+    check::purse(&site, &settled).await?;
+    let contracts = site.build(&settled).await?;
 
-    let deployment = Deployment {
-        chain_id,
-        genesis_hash: genesis.header.hash,
-        deployment_block: site.first_block.context("the node's receipts name no block")?,
-        contracts: Contracts { usdc, agent_registry, agent_stake, run_escrow },
-    };
-    (site.report)("checking");
-    verify(provider, &deployment, plan, owner, treasury).await?;
-    Ok(deployment)
+    site.wait_for_confirmations(plan.confirmations).await?;
+    (site.report)(&Step::Checking);
+    verify::verify(provider, &contracts, &settled).await?;
+    Ok(Deployment { chain_id, genesis_hash, deployment_block: site.first_block(&contracts)?, contracts })
 }
 
-/// Reads back everything that was asked for.
-async fn verify(provider: &DynProvider, deployment: &Deployment, plan: &Plan, owner: Address, treasury: Address) -> Result<()> {
-    let Contracts { usdc, agent_registry, agent_stake, run_escrow } = deployment.contracts;
-    for (name, address) in [("TestUSDC", usdc), ("AgentRegistry", agent_registry), ("AgentStake", agent_stake), ("RunEscrow", run_escrow)] {
-        require_code(provider, name, address).await?;
+/// The deployer's next nonce, once none of its transactions is on its way: an interrupted deployment may have left some.
+async fn settled_nonce(deployer: &Wallet, report: impl Fn(&Step<'_>)) -> Result<u64> {
+    let (provider, address) = (deployer.provider(), deployer.address());
+    let until = tokio::time::Instant::now() + MINED_WITHIN;
+    let mut is_reported = false;
+    loop {
+        let pending = provider.get_transaction_count(address).pending().await?;
+        let mined = provider.get_transaction_count(address).latest().await?;
+        if pending <= mined {
+            return Ok(mined);
+        }
+        let waiting = pending - mined;
+        ensure!(
+            tokio::time::Instant::now() < until,
+            "{waiting} transaction(s) of {address} are not mined after {} s: replace them, or wait and try again",
+            MINED_WITHIN.as_secs()
+        );
+        if !is_reported {
+            report(&Step::Waiting { transactions: waiting });
+            is_reported = true;
+        }
+        tokio::time::sleep(LAST_WAIT).await;
     }
-    let same = |what: &str, found: Address, asked: Address| -> Result<()> {
-        ensure!(found == asked, "{what} is {found}, not {asked}");
-        Ok(())
-    };
-    same("RunEscrow.usdc", read(provider, run_escrow, &RunEscrow::usdcCall {}).await?, usdc)?;
-    same("RunEscrow.agentStake", read(provider, run_escrow, &RunEscrow::agentStakeCall {}).await?, agent_stake)?;
-    same("RunEscrow.owner", read(provider, run_escrow, &RunEscrow::ownerCall {}).await?, owner)?;
-    same("RunEscrow.treasury", read(provider, run_escrow, &RunEscrow::treasuryCall {}).await?, treasury)?;
-    same("AgentStake.usdc", read(provider, agent_stake, &AgentStake::usdcCall {}).await?, usdc)?;
-    same("AgentStake.agentRegistry", read(provider, agent_stake, &AgentStake::agentRegistryCall {}).await?, agent_registry)?;
-    same("AgentStake.runEscrow", read(provider, agent_stake, &AgentStake::runEscrowCall {}).await?, run_escrow)?;
-    let rules = read(provider, run_escrow, &RunEscrow::parametersCall {}).await?;
-    ensure!(rules == escrow_parameters(&plan.parameters.escrow), "RunEscrow.parameters are {rules:?}, not those asked for");
-    let rules = read(provider, agent_stake, &AgentStake::parametersCall {}).await?;
-    ensure!(rules == stake_parameters(&plan.parameters.stake), "AgentStake.parameters are {rules:?}, not those asked for");
-    Ok(())
-}
-
-/// Refuses an address without code.
-async fn require_code(provider: &DynProvider, name: &str, address: Address) -> Result<()> {
-    let code = provider.get_code_at(address).await?;
-    ensure!(!code.is_empty(), "no code at {address}, where {name} should be");
-    Ok(())
 }
 
 /// A deployment in progress.
@@ -134,43 +127,121 @@ struct Site<'a, R> {
     deployer: &'a Wallet,
     /// The deployer's next nonce: it decides the next contract's address.
     nonce: u64,
-    /// Block of the first contract since this was last cleared.
-    first_block: Option<u64>,
+    journal: &'a mut Journal,
     report: R,
 }
 
-impl<R: Fn(&str)> Site<'_, R> {
-    async fn create(&mut self, name: &str, bytecode: &[u8], arguments: &[u8]) -> Result<Address> {
-        (self.report)(name);
-        let receipt =
-            self.deployer.create([bytecode, arguments].concat(), self.nonce).await.with_context(|| format!("cannot deploy {name}"))?;
+impl<R: Fn(&Step<'_>)> Site<'_, R> {
+    async fn build(&mut self, plan: &Settled) -> Result<Contracts> {
+        let usdc = match plan.usdc {
+            Some(usdc) => usdc,
+            None => self.create("TestUSDC", code(&TestUSDC::BYTECODE, &[])).await?,
+        };
+        let agent_registry = match plan.agent_registry {
+            Some(registry) => registry,
+            None => self.create("AgentRegistry", code(&AgentRegistry::BYTECODE, &[])).await?,
+        };
+
+        // The pair know each other by immutable addresses: AgentStake is told the one that RunEscrow is going to have.
+        let agent_stake_code = |run_escrow| {
+            let arguments = AgentStake::constructorCall {
+                usdc_: usdc,
+                agentRegistry_: agent_registry,
+                runEscrow_: run_escrow,
+                rules: plan.parameters.stake.into(),
+            };
+            code(&AgentStake::BYTECODE, &arguments.abi_encode())
+        };
+        let run_escrow_code = |agent_stake| {
+            let arguments = RunEscrow::constructorCall {
+                usdc_: usdc,
+                agentStake_: agent_stake,
+                treasury_: plan.treasury,
+                owner_: plan.owner,
+                rules: plan.parameters.escrow.into(),
+            };
+            code(&RunEscrow::BYTECODE, &arguments.abi_encode())
+        };
+        if let (Some(agent_stake), Some(run_escrow)) = (self.journal.address("AgentStake"), self.journal.address("RunEscrow"))
+            && self.stands("AgentStake", &agent_stake_code(run_escrow)).await?
+            && self.stands("RunEscrow", &run_escrow_code(agent_stake)).await?
+        {
+            return Ok(Contracts { usdc, agent_registry, agent_stake, run_escrow });
+        }
+        // One AgentStake from last time still serves if its RunEscrow would be created next.
+        let next = agent_stake_code(self.deployer.address().create(self.nonce));
+        let agent_stake = match self.journal.address("AgentStake") {
+            Some(agent_stake) if self.stands("AgentStake", &next).await? => agent_stake,
+            _ => self.create("AgentStake", agent_stake_code(self.deployer.address().create(self.nonce + 1))).await?,
+        };
+        let run_escrow = self.create("RunEscrow", run_escrow_code(agent_stake)).await?;
+        Ok(Contracts { usdc, agent_registry, agent_stake, run_escrow })
+    }
+
+    /// Creates the contract `name`, unless it stands since last time.
+    async fn create(&mut self, name: &'static str, code: Bytes) -> Result<Address> {
+        if let Some(address) = self.journal.address(name)
+            && self.stands(name, &code).await?
+        {
+            return Ok(address);
+        }
+        (self.report)(&Step::Creating { name });
+        let address = self.deployer.address().create(self.nonce);
+        let head = self.deployer.provider().get_block_number().await?;
+        // Noted first: a transaction that was sent must not be forgotten.
+        self.journal.note(name, Note::new(address, &code, head))?;
+        let receipt = self.deployer.create(code, self.nonce).await.with_context(|| format!("cannot deploy {name}"))?;
         self.nonce += 1;
-        self.first_block = self.first_block.or(receipt.block_number);
-        receipt.contract_address.with_context(|| format!("the node says no address for {name}"))
+        ensure!(
+            receipt.contract_address == Some(address),
+            "{name} came to {:?} instead of {address}: nothing else may send from {} during a deployment",
+            receipt.contract_address,
+            self.deployer.address()
+        );
+        (self.report)(&Step::Created { name, address, gas: receipt.gas_used });
+        Ok(address)
+    }
+
+    /// Whether exactly this contract stands where the journal says.
+    async fn stands(&self, name: &'static str, code: &Bytes) -> Result<bool> {
+        let Some(address) = self.journal.address_of(name, code) else { return Ok(false) };
+        let stands = has_code(self.deployer.provider(), address).await?;
+        if stands {
+            (self.report)(&Step::Standing { name, address });
+        }
+        Ok(stands)
+    }
+
+    async fn wait_for_confirmations(&self, confirmations: u64) -> Result<()> {
+        if confirmations == 0 {
+            return Ok(());
+        }
+        (self.report)(&Step::Confirming { blocks: confirmations });
+        let provider = self.deployer.provider();
+        let last = provider.get_block_number().await?;
+        let wait = async {
+            while provider.get_block_number().await? < last + confirmations {
+                tokio::time::sleep(LAST_WAIT).await;
+            }
+            anyhow::Ok(())
+        };
+        tokio::time::timeout(MINED_WITHIN, wait)
+            .await
+            .with_context(|| format!("{confirmations} more blocks did not come in {} s", MINED_WITHIN.as_secs()))?
+    }
+
+    /// A block before which none of the contracts can have emitted anything. What an older registry has emitted is not part of this
+    /// market; the token's events are not followed at all.
+    fn first_block(&self, contracts: &Contracts) -> Result<u64> {
+        self.journal.first_block(&contracts.indexed()).context("nothing was deployed")
     }
 }
 
-fn escrow_parameters(parameters: &EscrowParameters) -> run_escrow::IRunEscrow::Parameters {
-    run_escrow::IRunEscrow::Parameters {
-        feeBps: U256::from(parameters.fee_bps),
-        minimumReward: units(parameters.minimum_reward),
-        submissionTimeout: U256::from(parameters.submission_timeout.0),
-        reviewPeriod: U256::from(parameters.review_period.0),
-        maxRevisions: U256::from(parameters.max_revisions),
-        maxDeadlineAhead: U256::from(parameters.max_deadline_ahead.0),
-    }
+/// What creates a contract.
+fn code(bytecode: &[u8], arguments: &[u8]) -> Bytes {
+    [bytecode, arguments].concat().into()
 }
 
-fn stake_parameters(parameters: &StakeParameters) -> agent_stake::IAgentStake::Parameters {
-    agent_stake::IAgentStake::Parameters {
-        minimumStake: units(parameters.minimum_stake),
-        stakeAtRisk: units(parameters.stake_at_risk),
-        bannedAfterSlashes: U256::from(parameters.banned_after_slashes),
-        establishedAfter: U256::from(parameters.established_after.0),
-        establishedCompletions: U256::from(parameters.established_completions),
-    }
-}
-
-const fn units(amount: Usdc) -> U256 {
-    amount.0
+async fn has_code(provider: &DynProvider, address: Address) -> Result<bool> {
+    Ok(!provider.get_code_at(address).await?.is_empty())
 }

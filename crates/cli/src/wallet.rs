@@ -22,10 +22,10 @@ use crate::local::MNEMONIC;
 /// A node that does not answer a call by then is treated as away.
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a transaction may take to be mined.
-const MINED_WITHIN: Duration = Duration::from_secs(300);
+pub(crate) const MINED_WITHIN: Duration = Duration::from_secs(300);
 /// First wait for a receipt, doubled up to the last: a local node mines at once, a real chain takes seconds.
 const FIRST_WAIT: Duration = Duration::from_millis(4);
-const LAST_WAIT: Duration = Duration::from_secs(1);
+pub(crate) const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// A connection over HTTP or WebSocket, without an account.
 pub async fn connect(rpc_url: &Url) -> Result<DynProvider> {

@@ -6,16 +6,22 @@ use anyhow::{Context, Result, bail};
 use crate::{
     args,
     config::Config,
-    deploy::{self, Plan, is_local},
+    deploy::{self, Journal, Plan, is_local},
     deployment_file, output,
     wallet::{self, Wallet, shown},
 };
+
+/// Blocks that must follow a live chain's contracts unless told otherwise.
+const LIVE_CONFIRMATIONS: u64 = 3;
 
 /// Runs the command.
 pub async fn run(arguments: &args::Deploy, config: &Config) -> Result<()> {
     let rpc_url = config.require_rpc_url()?;
     let provider = wallet::connect(rpc_url).await?;
     let chain_id = provider.get_chain_id().await.with_context(|| format!("no node answers at {}", shown(rpc_url)))?;
+    if let Some(wanted) = arguments.chain_id.filter(|wanted| *wanted != chain_id) {
+        bail!("the node at {} is on chain {chain_id}, not {wanted}", shown(rpc_url));
+    }
 
     let path = arguments.output.clone().unwrap_or_else(|| deployment_file::of_chain(&config.data_dir, chain_id));
     if path.exists() && !is_local(chain_id) {
@@ -37,13 +43,17 @@ pub async fn run(arguments: &args::Deploy, config: &Config) -> Result<()> {
         treasury: arguments.treasury,
         owner: arguments.owner,
         parameters: arguments.parameters(),
+        confirmations: arguments.confirmations.unwrap_or(if is_local(chain_id) { 0 } else { LIVE_CONFIRMATIONS }),
     };
+    // A local chain is made anew rather than continued.
+    let mut journal = if is_local(chain_id) { Journal::in_memory() } else { Journal::beside(&path)? };
 
     output::progress(format_args!("Deploying to chain {chain_id} from {}", deployer.address()));
-    let deployment = deploy::deploy(&deployer, &plan, |step| output::progress(format_args!("  {step}"))).await?;
+    let deployment = deploy::deploy_or_continue(&deployer, &plan, &mut journal, |step| output::progress(format_args!("  {step}"))).await?;
     // The contracts exist now whatever happens to the file: their addresses must not be lost with it.
     output::result(serde_json::to_string_pretty(&deployment)?);
     deployment_file::write(&path, &deployment)?;
+    journal.remove()?;
     output::progress(format_args!("Written to {}", path.display()));
     Ok(())
 }

@@ -14,7 +14,7 @@ use super::market;
 use crate::{
     actor::Actor,
     config::Config,
-    deploy::{self, Plan},
+    deploy::{self, Plan, Step},
     deployment_file,
     local::{Anvil, AnvilOptions, ChainFile, PortTaken, Toolbox, on_free_port},
     output::progress,
@@ -123,7 +123,13 @@ async fn make(config: &Config, node: &Anvil, provider: &DynProvider, path: &Path
     let rpc_url = node.http_url();
     progress("Deploying the contracts");
     let wallet = Wallet::signing(&rpc_url, dev_account(OPERATOR)?).await?;
-    let deployment = deploy::deploy(&wallet, &Plan::default(), |step| progress(format_args!("  {step}"))).await?;
+    let deployment = deploy::deploy(&wallet, &Plan::default(), |step| {
+        // On this chain nothing costs anything, and the addresses are shown at the end.
+        if !matches!(step, Step::Created { .. }) {
+            progress(format_args!("  {step}"));
+        }
+    })
+    .await?;
     deployment_file::write(path, &deployment)?;
     progress("Handing out test USDC");
     market::fund(&Actor::new(wallet, deployment.contracts)).await?;
