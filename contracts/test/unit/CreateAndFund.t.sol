@@ -29,19 +29,19 @@ contract CreateAndFundTest is ClawPayTest {
 
     function test_createAndFund_leavesNothingBehindWhenTheCallerCannotPay() public {
         address poor = makeAddr("poor");
+        usdc.mint(poor, REWARD + FEE - 1);
         uint256 deadline = claimDeadline();
-        vm.expectRevert("TestUSDC: transfer exceeds balance");
-        vm.prank(poor);
-        escrow.createAndFund(REWARD, deadline, 3, CONTENT);
-
-        usdc.mint(poor, REWARD + FEE);
         vm.startPrank(poor);
         usdc.approve(address(escrow), REWARD + FEE - 1);
         vm.expectRevert("TestUSDC: transfer exceeds allowance");
         escrow.createAndFund(REWARD, deadline, 3, CONTENT);
-        assertEq(escrow.runCount(), 0);
 
         usdc.approve(address(escrow), REWARD + FEE);
+        vm.expectRevert("TestUSDC: transfer exceeds balance");
+        escrow.createAndFund(REWARD, deadline, 3, CONTENT);
+        assertEq(escrow.runCount(), 0);
+
+        usdc.mint(poor, 1);
         escrow.createAndFund(REWARD, deadline, 3, CONTENT);
         assertEq(usdc.balanceOf(poor), 0);
         assertEq(usdc.allowance(poor, address(escrow)), 0);

@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
+import { IERC20 } from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+
 import { TestUSDC } from "../../src/TestUSDC.sol";
 import { ClawPayTest } from "../base/ClawPayTest.sol";
 
-/// @notice the stand-in for USDC, where the real one bites
+/// @notice the stand-in for USDC as an ERC-20, where the real one bites (permits and authorizations have their own files)
 /// ├── blacklisted sender, caller or recipient, even of nothing: refused
-/// ├── paused: transfer, approve and mint refused
+/// ├── blacklisted owner or spender: may approve and be approved
+/// ├── paused: transfer, transferFrom, approve and mint refused
 /// ├── an infinite allowance is spent like any other
-/// └── its own address takes nothing
+/// ├── its own address takes nothing
+/// └── several faults: pause, caller, payer, payee, allowance, zero address, balance, in this order
 contract TestUSDCTest is ClawPayTest {
+    bytes4 private constant ERROR = bytes4(keccak256("Error(string)"));
+
     function test_usdc_looksLikeUsdc() public view {
         assertEq(usdc.name(), "USD Coin");
         assertEq(usdc.symbol(), "USDC");
@@ -20,7 +26,7 @@ contract TestUSDCTest is ClawPayTest {
     function test_usdc_refusesTheBlacklistedInEveryRoleEvenForNothing() public {
         vm.prank(poster);
         usdc.approve(stranger, FUNDS);
-        bytes memory reason = abi.encodeWithSignature("Error(string)", "TestUSDC: account is blacklisted");
+        bytes memory reason = abi.encodeWithSelector(ERROR, "TestUSDC: account is blacklisted");
         address[3] memory parties = [poster, stranger, wallet];
         for (uint256 i = 0; i < parties.length; ++i) {
             vm.expectEmit(address(usdc));
@@ -31,6 +37,7 @@ contract TestUSDCTest is ClawPayTest {
             vm.expectEmit(address(usdc));
             emit TestUSDC.UnBlacklisted(parties[i]);
             usdc.unBlacklist(parties[i]);
+            assertFalse(usdc.isBlacklisted(parties[i]));
         }
         vm.prank(stranger);
         assertTrue(usdc.transferFrom(poster, wallet, 0));
@@ -38,28 +45,44 @@ contract TestUSDCTest is ClawPayTest {
         usdc.blacklist(poster);
         assertRefusedBy(address(usdc), poster, abi.encodeCall(usdc.transfer, (wallet, 0)), reason);
         assertRefusedBy(address(usdc), wallet, abi.encodeCall(usdc.transfer, (poster, 0)), reason);
-        assertRefusedBy(address(usdc), poster, abi.encodeCall(usdc.approve, (wallet, 1)), reason);
-        assertRefusedBy(address(usdc), wallet, abi.encodeCall(usdc.approve, (poster, 1)), reason);
         assertRefusedBy(address(usdc), wallet, abi.encodeCall(usdc.mint, (poster, 1)), reason);
+        assertRefusedBy(address(usdc), poster, abi.encodeCall(usdc.mint, (wallet, 1)), reason);
+    }
+
+    function test_usdc_letsTheBlacklistedApproveAndBeApproved() public {
+        usdc.blacklist(poster);
+        vm.expectEmit(address(usdc));
+        emit IERC20.Approval(poster, stranger, 7);
+        vm.prank(poster);
+        assertTrue(usdc.approve(stranger, 7));
+        vm.prank(stranger);
+        assertTrue(usdc.approve(poster, 8));
+        assertEq(usdc.allowance(poster, stranger), 7);
+        assertEq(usdc.allowance(stranger, poster), 8);
     }
 
     function test_usdc_takesNothingForItself() public {
+        assertTrue(usdc.isBlacklisted(address(usdc)));
         assertRefusedBy(
             address(usdc),
             poster,
             abi.encodeCall(usdc.transfer, (address(usdc), 1)),
-            abi.encodeWithSignature("Error(string)", "TestUSDC: account is blacklisted")
+            abi.encodeWithSelector(ERROR, "TestUSDC: account is blacklisted")
         );
     }
 
     function test_usdc_stopsWhilePaused() public {
+        vm.expectEmit(address(usdc));
+        emit TestUSDC.Pause();
         usdc.pause();
         assertTrue(usdc.paused());
-        bytes memory reason = abi.encodeWithSignature("Error(string)", "TestUSDC: paused");
+        bytes memory reason = abi.encodeWithSelector(ERROR, "TestUSDC: paused");
         assertRefusedBy(address(usdc), poster, abi.encodeCall(usdc.transfer, (wallet, 1)), reason);
         assertRefusedBy(address(usdc), poster, abi.encodeCall(usdc.transferFrom, (poster, wallet, 1)), reason);
         assertRefusedBy(address(usdc), poster, abi.encodeCall(usdc.approve, (wallet, 1)), reason);
         assertRefusedBy(address(usdc), poster, abi.encodeCall(usdc.mint, (wallet, 1)), reason);
+        vm.expectEmit(address(usdc));
+        emit TestUSDC.Unpause();
         usdc.unpause();
         vm.prank(poster);
         assertTrue(usdc.transfer(wallet, 1));
@@ -67,41 +90,38 @@ contract TestUSDCTest is ClawPayTest {
     }
 
     function test_usdc_spendsAnInfiniteAllowance() public {
-        openRun();
-        assertEq(usdc.allowance(poster, address(escrow)), type(uint256).max - REWARD - FEE);
+        vm.prank(poster);
+        usdc.approve(stranger, type(uint256).max);
+        vm.prank(stranger);
+        assertTrue(usdc.transferFrom(poster, wallet, 5));
+        assertEq(usdc.allowance(poster, stranger), type(uint256).max - 5);
+        assertEq(usdc.balanceOf(poster), FUNDS - 5);
     }
 
     function test_usdc_refusesMoreThanThereIsInWords() public {
-        bytes4 error_ = bytes4(keccak256("Error(string)"));
-        assertRefusedBy(
-            address(usdc),
-            poster,
-            abi.encodeCall(usdc.transfer, (wallet, FUNDS + 1)),
-            abi.encodeWithSelector(error_, "TestUSDC: transfer exceeds balance")
-        );
-        assertRefusedBy(
-            address(usdc),
-            stranger,
-            abi.encodeCall(usdc.transferFrom, (poster, wallet, 1)),
-            abi.encodeWithSelector(error_, "TestUSDC: transfer exceeds allowance")
-        );
-        assertRefusedBy(
-            address(usdc),
-            poster,
-            abi.encodeCall(usdc.transfer, (address(0), 1)),
-            abi.encodeWithSelector(error_, "TestUSDC: transfer to the zero address")
-        );
-        assertRefusedBy(
-            address(usdc),
-            poster,
-            abi.encodeCall(usdc.approve, (address(0), 1)),
-            abi.encodeWithSelector(error_, "TestUSDC: approve to the zero address")
-        );
-        assertRefusedBy(
-            address(usdc),
-            poster,
-            abi.encodeCall(usdc.mint, (address(0), 1)),
-            abi.encodeWithSelector(error_, "TestUSDC: mint to the zero address")
-        );
+        assertSays(poster, abi.encodeCall(usdc.transfer, (wallet, FUNDS + 1)), "TestUSDC: transfer exceeds balance");
+        assertSays(stranger, abi.encodeCall(usdc.transferFrom, (poster, wallet, 1)), "TestUSDC: transfer exceeds allowance");
+        assertSays(poster, abi.encodeCall(usdc.transfer, (address(0), 1)), "TestUSDC: transfer to the zero address");
+        assertSays(poster, abi.encodeCall(usdc.approve, (address(0), 1)), "TestUSDC: approve to the zero address");
+        assertSays(poster, abi.encodeCall(usdc.mint, (address(0), 1)), "TestUSDC: mint to the zero address");
+    }
+
+    function test_usdc_namesTheFirstFaultInOrder() public {
+        usdc.pause();
+        usdc.blacklist(stranger);
+        bytes memory call = abi.encodeCall(usdc.transferFrom, (poster, address(0), FUNDS + 1));
+        assertSays(stranger, call, "TestUSDC: paused");
+        usdc.unpause();
+        assertSays(stranger, call, "TestUSDC: account is blacklisted");
+        usdc.unBlacklist(stranger);
+        assertSays(stranger, call, "TestUSDC: transfer exceeds allowance");
+        vm.prank(poster);
+        usdc.approve(stranger, FUNDS + 1);
+        assertSays(stranger, call, "TestUSDC: transfer to the zero address");
+        assertSays(stranger, abi.encodeCall(usdc.transferFrom, (poster, wallet, FUNDS + 1)), "TestUSDC: transfer exceeds balance");
+    }
+
+    function assertSays(address caller, bytes memory call, string memory reason) private {
+        assertRefusedBy(address(usdc), caller, call, abi.encodeWithSelector(ERROR, reason));
     }
 }
