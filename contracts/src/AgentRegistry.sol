@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
+import { ERC2771Context } from "@openzeppelin/contracts/metatx/ERC2771Context.sol";
 import { ERC721 } from "@openzeppelin/contracts/token/ERC721/ERC721.sol";
 import { ERC721URIStorage } from "@openzeppelin/contracts/token/ERC721/extensions/ERC721URIStorage.sol";
+import { Context } from "@openzeppelin/contracts/utils/Context.sol";
 import { EIP712 } from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import { SignatureChecker } from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 
@@ -10,7 +12,7 @@ import { IAgentRegistry } from "./interfaces/IAgentRegistry.sol";
 
 /// @title Agent identities, by the ERC-8004 identity interface
 /// @dev The agent wallet is stored once, by id; as metadata it is made up when asked for.
-contract AgentRegistry is IAgentRegistry, ERC721URIStorage, EIP712 {
+contract AgentRegistry is IAgentRegistry, ERC721URIStorage, EIP712, ERC2771Context {
     bytes32 private constant AGENT_WALLET_SET_TYPEHASH =
         keccak256("AgentWalletSet(uint256 agentId,address newWallet,address owner,uint256 deadline)");
     string private constant AGENT_WALLET_KEY = "agentWallet";
@@ -22,7 +24,8 @@ contract AgentRegistry is IAgentRegistry, ERC721URIStorage, EIP712 {
     mapping(uint256 agentId => address) private _agentWallets;
     mapping(uint256 agentId => mapping(string metadataKey => bytes)) private _metadata;
 
-    constructor() ERC721("AgentIdentity", "AGENT") EIP712("ERC8004IdentityRegistry", "1") { }
+    /// @param forwarder_ The ERC-2771 forwarder whose word on who is calling is taken; zero for none.
+    constructor(address forwarder_) ERC721("AgentIdentity", "AGENT") EIP712("ERC8004IdentityRegistry", "1") ERC2771Context(forwarder_) { }
 
     modifier onlyAuthorized(uint256 agentId) {
         if (!_isAuthorized(_requireOwned(agentId), _msgSender(), agentId)) revert AgentRegistry_NotAuthorized(agentId, _msgSender());
@@ -137,5 +140,17 @@ contract AgentRegistry is IAgentRegistry, ERC721URIStorage, EIP712 {
 
     function _requireURILength(string memory uri) private pure {
         if (bytes(uri).length > MAX_LENGTH) revert AgentRegistry_URITooLong(bytes(uri).length, MAX_LENGTH);
+    }
+
+    function _msgSender() internal view override(Context, ERC2771Context) returns (address) {
+        return ERC2771Context._msgSender();
+    }
+
+    function _msgData() internal view override(Context, ERC2771Context) returns (bytes calldata) {
+        return ERC2771Context._msgData();
+    }
+
+    function _contextSuffixLength() internal view override(Context, ERC2771Context) returns (uint256) {
+        return ERC2771Context._contextSuffixLength();
     }
 }

@@ -1,26 +1,28 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import { IERC20 } from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import { SafeERC20 } from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import { IERC721 } from "@openzeppelin/contracts/token/ERC721/IERC721.sol";
-import { Context } from "@openzeppelin/contracts/utils/Context.sol";
-import { ReentrancyGuardTransient } from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import { SafeCast } from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
+import { Custody } from "./Custody.sol";
 import { IAgentRegistry } from "./interfaces/IAgentRegistry.sol";
 import { AgentStatus, IAgentStake } from "./interfaces/IAgentStake.sol";
+import { IUSDC } from "./interfaces/IUSDC.sol";
 import { TrustLadder } from "./libraries/TrustLadder.sol";
 import { AgentRecord } from "./types/AgentRecord.sol";
 
 /// @title Agents' stakes and the trust ladder
 /// @dev One word per agent, so that eligibility and commitment are one read and one write. No owner: nothing here can be changed.
-contract AgentStake is IAgentStake, Context, ReentrancyGuardTransient {
-    using SafeERC20 for IERC20;
+contract AgentStake is IAgentStake, Custody {
+    using SafeERC20 for IUSDC;
 
     uint256 private constant MAX_AGENT_ID = type(uint48).max;
 
-    IERC20 private immutable USDC;
+    /// @dev Head of the EIP-3009 nonces.
+    bytes32 private constant STAKE_TAG =
+        keccak256("Stake(uint256 chainId,address agentStake,address from,uint256 agentId,uint256 amount,bytes32 salt)");
+
     address private immutable REGISTRY;
     address private immutable ESCROW;
     uint256 private immutable MINIMUM_STAKE;
@@ -30,19 +32,20 @@ contract AgentStake is IAgentStake, Context, ReentrancyGuardTransient {
     uint256 private immutable ESTABLISHED_COMPLETIONS;
 
     mapping(uint256 agentId => AgentRecord) private _agents;
-    mapping(address account => uint256) private _credits;
 
     /// @param usdc_ The token staked; its code must be there already.
     /// @param agentRegistry_ The ERC-8004 identity registry; its code must be there already.
     /// @param runEscrow_ The address at which the escrow will be deployed; the escrow's constructor checks that it is.
-    constructor(address usdc_, address agentRegistry_, address runEscrow_, Parameters memory rules) {
+    /// @param forwarder_ The ERC-2771 forwarder whose word on who is calling is taken; zero for none.
+    constructor(address usdc_, address agentRegistry_, address runEscrow_, address forwarder_, Parameters memory rules)
+        Custody(usdc_, forwarder_)
+    {
         if (
             usdc_.code.length == 0 || agentRegistry_.code.length == 0 || runEscrow_ == address(0) || rules.stakeAtRisk == 0
                 || rules.stakeAtRisk > rules.minimumStake || rules.minimumStake > type(uint56).max || rules.bannedAfterSlashes == 0
                 || rules.bannedAfterSlashes > type(uint32).max || rules.establishedAfter > type(uint40).max
                 || rules.establishedCompletions > type(uint32).max
         ) revert AgentStake_InvalidParameters();
-        USDC = IERC20(usdc_);
         REGISTRY = agentRegistry_;
         ESCROW = runEscrow_;
         MINIMUM_STAKE = rules.minimumStake;
@@ -60,26 +63,28 @@ contract AgentStake is IAgentStake, Context, ReentrancyGuardTransient {
 
     /// @inheritdoc IAgentStake
     function stake(uint256 agentId, uint256 amount) external nonReentrant {
-        if (agentId > MAX_AGENT_ID) revert AgentStake_AgentIdOutOfRange(agentId, MAX_AGENT_ID);
-        IERC721(REGISTRY).ownerOf(agentId); // reverts for an unknown agent, whose stake nobody could withdraw
-        AgentRecord record = _agents[agentId];
-        uint256 room = type(uint64).max - record.stake();
-        if (amount == 0 || amount > room) revert AgentStake_AmountOutOfRange(amount, 1, room);
-
         address from = _msgSender();
-        uint64 newStake = record.stake() + SafeCast.toUint64(amount);
-        uint56 owed = record.owed();
-        uint56 newOwed = amount < owed ? owed - SafeCast.toUint56(amount) : 0;
-        if (record.stake() < MINIMUM_STAKE && newStake >= MINIMUM_STAKE) {
-            record = record.withStakedSince(SafeCast.toUint40(block.timestamp));
-        }
-        _agents[agentId] = record.withStake(newStake).withOwed(newOwed);
-        emit Staked(agentId, from, amount, newStake, newOwed);
+        _deposit(agentId, from, amount);
 
-        uint256 before = USDC.balanceOf(address(this));
-        USDC.safeTransferFrom(from, address(this), amount);
-        uint256 received = USDC.balanceOf(address(this)) - before;
-        if (received != amount) revert AgentStake_WrongAmountReceived(amount, received);
+        _pull(from, amount);
+    }
+
+    /// @inheritdoc IAgentStake
+    function stakeWithPermit(uint256 agentId, uint256 amount, Permit calldata permit) external nonReentrant {
+        address from = _msgSender();
+        _deposit(agentId, from, amount);
+
+        _pullWithPermit(from, amount, permit);
+    }
+
+    /// @inheritdoc IAgentStake
+    function stakeWithAuthorization(address from, uint256 agentId, uint256 amount, Authorization calldata authorization)
+        external
+        nonReentrant
+    {
+        _deposit(agentId, from, amount);
+
+        _pullWithAuthorization(from, amount, stakeNonce(from, agentId, amount, authorization.salt), authorization);
     }
 
     /// @inheritdoc IAgentStake
@@ -128,21 +133,7 @@ contract AgentStake is IAgentStake, Context, ReentrancyGuardTransient {
         record = record.withRunsInHand(record.runsInHand() - 1).withSlashes(record.slashes() + 1);
         _agents[agentId] = record.withOwed(record.owed() + STAKE_AT_RISK);
 
-        if (!USDC.trySafeTransfer(recipient, slashed)) {
-            _credits[recipient] += slashed;
-            emit PayoutCredited(runId, recipient, slashed);
-        }
-    }
-
-    /// @inheritdoc IAgentStake
-    function payCredit(address account) external nonReentrant {
-        uint256 amount = _credits[account];
-        if (amount == 0) revert AgentStake_NoCredit(account);
-
-        _credits[account] = 0;
-        emit CreditPaid(account, amount);
-
-        USDC.safeTransfer(account, amount);
+        _pay(runId, recipient, slashed);
     }
 
     /// @inheritdoc IAgentStake
@@ -173,8 +164,8 @@ contract AgentStake is IAgentStake, Context, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IAgentStake
-    function creditOf(address account) external view returns (uint256) {
-        return _credits[account];
+    function stakeNonce(address from, uint256 agentId, uint256 amount, bytes32 salt) public view returns (bytes32) {
+        return keccak256(abi.encode(STAKE_TAG, block.chainid, address(this), from, agentId, amount, salt));
     }
 
     /// @inheritdoc IAgentStake
@@ -189,11 +180,6 @@ contract AgentStake is IAgentStake, Context, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IAgentStake
-    function usdc() external view returns (address) {
-        return address(USDC);
-    }
-
-    /// @inheritdoc IAgentStake
     function agentRegistry() external view returns (address) {
         return REGISTRY;
     }
@@ -201,6 +187,24 @@ contract AgentStake is IAgentStake, Context, ReentrancyGuardTransient {
     /// @inheritdoc IAgentStake
     function runEscrow() external view returns (address) {
         return ESCROW;
+    }
+
+    /// @dev Writes the deposit down and reports it; the caller must pull `amount` before the call ends.
+    function _deposit(uint256 agentId, address from, uint256 amount) private {
+        if (agentId > MAX_AGENT_ID) revert AgentStake_AgentIdOutOfRange(agentId, MAX_AGENT_ID);
+        IERC721(REGISTRY).ownerOf(agentId); // reverts for an unknown agent, whose stake nobody could withdraw
+        AgentRecord record = _agents[agentId];
+        uint256 room = type(uint64).max - record.stake();
+        if (amount == 0 || amount > room) revert AgentStake_AmountOutOfRange(amount, 1, room);
+
+        uint64 newStake = record.stake() + SafeCast.toUint64(amount);
+        uint56 owed = record.owed();
+        uint56 newOwed = amount < owed ? owed - SafeCast.toUint56(amount) : 0;
+        if (record.stake() < MINIMUM_STAKE && newStake >= MINIMUM_STAKE) {
+            record = record.withStakedSince(SafeCast.toUint40(block.timestamp));
+        }
+        _agents[agentId] = record.withStake(newStake).withOwed(newOwed);
+        emit Staked(agentId, from, amount, newStake, newOwed);
     }
 
     function _statusOf(AgentRecord record) private view returns (AgentStatus) {

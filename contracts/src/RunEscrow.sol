@@ -3,15 +3,17 @@ pragma solidity ^0.8.30;
 
 import { Ownable } from "@openzeppelin/contracts/access/Ownable.sol";
 import { Ownable2Step } from "@openzeppelin/contracts/access/Ownable2Step.sol";
-import { IERC20 } from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import { ERC2771Context } from "@openzeppelin/contracts/metatx/ERC2771Context.sol";
 import { SafeERC20 } from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import { IERC721 } from "@openzeppelin/contracts/token/ERC721/IERC721.sol";
+import { Context } from "@openzeppelin/contracts/utils/Context.sol";
 import { Pausable } from "@openzeppelin/contracts/utils/Pausable.sol";
-import { ReentrancyGuardTransient } from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import { SafeCast } from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
+import { Custody } from "./Custody.sol";
 import { IAgentStake } from "./interfaces/IAgentStake.sol";
 import { IRunEscrow, RunState } from "./interfaces/IRunEscrow.sol";
+import { IUSDC } from "./interfaces/IUSDC.sol";
 import { RunRules } from "./libraries/RunRules.sol";
 import { RunProgress, RunStage, RunTerms, RunWords } from "./types/RunWords.sol";
 
@@ -19,22 +21,30 @@ import { RunProgress, RunStage, RunTerms, RunWords } from "./types/RunWords.sol"
 /// @dev One function per verb: checks, facts change, event, money moves. OPEN is "terms funded, no progress", so creating a run writes one
 /// word, and the agent's steps touch only the other. Every verb that calls the token holds the reentrancy guard. The others (create, claim,
 /// start, submit, requestRevision) call nothing but the agent contracts; a token that calls back into one of them finds all facts written.
-contract RunEscrow is IRunEscrow, Ownable2Step, Pausable, ReentrancyGuardTransient {
-    using SafeERC20 for IERC20;
+contract RunEscrow is IRunEscrow, Custody, Ownable2Step, Pausable {
+    using SafeERC20 for IUSDC;
 
     struct StoredRun {
         RunTerms terms;
         RunProgress progress;
     }
 
-    uint256 private constant DRAFT = 1 << uint256(RunState.DRAFT);
-    uint256 private constant OPEN = 1 << uint256(RunState.OPEN);
-    uint256 private constant CLAIMED = 1 << uint256(RunState.CLAIMED);
-    uint256 private constant IN_PROGRESS = 1 << uint256(RunState.IN_PROGRESS);
-    uint256 private constant SUBMITTED = 1 << uint256(RunState.SUBMITTED);
-    uint256 private constant REVISION_REQUESTED = 1 << uint256(RunState.REVISION_REQUESTED);
+    /// @dev Sets of states: the bit of each is at its place in `RunState`.
+    uint256 private constant DRAFT = 1 << 0;
+    uint256 private constant OPEN = 1 << 1;
+    uint256 private constant CLAIMED = 1 << 2;
+    uint256 private constant IN_PROGRESS = 1 << 3;
+    uint256 private constant SUBMITTED = 1 << 4;
+    uint256 private constant REVISION_REQUESTED = 1 << 6;
 
-    IERC20 private immutable USDC;
+    /// @dev Heads of the EIP-3009 nonces.
+    bytes32 private constant CREATE_AND_FUND_TAG = keccak256(
+        "CreateAndFund(uint256 chainId,address escrow,address poster,uint256 reward,uint256 deadline,uint256 maxRevisions,bytes32 contentHash,bytes32 salt)"
+    );
+    bytes32 private constant FUND_TAG = keccak256(
+        "Fund(uint256 chainId,address escrow,address poster,uint256 runId,uint256 reward,uint256 deadline,uint256 maxRevisions,bytes32 contentHash,bytes32 salt)"
+    );
+
     IAgentStake private immutable STAKE;
     IERC721 private immutable REGISTRY;
     uint256 private immutable FEE_BPS;
@@ -50,13 +60,18 @@ contract RunEscrow is IRunEscrow, Ownable2Step, Pausable, ReentrancyGuardTransie
     /// @dev One more than the fees to collect: a word that never returns to zero is cheaper to add to.
     uint256 private _feesPlusOne = 1;
     mapping(uint256 runId => StoredRun) private _runs;
-    mapping(address account => uint256) private _credits;
+    /// @dev Hash of a draft's content URI, which an authorization to fund it names. Runs funded at once need none.
+    mapping(uint256 runId => bytes32) private _draftContents;
 
     /// @param usdc_ The token escrowed, the same as the stake's.
     /// @param agentStake_ The stake contract, deployed before with this contract's address.
+    /// @param forwarder_ The ERC-2771 forwarder whose word on who is calling is taken; zero for none.
     /// @param treasury_ Where collected fees go.
     /// @param owner_ Who may change the treasury and pause new business.
-    constructor(address usdc_, address agentStake_, address treasury_, address owner_, Parameters memory rules) Ownable(owner_) {
+    constructor(address usdc_, address agentStake_, address forwarder_, address treasury_, address owner_, Parameters memory rules)
+        Custody(usdc_, forwarder_)
+        Ownable(owner_)
+    {
         if (
             rules.feeBps > RunRules.BASIS_POINTS || rules.minimumReward == 0 || rules.minimumReward > RunRules.MAX_REWARD
                 || rules.submissionTimeout == 0 || rules.submissionTimeout > type(uint32).max || rules.reviewPeriod == 0
@@ -64,7 +79,6 @@ contract RunEscrow is IRunEscrow, Ownable2Step, Pausable, ReentrancyGuardTransie
                 || rules.maxDeadlineAhead > type(uint32).max || IAgentStake(agentStake_).runEscrow() != address(this)
                 || IAgentStake(agentStake_).usdc() != usdc_
         ) revert RunEscrow_InvalidParameters();
-        USDC = IERC20(usdc_);
         STAKE = IAgentStake(agentStake_);
         REGISTRY = IERC721(IAgentStake(agentStake_).agentRegistry());
         FEE_BPS = rules.feeBps;
@@ -82,7 +96,8 @@ contract RunEscrow is IRunEscrow, Ownable2Step, Pausable, ReentrancyGuardTransie
         whenNotPaused
         returns (uint256 runId)
     {
-        (runId,) = _create(reward, deadline, maxRevisions, contentURI, RunStage.DRAFT);
+        (runId,) = _create(_msgSender(), reward, deadline, maxRevisions, contentURI, RunStage.DRAFT);
+        _draftContents[runId] = keccak256(bytes(contentURI));
     }
 
     /// @inheritdoc IRunEscrow
@@ -92,24 +107,67 @@ contract RunEscrow is IRunEscrow, Ownable2Step, Pausable, ReentrancyGuardTransie
         whenNotPaused
         returns (uint256 runId)
     {
+        address poster = _msgSender();
         uint256 amount;
-        (runId, amount) = _create(reward, deadline, maxRevisions, contentURI, RunStage.FUNDED);
-        emit RunFunded(runId, amount);
+        (runId, amount) = _createFunded(poster, reward, deadline, maxRevisions, contentURI);
 
-        _pull(_msgSender(), amount);
+        _pull(poster, amount);
+    }
+
+    /// @inheritdoc IRunEscrow
+    function createAndFundWithPermit(
+        uint256 reward,
+        uint256 deadline,
+        uint256 maxRevisions,
+        string calldata contentURI,
+        Permit calldata permit
+    ) external nonReentrant whenNotPaused returns (uint256 runId) {
+        address poster = _msgSender();
+        uint256 amount;
+        (runId, amount) = _createFunded(poster, reward, deadline, maxRevisions, contentURI);
+
+        _pullWithPermit(poster, amount, permit);
+    }
+
+    /// @inheritdoc IRunEscrow
+    function createAndFundWithAuthorization(
+        address poster,
+        uint256 reward,
+        uint256 deadline,
+        uint256 maxRevisions,
+        string calldata contentURI,
+        Authorization calldata authorization
+    ) external nonReentrant whenNotPaused returns (uint256 runId) {
+        uint256 amount;
+        (runId, amount) = _createFunded(poster, reward, deadline, maxRevisions, contentURI);
+
+        bytes32 nonce = createAndFundNonce(poster, reward, deadline, maxRevisions, contentURI, authorization.salt);
+        _pullWithAuthorization(poster, amount, nonce, authorization);
     }
 
     /// @inheritdoc IRunEscrow
     function fund(uint256 runId) external nonReentrant whenNotPaused {
         (StoredRun storage run, RunTerms terms) = _ownRun(runId);
-        _requireState(runId, run, DRAFT);
-        _requireBeforeDeadline(runId, terms);
-
-        uint256 amount = _escrowed(terms);
-        run.terms = terms.withStage(RunStage.FUNDED);
-        emit RunFunded(runId, amount);
+        uint256 amount = _fund(runId, run, terms);
 
         _pull(terms.poster(), amount);
+    }
+
+    /// @inheritdoc IRunEscrow
+    function fundWithPermit(uint256 runId, Permit calldata permit) external nonReentrant whenNotPaused {
+        (StoredRun storage run, RunTerms terms) = _ownRun(runId);
+        uint256 amount = _fund(runId, run, terms);
+
+        _pullWithPermit(terms.poster(), amount, permit);
+    }
+
+    /// @inheritdoc IRunEscrow
+    function fundWithAuthorization(uint256 runId, Authorization calldata authorization) external nonReentrant whenNotPaused {
+        StoredRun storage run = _runs[runId];
+        RunTerms terms = _requireTerms(runId, run);
+        uint256 amount = _fund(runId, run, terms);
+
+        _pullWithAuthorization(terms.poster(), amount, _fundNonce(runId, terms, authorization.salt), authorization);
     }
 
     /// @inheritdoc IRunEscrow
@@ -162,7 +220,7 @@ contract RunEscrow is IRunEscrow, Ownable2Step, Pausable, ReentrancyGuardTransie
         _requireLength(bytes(deliverableURI).length, RunRules.MIN_URI_LENGTH, RunRules.MAX_URI_LENGTH);
 
         uint40 reviewBy = RunRules.deadlineAfter(block.timestamp, REVIEW_PERIOD);
-        run.progress = progress.advance(RunState.SUBMITTED, progress.revisions(), reviewBy);
+        run.progress = progress.advance(RunState.SUBMITTED, reviewBy);
         if (state == uint256(RunState.CLAIMED)) emit RunStarted(runId);
         emit RunSubmitted(runId, reviewBy, deliverableURI);
     }
@@ -180,7 +238,7 @@ contract RunEscrow is IRunEscrow, Ownable2Step, Pausable, ReentrancyGuardTransie
 
         uint8 revision = progress.revisions() + 1;
         uint40 dueAt = RunRules.deadlineAfter(block.timestamp, SUBMISSION_TIMEOUT);
-        run.progress = progress.advance(RunState.REVISION_REQUESTED, revision, dueAt);
+        run.progress = progress.advance(RunState.REVISION_REQUESTED, dueAt).withRevisions(revision);
         emit RevisionRequested(runId, revision, dueAt, feedback);
     }
 
@@ -253,17 +311,6 @@ contract RunEscrow is IRunEscrow, Ownable2Step, Pausable, ReentrancyGuardTransie
     }
 
     /// @inheritdoc IRunEscrow
-    function payCredit(address account) external nonReentrant {
-        uint256 amount = _credits[account];
-        if (amount == 0) revert RunEscrow_NoCredit(account);
-
-        _credits[account] = 0;
-        emit CreditPaid(account, amount);
-
-        USDC.safeTransfer(account, amount);
-    }
-
-    /// @inheritdoc IRunEscrow
     function collectFees() external nonReentrant {
         uint256 amount = _feesPlusOne - 1;
         if (amount == 0) return;
@@ -312,6 +359,28 @@ contract RunEscrow is IRunEscrow, Ownable2Step, Pausable, ReentrancyGuardTransie
     }
 
     /// @inheritdoc IRunEscrow
+    function createAndFundNonce(
+        address poster,
+        uint256 reward,
+        uint256 deadline,
+        uint256 maxRevisions,
+        string calldata contentURI,
+        bytes32 salt
+    ) public view returns (bytes32) {
+        bytes32 contentHash = keccak256(bytes(contentURI));
+        return keccak256(
+            abi.encode(CREATE_AND_FUND_TAG, block.chainid, address(this), poster, reward, deadline, maxRevisions, contentHash, salt)
+        );
+    }
+
+    /// @inheritdoc IRunEscrow
+    function fundNonce(uint256 runId, bytes32 salt) external view returns (bytes32) {
+        StoredRun storage run = _runs[runId];
+        _requireState(runId, run, DRAFT);
+        return _fundNonce(runId, run.terms, salt);
+    }
+
+    /// @inheritdoc IRunEscrow
     function runCount() external view returns (uint256) {
         return _runCount;
     }
@@ -326,11 +395,6 @@ contract RunEscrow is IRunEscrow, Ownable2Step, Pausable, ReentrancyGuardTransie
     function isFinalizable(uint256 runId) external view returns (bool) {
         (RunProgress progress, uint256 state) = _progress(runId, _runs[runId]);
         return 1 << state == SUBMITTED && RunRules.isOpenFrom(progress.deadline(), block.timestamp);
-    }
-
-    /// @inheritdoc IRunEscrow
-    function creditOf(address account) external view returns (uint256) {
-        return _credits[account];
     }
 
     /// @inheritdoc IRunEscrow
@@ -356,17 +420,31 @@ contract RunEscrow is IRunEscrow, Ownable2Step, Pausable, ReentrancyGuardTransie
     }
 
     /// @inheritdoc IRunEscrow
-    function usdc() external view returns (address) {
-        return address(USDC);
-    }
-
-    /// @inheritdoc IRunEscrow
     function agentStake() external view returns (address) {
         return address(STAKE);
     }
 
-    /// @dev Writes the run down and reports it; whoever passes `FUNDED` must pull `amount` before the call ends.
-    function _create(uint256 reward, uint256 deadline, uint256 maxRevisions, string calldata contentURI, RunStage stage)
+    /// @dev The caller must pull `amount` before the call ends.
+    function _createFunded(address poster, uint256 reward, uint256 deadline, uint256 maxRevisions, string calldata contentURI)
+        private
+        returns (uint256 runId, uint256 amount)
+    {
+        (runId, amount) = _create(poster, reward, deadline, maxRevisions, contentURI, RunStage.FUNDED);
+        emit RunFunded(runId, amount);
+    }
+
+    /// @dev The caller must pull `amount` before the call ends.
+    function _fund(uint256 runId, StoredRun storage run, RunTerms terms) private returns (uint256 amount) {
+        _requireState(runId, run, DRAFT);
+        _requireBeforeDeadline(runId, terms);
+
+        amount = _escrowed(terms);
+        run.terms = terms.withStage(RunStage.FUNDED);
+        emit RunFunded(runId, amount);
+    }
+
+    /// @dev Writes the run down and reports it.
+    function _create(address poster, uint256 reward, uint256 deadline, uint256 maxRevisions, string calldata contentURI, RunStage stage)
         private
         returns (uint256 runId, uint256 amount)
     {
@@ -380,7 +458,6 @@ contract RunEscrow is IRunEscrow, Ownable2Step, Pausable, ReentrancyGuardTransie
         if (maxRevisions > MAX_REVISIONS) revert RunEscrow_TooManyRevisions(maxRevisions, MAX_REVISIONS);
         _requireLength(bytes(contentURI).length, RunRules.MIN_URI_LENGTH, RunRules.MAX_URI_LENGTH);
 
-        address poster = _msgSender();
         uint256 fee = RunRules.fee(reward, FEE_BPS);
         amount = reward + fee;
         runId = ++_runCount;
@@ -401,26 +478,27 @@ contract RunEscrow is IRunEscrow, Ownable2Step, Pausable, ReentrancyGuardTransie
         return terms.reward() + RunRules.fee(terms.reward(), FEE_BPS);
     }
 
-    /// @dev Takes exactly `amount`; what arrives is measured, not believed.
-    function _pull(address from, uint256 amount) private {
-        uint256 before = USDC.balanceOf(address(this));
-        USDC.safeTransferFrom(from, address(this), amount);
-        uint256 received = USDC.balanceOf(address(this)) - before;
-        if (received != amount) revert RunEscrow_WrongAmountReceived(amount, received);
-    }
-
-    /// @dev Pays, or writes a credit where the token refuses: a recipient's trouble with the token holds nobody else up.
-    function _pay(uint256 runId, address account, uint256 amount) private {
-        if (!USDC.trySafeTransfer(account, amount)) {
-            _credits[account] += amount;
-            emit PayoutCredited(runId, account, amount);
-        }
+    function _fundNonce(uint256 runId, RunTerms terms, bytes32 salt) private view returns (bytes32) {
+        return keccak256(
+            abi.encode(
+                FUND_TAG,
+                block.chainid,
+                address(this),
+                terms.poster(),
+                runId,
+                terms.reward(),
+                terms.deadline(),
+                terms.maxRevisions(),
+                _draftContents[runId],
+                salt
+            )
+        );
     }
 
     function _changeTreasury(address newTreasury) private {
         if (
             newTreasury == address(0) || newTreasury == address(USDC) || newTreasury == address(this) || newTreasury == address(STAKE)
-                || newTreasury == address(REGISTRY)
+                || newTreasury == address(REGISTRY) || newTreasury == trustedForwarder()
         ) revert RunEscrow_InvalidTreasury(newTreasury);
         emit TreasuryChanged(_treasury, newTreasury);
         _treasury = newTreasury;
@@ -490,5 +568,18 @@ contract RunEscrow is IRunEscrow, Ownable2Step, Pausable, ReentrancyGuardTransie
 
     function _requireLength(uint256 length, uint256 minimum, uint256 maximum) private pure {
         if (length < minimum || length > maximum) revert RunEscrow_LengthOutOfRange(length, minimum, maximum);
+    }
+
+    /// @dev Asked first what is true of nearly every call, so that it costs these the least.
+    function _msgSender() internal view override(Context, ERC2771Context) returns (address) {
+        return isTrustedForwarder(msg.sender) ? ERC2771Context._msgSender() : msg.sender;
+    }
+
+    function _msgData() internal view override(Context, ERC2771Context) returns (bytes calldata) {
+        return ERC2771Context._msgData();
+    }
+
+    function _contextSuffixLength() internal view override(Context, ERC2771Context) returns (uint256) {
+        return ERC2771Context._contextSuffixLength();
     }
 }

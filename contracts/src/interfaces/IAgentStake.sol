@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
+import { ICustody } from "./ICustody.sol";
+
 /// @notice An agent's standing: a pure function of its record and chain time. Only PROVISIONAL and ESTABLISHED may claim.
 /// @dev The order is part of the ABI.
 enum AgentStatus {
@@ -25,11 +27,13 @@ enum AgentStatus {
 ///
 /// Every change of a stake that a run causes is reported by the escrow's event of the same transaction; this contract reports the rest.
 ///
+/// Gasless: as in IRunEscrow, by `trustedForwarder` or by authorization.
+///
 /// Assumptions about the token: as in IRunEscrow. About the registry: `ownerOf` answers the agent's owner and reverts for an unknown id,
 /// `getAgentWallet` answers its ERC-8004 agent wallet or zero. ERC-721 approvals grant nothing here.
 ///
 /// Warning: whoever can upgrade a foreign registry can move agents, and so is trusted with their stakes.
-interface IAgentStake {
+interface IAgentStake is ICustody {
     /// @notice The immutable rules of this deployment.
     struct Parameters {
         /// Stake needed to claim any run, base units.
@@ -71,10 +75,6 @@ interface IAgentStake {
     /// @param to The agent token's owner.
     /// @param stake The agent's stake afterwards.
     event Unstaked(uint256 indexed agentId, address indexed to, uint256 amount, uint256 stake);
-    /// @notice The token refused a slash's payout; it is owed to `account` and `payCredit` pays it.
-    event PayoutCredited(uint256 indexed runId, address indexed account, uint256 amount);
-    event CreditPaid(address indexed account, uint256 amount);
-
     error AgentStake_NotEscrow(address caller);
     /// @notice The caller is neither the agent token's owner nor its agent wallet.
     error AgentStake_NotAgent(uint256 agentId, address caller);
@@ -89,9 +89,6 @@ interface IAgentStake {
     error AgentStake_ExceedsWithdrawable(uint256 agentId, uint256 amount, uint256 withdrawable);
     /// @notice A FROZEN agent withdraws nothing until `owed` has been staked again.
     error AgentStake_Frozen(uint256 agentId, uint256 owed);
-    /// @notice The token moved another amount than was asked.
-    error AgentStake_WrongAmountReceived(uint256 expected, uint256 received);
-    error AgentStake_NoCredit(address account);
     /// @notice A constructor argument is outside what the rules allow.
     error AgentStake_InvalidParameters();
 
@@ -100,6 +97,15 @@ interface IAgentStake {
     /// @param amount Base units, more than zero.
     /// @dev Checked in this order: agent id, agent exists (the registry's error), amount, then the token.
     function stake(uint256 agentId, uint256 amount) external;
+
+    /// @notice `stake` with the caller's permit for `amount`. A permit that fails is passed over: where somebody sent it before, the
+    /// allowance is there.
+    /// @dev Checked in the order of `stake`.
+    function stakeWithPermit(uint256 agentId, uint256 amount, Permit calldata permit) external;
+
+    /// @notice `stake` from `from`, who signed an authorization for `amount` with the nonce `stakeNonce`. Anyone.
+    /// @dev Checked in the order of `stake`; the token checks the signature, its time and that it was not used before.
+    function stakeWithAuthorization(address from, uint256 agentId, uint256 amount, Authorization calldata authorization) external;
 
     /// @notice Withdraws free stake to the agent token's owner. Owner only, at any time.
     /// While runs are in hand at least the minimum, and `stakeAtRisk` for each, stays; a FROZEN agent withdraws nothing.
@@ -121,9 +127,6 @@ interface IAgentStake {
     /// @return slashed Base units taken.
     function slash(uint256 agentId, uint256 runId, address recipient) external returns (uint256 slashed);
 
-    /// @notice Tries again to pay what is credited to `account`, only ever to `account`. Anyone. Reverts with the token's error.
-    function payCredit(address account) external;
-
     /// @notice All zero and UNVERIFIED for an agent that never staked, registered or not.
     function getAgent(uint256 agentId) external view returns (Agent memory);
 
@@ -133,11 +136,12 @@ interface IAgentStake {
     /// agent.
     function isAgent(uint256 agentId, address caller) external view returns (bool);
 
-    function creditOf(address account) external view returns (uint256);
+    /// @notice The EIP-3009 nonce that lets `stakeWithAuthorization` do exactly this:
+    /// keccak256(abi.encode(tag, chain id, agent stake, from, agent id, amount, salt)), where the tag is the keccak256 of
+    /// `Stake(uint256 chainId,address agentStake,address from,uint256 agentId,uint256 amount,bytes32 salt)`.
+    function stakeNonce(address from, uint256 agentId, uint256 amount, bytes32 salt) external view returns (bytes32);
 
     function parameters() external view returns (Parameters memory);
-
-    function usdc() external view returns (address);
 
     function agentRegistry() external view returns (address);
 

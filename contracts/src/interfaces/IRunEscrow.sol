@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
+import { ICustody } from "./ICustody.sol";
+
 /// @notice Where a run stands. Terminal states never change again.
 /// @dev The order is part of the ABI: `RunState` travels as a uint8 and as a bit position in `RunEscrow_WrongState`.
 enum RunState {
@@ -37,10 +39,13 @@ enum RunState {
 /// fee on transfer makes funding revert. A transfer that the token refuses (blacklist, pause) never blocks a transition: the amount is
 /// credited to its recipient and `payCredit` pays it later.
 ///
+/// Gasless: "caller" is whoever signed the request where the call comes through `trustedForwarder`. `createAndFundWithAuthorization` and
+/// `fundWithAuthorization` need no caller at all: the poster's signature over the USDC authorization names every term.
+///
 /// Where a call is at fault in several ways, the first in the order given with it is named.
 ///
 /// Warning: content, deliverable and feedback are emitted, not stored, and are arbitrary bytes to whoever reads them.
-interface IRunEscrow {
+interface IRunEscrow is ICustody {
     /// @notice The immutable rules of this deployment.
     struct Parameters {
         /// Fee in basis points of the reward, added on top of it.
@@ -109,9 +114,6 @@ interface IRunEscrow {
     /// @param refund Base units returned to the poster from escrow.
     /// @param slashed Base units of the agent's stake paid to the poster on top.
     event RunSlashed(uint256 indexed runId, uint256 indexed agentId, uint256 refund, uint256 slashed);
-    /// @notice The token refused a payout; it is owed to `account` and `payCredit` pays it.
-    event PayoutCredited(uint256 indexed runId, address indexed account, uint256 amount);
-    event CreditPaid(address indexed account, uint256 amount);
     event FeesCollected(address indexed treasury, uint256 amount);
     event TreasuryChanged(address indexed previousTreasury, address indexed newTreasury);
 
@@ -143,10 +145,7 @@ interface IRunEscrow {
     error RunEscrow_NoRevisionsLeft(uint256 runId, uint256 maxRevisions);
     /// @notice The agent still has revisions; approve or request one.
     error RunEscrow_RevisionsLeft(uint256 runId, uint256 revisions, uint256 maxRevisions);
-    /// @notice The token moved another amount than was asked.
-    error RunEscrow_WrongAmountReceived(uint256 expected, uint256 received);
-    error RunEscrow_NoCredit(address account);
-    /// @notice The treasury may not be zero, the token, or one of these contracts.
+    /// @notice The treasury may not be zero, the token, the forwarder, or one of these contracts.
     error RunEscrow_InvalidTreasury(address treasury);
     /// @notice A constructor argument is outside what the rules allow.
     error RunEscrow_InvalidParameters();
@@ -165,9 +164,40 @@ interface IRunEscrow {
         external
         returns (uint256 runId);
 
+    /// @notice `createAndFund` with the caller's permit for reward + fee. A permit that fails is passed over: where somebody sent it before,
+    /// the allowance is there.
+    /// @dev Checked in the order of `createAndFund`.
+    function createAndFundWithPermit(
+        uint256 reward,
+        uint256 deadline,
+        uint256 maxRevisions,
+        string calldata contentURI,
+        Permit calldata permit
+    ) external returns (uint256 runId);
+
+    /// @notice `createAndFund` for `poster`, who signed an authorization for reward + fee with the nonce `createAndFundNonce`. Anyone.
+    /// @param poster Who pays, and whose run it is.
+    /// @dev Checked in the order of `createAndFund`; the token checks the signature, its time and that it was not used before.
+    function createAndFundWithAuthorization(
+        address poster,
+        uint256 reward,
+        uint256 deadline,
+        uint256 maxRevisions,
+        string calldata contentURI,
+        Authorization calldata authorization
+    ) external returns (uint256 runId);
+
     /// @notice DRAFT to OPEN, before the deadline. Poster. Takes reward + fee from the poster by ERC-20 allowance.
     /// @dev Checked in this order: pause, run exists, poster, state, deadline, then the token.
     function fund(uint256 runId) external;
+
+    /// @notice `fund` with the poster's permit for reward + fee, as in `createAndFundWithPermit`. Poster.
+    /// @dev Checked in the order of `fund`.
+    function fundWithPermit(uint256 runId, Permit calldata permit) external;
+
+    /// @notice `fund` by the poster's authorization for reward + fee with the nonce `fundNonce`. Anyone.
+    /// @dev Checked in this order: pause, run exists, state, deadline, then the token.
+    function fundWithAuthorization(uint256 runId, Authorization calldata authorization) external;
 
     /// @notice DRAFT or OPEN to CANCELLED. Poster. Refunds reward + fee if they were escrowed.
     /// @dev Checked in this order: run exists, poster, state.
@@ -217,17 +247,14 @@ interface IRunEscrow {
     /// @dev Checked in this order: run exists, state, time. Whoever is not the poster is told when it may call, not that it may not.
     function slash(uint256 runId) external;
 
-    /// @notice Tries again to pay what is credited to `account`, only ever to `account`. Anyone. Reverts with the token's error.
-    function payCredit(address account) external;
-
     /// @notice Sends the collected fees to the treasury. Anyone. Does nothing when there are none.
     function collectFees() external;
 
     /// @notice Changes where collected fees go, those not yet collected included. Owner. Never affects what was escrowed or credited.
-    /// Not zero, the token, the escrow, the stake or the registry.
+    /// Not zero, the token, the escrow, the stake, the registry or the forwarder.
     function setTreasury(address newTreasury) external;
 
-    /// @notice Stops create, fund, createAndFund and claim, nothing else. Owner.
+    /// @notice Stops create, fund and createAndFund, however they are paid, and claim; nothing else. Owner.
     function pause() external;
 
     /// @notice Owner.
@@ -241,6 +268,25 @@ interface IRunEscrow {
     /// as immutable as its id.
     function termsOf(uint256 runId) external view returns (uint256);
 
+    /// @notice The EIP-3009 nonce that lets `createAndFundWithAuthorization` do exactly this:
+    /// keccak256(abi.encode(tag, chain id, escrow, poster, reward, deadline, maxRevisions, keccak256(contentURI), salt)), where the tag is the
+    /// keccak256 of `CreateAndFund(uint256 chainId,address escrow,address poster,uint256 reward,uint256 deadline,uint256 maxRevisions,bytes32
+    /// contentHash,bytes32 salt)`.
+    function createAndFundNonce(
+        address poster,
+        uint256 reward,
+        uint256 deadline,
+        uint256 maxRevisions,
+        string calldata contentURI,
+        bytes32 salt
+    ) external view returns (bytes32);
+
+    /// @notice The EIP-3009 nonce that lets `fundWithAuthorization` fund this draft:
+    /// keccak256(abi.encode(tag, chain id, escrow, poster, run id, reward, deadline, maxRevisions, keccak256(contentURI), salt)), where the tag
+    /// is the keccak256 of `Fund(uint256 chainId,address escrow,address poster,uint256 runId,uint256 reward,uint256 deadline,uint256
+    /// maxRevisions,bytes32 contentHash,bytes32 salt)`. Reverts unless the run is a draft.
+    function fundNonce(uint256 runId, bytes32 salt) external view returns (bytes32);
+
     /// @notice Runs created so far; the last id.
     function runCount() external view returns (uint256);
 
@@ -250,17 +296,12 @@ interface IRunEscrow {
     /// @notice Whether anyone may finalize now.
     function isFinalizable(uint256 runId) external view returns (bool);
 
-    /// @notice Base units owed to `account` because the token refused to pay it.
-    function creditOf(address account) external view returns (uint256);
-
     /// @notice Fees earned and not yet sent to the treasury, base units.
     function uncollectedFees() external view returns (uint256);
 
     function treasury() external view returns (address);
 
     function parameters() external view returns (Parameters memory);
-
-    function usdc() external view returns (address);
 
     function agentStake() external view returns (address);
 }

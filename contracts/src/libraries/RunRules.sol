@@ -53,7 +53,10 @@ library RunRules {
 
     /// @notice When a wait that begins now ends.
     function deadlineAfter(uint256 timestamp, uint256 period) internal pure returns (uint40) {
-        return SafeCast.toUint40(timestamp + period);
+        unchecked {
+            // A block's time and a period of at most 32 bits: the sum does not come near the word's end.
+            return SafeCast.toUint40(timestamp + period);
+        }
     }
 
     /// @notice Whether the poster may still send the work back; once it may not, it may reject.

@@ -46,8 +46,6 @@ library RunWords {
     uint256 private constant STATE_SHIFT = 44;
     uint256 private constant REVISIONS_SHIFT = 40;
     uint256 private constant FOUR_BITS = 15;
-    /// @dev Wallet and agent id, which a claim settles for good.
-    uint256 private constant CLAIM_MASK = type(uint256).max << AGENT_SHIFT;
 
     function packTerms(address poster_, uint256 reward_, uint256 deadline_, uint256 maxRevisions_, RunStage stage_)
         internal
@@ -136,11 +134,13 @@ library RunWords {
         return RunProgress.wrap((RunProgress.unwrap(progress) & ~(FOUR_BITS << STATE_SHIFT)) | (uint256(state_) << STATE_SHIFT));
     }
 
-    /// @notice The run in another state, waiting for another deadline, with another count of revisions.
-    function advance(RunProgress progress, RunState state_, uint8 revisions_, uint40 deadline_) internal pure returns (RunProgress) {
-        return RunProgress.wrap(
-            (RunProgress.unwrap(progress) & CLAIM_MASK) | (uint256(state_) << STATE_SHIFT) | (uint256(revisions_) << REVISIONS_SHIFT)
-                | deadline_
-        );
+    /// @notice The run in another state, waiting for another deadline, everything else kept.
+    function advance(RunProgress progress, RunState state_, uint40 deadline_) internal pure returns (RunProgress) {
+        uint256 kept = RunProgress.unwrap(progress) & ~(FOUR_BITS << STATE_SHIFT | type(uint40).max);
+        return RunProgress.wrap(kept | (uint256(state_) << STATE_SHIFT) | deadline_);
+    }
+
+    function withRevisions(RunProgress progress, uint8 revisions_) internal pure returns (RunProgress) {
+        return RunProgress.wrap((RunProgress.unwrap(progress) & ~(FOUR_BITS << REVISIONS_SHIFT)) | (uint256(revisions_) << REVISIONS_SHIFT));
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
+import { ERC2771Forwarder } from "@openzeppelin/contracts/metatx/ERC2771Forwarder.sol";
 import { IERC20 } from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import { Test } from "forge-std/Test.sol";
 
@@ -28,6 +29,7 @@ abstract contract ClawPayTest is Test {
     string internal constant FEEDBACK = "Please add tests for edge cases.";
 
     TestUSDC internal usdc;
+    ERC2771Forwarder internal forwarder;
     AgentRegistry internal registry;
     AgentStake internal agentStake;
     RunEscrow internal escrow;
@@ -47,7 +49,8 @@ abstract contract ClawPayTest is Test {
 
     /// @dev Everything but the token, which must be there.
     function openMarket() internal {
-        registry = AgentRegistry(deploy("AgentRegistry", ""));
+        forwarder = ERC2771Forwarder(deploy("ERC2771Forwarder", abi.encode("ClawPay Runs")));
+        registry = AgentRegistry(deploy("AgentRegistry", abi.encode(forwarder)));
         (agentStake, escrow) = deployPair(address(usdc), address(registry));
         agentId = registerAgent(wallet);
         fundAndApprove(poster);
@@ -78,8 +81,8 @@ abstract contract ClawPayTest is Test {
     /// @dev The stake contract comes first and is told where the escrow is going to be.
     function deployPair(address token, address agentRegistry) internal returns (AgentStake stake_, RunEscrow escrow_) {
         address escrowAddress = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
-        stake_ = AgentStake(deploy("AgentStake", abi.encode(token, agentRegistry, escrowAddress, stakeParameters())));
-        escrow_ = RunEscrow(deploy("RunEscrow", abi.encode(token, stake_, treasury, owner, escrowParameters())));
+        stake_ = AgentStake(deploy("AgentStake", abi.encode(token, agentRegistry, escrowAddress, forwarder, stakeParameters())));
+        escrow_ = RunEscrow(deploy("RunEscrow", abi.encode(token, stake_, forwarder, treasury, owner, escrowParameters())));
     }
 
     // Parties

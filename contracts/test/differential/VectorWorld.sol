@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
+import { ERC2771Forwarder } from "@openzeppelin/contracts/metatx/ERC2771Forwarder.sol";
 import { MessageHashUtils } from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 import { IERC721Errors } from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
 
@@ -52,7 +53,8 @@ abstract contract VectorWorld is ClawPayTest {
         _nameStates(vm.parseJsonStringArray(world, ".statuses.name"), uint256(type(AgentStatus).max));
 
         usdc = new TestUSDC();
-        registry = new AgentRegistry();
+        forwarder = new ERC2771Forwarder("ClawPay Runs");
+        registry = new AgentRegistry(address(forwarder));
         (agentStake, escrow) = deployPair(address(usdc), address(registry));
         for (uint256 i = 0; i < roles.length; ++i) {
             usdc.mint(roles[i], 1 << 80);

@@ -26,7 +26,7 @@ contract AdminTest is ClawPayTest {
     }
 
     function test_setTreasury_refusesPlacesWhereMoneyWouldBeLost() public {
-        address[5] memory places = [address(0), address(usdc), address(escrow), address(agentStake), address(registry)];
+        address[6] memory places = [address(0), address(usdc), address(escrow), address(agentStake), address(registry), address(forwarder)];
         for (uint256 i = 0; i < places.length; ++i) {
             assertRefused(
                 owner,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
+import { ICustody } from "../../src/interfaces/ICustody.sol";
 import { IRunEscrow, RunState } from "../../src/interfaces/IRunEscrow.sol";
 import { IAgentStake } from "../../src/interfaces/IAgentStake.sol";
 import { ClawPayTest } from "../base/ClawPayTest.sol";
@@ -66,7 +67,7 @@ contract ApproveTest is ClawPayTest {
         uint256 runId = submittedRun();
         usdc.blacklist(wallet);
         vm.expectEmit(address(escrow));
-        emit IRunEscrow.PayoutCredited(runId, wallet, REWARD);
+        emit ICustody.PayoutCredited(runId, wallet, REWARD);
         approve(runId);
         assertState(runId, RunState.APPROVED);
         assertEq(escrow.creditOf(wallet), REWARD);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
+import { ICustody } from "../../src/interfaces/ICustody.sol";
 import { IRunEscrow, RunState } from "../../src/interfaces/IRunEscrow.sol";
 import { ClawPayTest } from "../base/ClawPayTest.sol";
 
@@ -52,7 +53,7 @@ contract CancelTest is ClawPayTest {
         uint256 runId = openRun();
         usdc.blacklist(poster);
         vm.expectEmit(address(escrow));
-        emit IRunEscrow.PayoutCredited(runId, poster, REWARD + FEE);
+        emit ICustody.PayoutCredited(runId, poster, REWARD + FEE);
         vm.prank(poster);
         escrow.cancel(runId);
 

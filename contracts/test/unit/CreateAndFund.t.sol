@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
+import { ICustody } from "../../src/interfaces/ICustody.sol";
 import { IRunEscrow, RunState } from "../../src/interfaces/IRunEscrow.sol";
 import { RunEscrow } from "../../src/RunEscrow.sol";
 import { AgentStake } from "../../src/AgentStake.sol";
@@ -54,7 +55,7 @@ contract CreateAndFundTest is ClawPayTest {
         uint256 deadline = claimDeadline();
         vm.startPrank(poster);
         skimming.approve(address(other), FUNDS);
-        vm.expectRevert(abi.encodeWithSelector(IRunEscrow.RunEscrow_WrongAmountReceived.selector, REWARD + FEE, REWARD + FEE - 1));
+        vm.expectRevert(abi.encodeWithSelector(ICustody.Custody_WrongAmountReceived.selector, REWARD + FEE, REWARD + FEE - 1));
         other.createAndFund(REWARD, deadline, 3, CONTENT);
     }
 

@@ -26,6 +26,9 @@ contract DeployTest is ClawPayTest {
         assertEq(agentStake.usdc(), address(usdc));
         assertEq(agentStake.agentRegistry(), address(registry));
         assertEq(agentStake.runEscrow(), address(escrow));
+        assertEq(escrow.trustedForwarder(), address(forwarder));
+        assertEq(agentStake.trustedForwarder(), address(forwarder));
+        assertEq(registry.trustedForwarder(), address(forwarder));
     }
 
     function test_deploy_refusesEscrowParametersOutOfRange() public {
@@ -77,22 +80,22 @@ contract DeployTest is ClawPayTest {
 
     function test_deploy_refusesAStakeThatNamesAnotherEscrow() public {
         vm.expectRevert(IRunEscrow.RunEscrow_InvalidParameters.selector);
-        new RunEscrow(address(usdc), address(agentStake), treasury, owner, escrowParameters());
+        new RunEscrow(address(usdc), address(agentStake), address(forwarder), treasury, owner, escrowParameters());
     }
 
     function test_deploy_refusesAStakeInAnotherToken() public {
         address other = deploy("TestUSDC", "");
         address predicted = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
-        AgentStake stake = new AgentStake(other, address(registry), predicted, stakeParameters());
+        AgentStake stake = new AgentStake(other, address(registry), predicted, address(forwarder), stakeParameters());
         vm.expectRevert(IRunEscrow.RunEscrow_InvalidParameters.selector);
-        new RunEscrow(address(usdc), address(stake), treasury, owner, escrowParameters());
+        new RunEscrow(address(usdc), address(stake), address(forwarder), treasury, owner, escrowParameters());
     }
 
     function test_deploy_refusesATreasuryWhereMoneyWouldBeLost() public {
         address predicted = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
-        AgentStake stake = new AgentStake(address(usdc), address(registry), predicted, stakeParameters());
+        AgentStake stake = new AgentStake(address(usdc), address(registry), predicted, address(forwarder), stakeParameters());
         vm.expectRevert(abi.encodeWithSelector(IRunEscrow.RunEscrow_InvalidTreasury.selector, address(usdc)));
-        new RunEscrow(address(usdc), address(stake), address(usdc), owner, escrowParameters());
+        new RunEscrow(address(usdc), address(stake), address(forwarder), address(usdc), owner, escrowParameters());
     }
 
     function test_deploy_refusesStakeParametersOutOfRange() public {
@@ -126,19 +129,19 @@ contract DeployTest is ClawPayTest {
 
     function deployWith(IRunEscrow.Parameters memory rules) private returns (AgentStake stake, RunEscrow other) {
         address predicted = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
-        stake = new AgentStake(address(usdc), address(registry), predicted, stakeParameters());
-        other = new RunEscrow(address(usdc), address(stake), treasury, owner, rules);
+        stake = new AgentStake(address(usdc), address(registry), predicted, address(forwarder), stakeParameters());
+        other = new RunEscrow(address(usdc), address(stake), address(forwarder), treasury, owner, rules);
     }
 
     function assertEscrowRefused(IRunEscrow.Parameters memory rules) private {
         address predicted = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
-        AgentStake stake = new AgentStake(address(usdc), address(registry), predicted, stakeParameters());
+        AgentStake stake = new AgentStake(address(usdc), address(registry), predicted, address(forwarder), stakeParameters());
         vm.expectRevert(IRunEscrow.RunEscrow_InvalidParameters.selector);
-        new RunEscrow(address(usdc), address(stake), treasury, owner, rules);
+        new RunEscrow(address(usdc), address(stake), address(forwarder), treasury, owner, rules);
     }
 
     function assertStakeRefused(address token, address agentRegistry, address runEscrow, IAgentStake.Parameters memory rules) private {
         vm.expectRevert(IAgentStake.AgentStake_InvalidParameters.selector);
-        new AgentStake(token, agentRegistry, runEscrow, rules);
+        new AgentStake(token, agentRegistry, runEscrow, address(forwarder), rules);
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
+import { ICustody } from "../../src/interfaces/ICustody.sol";
 import { IRunEscrow, RunState } from "../../src/interfaces/IRunEscrow.sol";
 import { ClawPayTest } from "../base/ClawPayTest.sol";
 
@@ -51,7 +52,7 @@ contract FinalizeTest is ClawPayTest {
         usdc.blacklist(wallet);
         skip(WEEK);
         vm.expectEmit(address(escrow));
-        emit IRunEscrow.PayoutCredited(runId, wallet, REWARD);
+        emit ICustody.PayoutCredited(runId, wallet, REWARD);
         escrow.finalize(runId);
         assertEq(escrow.creditOf(wallet), REWARD);
     }

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import { IAgentStake } from "../../src/interfaces/IAgentStake.sol";
-import { IRunEscrow } from "../../src/interfaces/IRunEscrow.sol";
+import { ICustody } from "../../src/interfaces/ICustody.sol";
 import { ClawPayTest } from "../base/ClawPayTest.sol";
 
 /// @notice payCredit, of the escrow and of the stake
@@ -30,11 +29,11 @@ contract PayCreditTest is ClawPayTest {
         uint256 before = usdc.balanceOf(poster);
 
         vm.expectEmit(address(escrow));
-        emit IRunEscrow.CreditPaid(poster, owed);
+        emit ICustody.CreditPaid(poster, owed);
         vm.prank(stranger);
         escrow.payCredit(poster);
         vm.expectEmit(address(agentStake));
-        emit IAgentStake.CreditPaid(poster, AT_RISK);
+        emit ICustody.CreditPaid(poster, AT_RISK);
         vm.prank(stranger);
         agentStake.payCredit(poster);
 
@@ -51,13 +50,13 @@ contract PayCreditTest is ClawPayTest {
         agentStake.payCredit(poster);
         openRun(); // money that is not the creditor's
         assertRefused(
-            poster, abi.encodeCall(escrow.payCredit, (poster)), abi.encodeWithSelector(IRunEscrow.RunEscrow_NoCredit.selector, poster)
+            poster, abi.encodeCall(escrow.payCredit, (poster)), abi.encodeWithSelector(ICustody.Custody_NoCredit.selector, poster)
         );
         assertRefusedBy(
             address(agentStake),
             poster,
             abi.encodeCall(agentStake.payCredit, (poster)),
-            abi.encodeWithSelector(IAgentStake.AgentStake_NoCredit.selector, poster)
+            abi.encodeWithSelector(ICustody.Custody_NoCredit.selector, poster)
         );
     }
 

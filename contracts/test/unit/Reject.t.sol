@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
+import { ICustody } from "../../src/interfaces/ICustody.sol";
 import { IAgentStake } from "../../src/interfaces/IAgentStake.sol";
 import { IRunEscrow, RunState } from "../../src/interfaces/IRunEscrow.sol";
 import { ClawPayTest } from "../base/ClawPayTest.sol";
@@ -109,7 +110,7 @@ contract RejectTest is ClawPayTest {
         uint256 runId = rejectableRun();
         usdc.blacklist(poster);
         vm.expectEmit(address(escrow));
-        emit IRunEscrow.PayoutCredited(runId, poster, REWARD + FEE);
+        emit ICustody.PayoutCredited(runId, poster, REWARD + FEE);
         reject(runId, poster);
         assertEq(escrow.creditOf(poster), REWARD + FEE);
     }

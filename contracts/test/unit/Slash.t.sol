@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
+import { ICustody } from "../../src/interfaces/ICustody.sol";
 import { AgentStatus, IAgentStake } from "../../src/interfaces/IAgentStake.sol";
 import { IRunEscrow, RunState } from "../../src/interfaces/IRunEscrow.sol";
 import { ClawPayTest } from "../base/ClawPayTest.sol";
@@ -94,9 +95,9 @@ contract SlashTest is ClawPayTest {
         skip(WEEK);
         usdc.blacklist(poster);
         vm.expectEmit(address(agentStake));
-        emit IAgentStake.PayoutCredited(runId, poster, AT_RISK);
+        emit ICustody.PayoutCredited(runId, poster, AT_RISK);
         vm.expectEmit(address(escrow));
-        emit IRunEscrow.PayoutCredited(runId, poster, REWARD + FEE);
+        emit ICustody.PayoutCredited(runId, poster, REWARD + FEE);
         vm.prank(poster);
         escrow.slash(runId);
 

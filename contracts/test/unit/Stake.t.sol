@@ -5,6 +5,7 @@ import { IERC721Errors } from "@openzeppelin/contracts/interfaces/draft-IERC6093
 
 import { AgentStake } from "../../src/AgentStake.sol";
 import { AgentStatus, IAgentStake } from "../../src/interfaces/IAgentStake.sol";
+import { ICustody } from "../../src/interfaces/ICustody.sol";
 import { ClawPayTest } from "../base/ClawPayTest.sol";
 import { ForeignRegistry } from "../mocks/ForeignRegistry.sol";
 import { SkimmingToken } from "../mocks/SkimmingToken.sol";
@@ -104,7 +105,7 @@ contract StakeTest is ClawPayTest {
         skimming.mint(wallet, FUNDS);
         vm.startPrank(wallet);
         skimming.approve(address(other), FUNDS);
-        vm.expectRevert(abi.encodeWithSelector(IAgentStake.AgentStake_WrongAmountReceived.selector, 100, 99));
+        vm.expectRevert(abi.encodeWithSelector(ICustody.Custody_WrongAmountReceived.selector, 100, 99));
         other.stake(agentId, 100);
     }
 

@@ -38,7 +38,8 @@ contract WordsTest is Test {
         for (uint256 i = 0; i <= uint256(type(RunState).max); ++i) {
             RunState next = RunState(i);
             assertProgress(progress.withState(next), wallet, agentId, next, revisions, deadline);
-            assertProgress(progress.advance(next, 3 - revisions, nextDeadline), wallet, agentId, next, 3 - revisions, nextDeadline);
+            assertProgress(progress.advance(next, nextDeadline), wallet, agentId, next, revisions, nextDeadline);
+            assertProgress(progress.withRevisions(3 - revisions), wallet, agentId, state_, 3 - revisions, deadline);
         }
     }
 
