@@ -73,9 +73,12 @@ abstract contract ClawPayTest is Test {
         });
     }
 
-    /// @dev Deploys what ships: the artifact of the default profile, not what the tests' own profile makes of the same source.
+    /// @dev Deploys what ships: the artifact of the default profile, not what the tests' own profile makes of the same source. Mutation
+    /// testing names a folder with artifacts of its own; coverage names none, and gets those of the running build.
     function deploy(string memory name, bytes memory arguments) internal returns (address) {
-        return vm.deployCode(string.concat("target/forge/out/", name, ".sol/", name, ".json"), arguments);
+        string memory artifacts = vm.envOr("CLAWPAY_ARTIFACTS", string("target/forge/out/"));
+        string memory contractName = bytes(artifacts).length == 0 ? string.concat(":", name) : string.concat("/", name, ".json");
+        return vm.deployCode(string.concat(artifacts, name, ".sol", contractName), arguments);
     }
 
     /// @dev The stake contract comes first and is told where the escrow is going to be.
