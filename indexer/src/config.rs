@@ -96,8 +96,13 @@ mod tests {
     use super::*;
 
     fn config(url: &str) -> Config {
-        let contracts =
-            Contracts { usdc: Address::ZERO, agent_registry: Address::ZERO, agent_stake: Address::ZERO, run_escrow: Address::ZERO };
+        let contracts = Contracts {
+            usdc: Address::ZERO,
+            agent_registry: Address::ZERO,
+            agent_stake: Address::ZERO,
+            run_escrow: Address::ZERO,
+            forwarder: Address::ZERO,
+        };
         Config::new(url.parse().unwrap(), Deployment { chain_id: 1, genesis_hash: B256::ZERO, deployment_block: 1, contracts })
     }
 

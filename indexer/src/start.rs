@@ -43,6 +43,7 @@ pub(crate) async fn prove(config: &Config, node: &Node) -> Result<Proof, IndexEr
         ("AgentRegistry", contracts.agent_registry),
         ("AgentStake", contracts.agent_stake),
         ("RunEscrow", contracts.run_escrow),
+        ("ERC2771Forwarder", contracts.forwarder),
     ];
     for (contract, address) in places {
         if node.code(address).await?.is_empty() {
@@ -56,6 +57,7 @@ pub(crate) async fn prove(config: &Config, node: &Node) -> Result<Proof, IndexEr
         agent_stake: contracts.agent_stake,
         agent_registry: contracts.agent_registry,
         usdc: contracts.usdc,
+        forwarder: contracts.forwarder,
         deployment_block: deployment.deployment_block,
         parameters: Parameters { escrow: prove_escrow(config, node).await?, stake: prove_stake(config, node).await? },
     };
@@ -79,6 +81,11 @@ async fn prove_escrow(config: &Config, node: &Node) -> Result<EscrowParameters, 
     if usdc != contracts.usdc {
         return Err(wrong(format!("its USDC is {usdc}")));
     }
+    let answer = node.call(address, RunEscrow::trustedForwarderCall {}.abi_encode()).await?;
+    let forwarder = RunEscrow::trustedForwarderCall::abi_decode_returns(&answer).map_err(|error| wrong(error.to_string()))?;
+    if forwarder != contracts.forwarder {
+        return Err(wrong(format!("it trusts the forwarder {forwarder}")));
+    }
     let answer = node.call(address, RunEscrow::parametersCall {}.abi_encode()).await?;
     let parameters = RunEscrow::parametersCall::abi_decode_returns(&answer).map_err(|error| wrong(error.to_string()))?;
     EscrowParameters::try_from(parameters).map_err(|error| wrong(error.to_string()))
@@ -97,6 +104,11 @@ async fn prove_stake(config: &Config, node: &Node) -> Result<StakeParameters, In
     let escrow = AgentStake::runEscrowCall::abi_decode_returns(&answer).map_err(|error| wrong(error.to_string()))?;
     if escrow != contracts.run_escrow {
         return Err(wrong(format!("its RunEscrow is {escrow}")));
+    }
+    let answer = node.call(address, AgentStake::trustedForwarderCall {}.abi_encode()).await?;
+    let forwarder = AgentStake::trustedForwarderCall::abi_decode_returns(&answer).map_err(|error| wrong(error.to_string()))?;
+    if forwarder != contracts.forwarder {
+        return Err(wrong(format!("it trusts the forwarder {forwarder}")));
     }
     let answer = node.call(address, AgentStake::parametersCall {}.abi_encode()).await?;
     let parameters = AgentStake::parametersCall::abi_decode_returns(&answer).map_err(|error| wrong(error.to_string()))?;

@@ -20,7 +20,7 @@ use serde_json::Value;
 const WITHIN: Duration = Duration::from_secs(60);
 const ETHER: u128 = 1_000_000_000_000_000_000;
 /// What `clawpay deploy` creates on a live chain, in order.
-const CONTRACTS: [&str; 3] = ["AgentRegistry", "AgentStake", "RunEscrow"];
+const CONTRACTS: [&str; 4] = ["ERC2771Forwarder", "AgentRegistry", "AgentStake", "RunEscrow"];
 const TREASURY: Address = Address::repeat_byte(0x7e);
 const OWNER: Address = Address::repeat_byte(0x0e);
 
@@ -85,7 +85,7 @@ async fn a_market_over_real_usdc_is_deployed_indexed_and_served_and_pays() -> Re
     let output = deploying.succeed(&["--chain-id", &id, "--treasury", &treasury, "--owner", &owner, "--confirmations", "0"]).await?;
     let deployment = deploying.file()?;
     assert_eq!((deployment.chain_id, deployment.contracts.usdc), (LiveChain::ID, chain.usdc.address()));
-    assert_eq!(deployment.deployment_block, before + 1, "the first block with a contract whose events are followed");
+    assert_eq!(deployment.deployment_block, before + 2, "the registry's, since nobody follows the forwarder");
     assert!(output.contains(&deployment.contracts.run_escrow.to_string()) && output.contains(" gas"), "{output}");
     assert!(!output.contains(&deploying.key[2..]), "the key is in the output");
     assert_eq!(deploying.files()?, ["84532.json"], "nothing else is left");
@@ -96,6 +96,14 @@ async fn a_market_over_real_usdc_is_deployed_indexed_and_served_and_pays() -> Re
     assert!(refusal.contains("deployments/84532.json exists"), "{refusal}");
     assert_eq!(chain.sent_by(deployer.address()).await?.0, CONTRACTS.len() as u64);
     assert_eq!(deploying.file()?, deployment);
+
+    // Another market over the registry that is there.
+    let registry = deployment.contracts.agent_registry;
+    deploying.succeed(&["--agent-registry", &registry.to_string(), "--output", "second.json", "--confirmations", "0"]).await?;
+    let second: Deployment = serde_json::from_str(&fs::read_to_string(directory.path().join("second.json"))?)?;
+    assert_eq!(second.contracts.agent_registry, registry);
+    assert_ne!(second.contracts.run_escrow, deployment.contracts.run_escrow);
+    assert_eq!(chain.sent_by(deployer.address()).await?.0, 2 * CONTRACTS.len() as u64 - 1);
 
     // Indexed and served from the directory with the file, as the runbook says.
     let database_url = chain.database_url();
@@ -211,19 +219,19 @@ async fn a_deployment_killed_after_any_transaction_continues_and_repeats_none() 
     chain.mine(1).await?;
     assert!(deploying.file().is_err(), "nobody has confirmed it yet");
 
-    // Other terms are other contracts: only the registry does not know them.
+    // Other terms are other contracts: only forwarder and registry do not know them.
     let mut process = deploying.start(&["--fee-bps", "100"])?;
     process.until_it_says("AgentRegistry stands", WITHIN).await?;
-    chain.until_sent(address, 4).await?;
+    chain.until_sent(address, 5).await?;
     process.signal("KILL")?;
     process.end(WITHIN).await?;
     chain.release().await?;
 
     let output = deploying.succeed(&["--fee-bps", "100", "--confirmations", "0"]).await?;
-    for (name, is_new) in CONTRACTS.into_iter().zip([false, false, true]) {
+    for (name, is_new) in CONTRACTS.into_iter().zip([false, false, false, true]) {
         assert_eq!(output.contains(&format!("{name} stands at")), !is_new, "{output}");
     }
-    assert_eq!(chain.sent_by(address).await?.0, 5, "three contracts, and two with other terms");
+    assert_eq!(chain.sent_by(address).await?.0, 6, "four contracts, and two with other terms");
     assert_eq!(deploying.files()?, ["84532.json"], "nothing else is left");
     let contracts = deploying.file()?.contracts;
     let rules = read(chain.provider(), contracts.run_escrow, &clawpay_bindings::RunEscrow::parametersCall {}).await?;

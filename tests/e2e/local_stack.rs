@@ -325,12 +325,12 @@ async fn on_a_node_of_somebody_elses_the_stack_needs_a_deployment_and_sends_noth
     let head = stack.head().await?;
 
     deploy(&directory, rpc_url.as_str()).await?;
-    assert_eq!(stack.head().await?, head + 4, "four contracts");
+    assert_eq!(stack.head().await?, head + 5, "five contracts");
     let up = Up::start(&directory, &rpc).await?;
-    assert_eq!(up.get("/api/status").await?["indexedBlock"]["number"], head + 4);
+    assert_eq!(up.get("/api/status").await?["indexedBlock"]["number"], head + 5);
     assert_ne!(up.address("runEscrow").await?, stack.deployment.contracts.run_escrow, "its own market, not the fixture's");
     up.stop(&directory).await?;
-    assert_eq!(stack.head().await?, head + 4, "no transaction");
+    assert_eq!(stack.head().await?, head + 5, "no transaction");
 
     // The same file does not pass for another chain with the same id.
     let other = Stack::node().await?;

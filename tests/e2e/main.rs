@@ -3,6 +3,7 @@
 
 mod api;
 mod deployment;
+mod gasless;
 mod indexer;
 mod local_stack;
 mod random_walk;

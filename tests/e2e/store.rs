@@ -28,6 +28,7 @@ fn chain() -> Chain {
         agent_stake: Address::repeat_byte(3),
         agent_registry: Address::repeat_byte(2),
         usdc: Address::repeat_byte(1),
+        forwarder: Address::repeat_byte(5),
         deployment_block: 10,
         parameters: Parameters::default(),
     }

@@ -29,10 +29,12 @@ pub struct Contracts {
     pub agent_stake: Address,
     /// Runs and their escrow.
     pub run_escrow: Address,
+    /// The ERC-2771 forwarder whose word on who is calling the other three take.
+    pub forwarder: Address,
 }
 
 impl Contracts {
-    /// The contracts whose events the index follows. The token is not among them: it has other users.
+    /// The contracts whose events the index follows. Token and forwarder are not among them: they say nothing about the market.
     pub const fn indexed(&self) -> [Address; 3] {
         [self.agent_registry, self.agent_stake, self.run_escrow]
     }

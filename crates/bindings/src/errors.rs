@@ -6,7 +6,10 @@ use alloy_primitives::{Bytes, U256};
 use alloy_sol_types::{Panic, Revert as ErrorString, SolError, SolInterface};
 use clawpay_domain::{AgentId, AgentStatus, Refusal, RunId, RunState, Timestamp, Usdc};
 
-use crate::{AgentRegistry::AgentRegistryErrors, AgentStake::AgentStakeErrors, RunEscrow::RunEscrowErrors, TestUSDC::TestUSDCErrors};
+use crate::{
+    AgentRegistry::AgentRegistryErrors, AgentStake::AgentStakeErrors, ERC2771Forwarder::ERC2771ForwarderErrors, RunEscrow::RunEscrowErrors,
+    TestUSDC::TestUSDCErrors,
+};
 
 /// What revert data says. [`Revert::code`] is stable; the sentence is for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +57,9 @@ impl Revert {
         }
         if let Ok(error) = AgentRegistryErrors::abi_decode(data) {
             return Self::of_registry(error);
+        }
+        if let Ok(error) = ERC2771ForwarderErrors::abi_decode(data) {
+            return Self::of_forwarder(error);
         }
         if let Ok(error) = TestUSDCErrors::abi_decode(data) {
             return Self::of_usdc(error);
@@ -117,8 +123,8 @@ impl Revert {
             }
             E::EnforcedPause(_) => Refusal::Paused,
             E::ExpectedPause(_) => return Self::named("not_paused", "the escrow is not paused"),
-            E::RunEscrow_WrongAmountReceived(e) => return Self::wrong_amount(e.expected, e.received),
-            E::RunEscrow_NoCredit(e) => return Self::no_credit(e.account),
+            E::Custody_WrongAmountReceived(e) => return Self::wrong_amount(e.expected, e.received),
+            E::Custody_NoCredit(e) => return Self::no_credit(e.account),
             E::RunEscrow_InvalidTreasury(e) => {
                 return Self::named("invalid_treasury", format!("{} cannot be the treasury", e.treasury));
             }
@@ -157,8 +163,8 @@ impl Revert {
             E::AgentStake_NotEscrow(e) => {
                 return Self::named("not_escrow", format!("{} is not the escrow", e.caller));
             }
-            E::AgentStake_WrongAmountReceived(e) => return Self::wrong_amount(e.expected, e.received),
-            E::AgentStake_NoCredit(e) => return Self::no_credit(e.account),
+            E::Custody_WrongAmountReceived(e) => return Self::wrong_amount(e.expected, e.received),
+            E::Custody_NoCredit(e) => return Self::no_credit(e.account),
             E::AgentStake_InvalidParameters(_) => return Self::invalid_parameters(),
             E::ReentrancyGuardReentrantCall(_) => return Self::reentrant(),
             E::SafeCastOverflowedUintDowncast(e) => return Self::overflow(e.bits, e.value),
@@ -207,6 +213,32 @@ impl Revert {
         }
     }
 
+    fn of_forwarder(error: ERC2771ForwarderErrors) -> Self {
+        use ERC2771ForwarderErrors as E;
+        match error {
+            E::ERC2771ForwarderExpiredRequest(e) => Self::named("request_expired", format!("the signed request ended at {}", e.deadline)),
+            E::ERC2771ForwarderInvalidSigner(e) => Self::named(
+                "invalid_request_signature",
+                format!("{} signed this request, as it stands with the signer's nonce, not {}", e.signer, e.from),
+            ),
+            E::ERC2771ForwarderMismatchedValue(e) => {
+                Self::named("mismatched_value", format!("the request asks for {} wei, {} came along", e.requestedValue, e.msgValue))
+            }
+            E::ERC2771UntrustfulTarget(e) => {
+                Self::named("untrustful_target", format!("{} does not trust the forwarder {}", e.target, e.forwarder))
+            }
+            E::ERC2771ForwarderNoRefundReceiver(_) => Self::named("no_refund_receiver", "nobody is named to take back what is left"),
+            E::FailedCall(_) => Self::named("forwarded_call_failed", "the call that was forwarded failed"),
+            E::InsufficientBalance(e) => {
+                Self::named("insufficient_balance", format!("{} wei are needed, {} are there", e.needed, e.balance))
+            }
+            E::InvalidAccountNonce(e) => {
+                Self::named("invalid_account_nonce", format!("the next nonce of {} is {}", e.account, e.currentNonce))
+            }
+            E::InvalidShortString(_) | E::StringTooLong(_) => Self::named("invalid_string", "a string has the wrong length"),
+        }
+    }
+
     fn of_usdc(error: TestUSDCErrors) -> Self {
         use TestUSDCErrors as E;
         match error {
@@ -216,6 +248,7 @@ impl Revert {
             E::ERC20InvalidReceiver(e) => Self::named("invalid_receiver", format!("{} cannot receive USDC", e.receiver)),
             E::ERC20InvalidSender(e) => Self::named("invalid_sender", format!("{} cannot send USDC", e.sender)),
             E::ERC20InvalidSpender(e) => Self::named("invalid_spender", format!("{} cannot spend USDC", e.spender)),
+            E::ERC5267ExtensionsNotSupported(_) => Self::named("unsupported_domain", "the token's signing domain has extensions"),
         }
     }
 
@@ -310,10 +343,11 @@ mod tests {
     use super::*;
     use crate::{AgentStake, RunEscrow, TestUSDC};
 
-    const ABIS: [&str; 4] = [
+    const ABIS: [&str; 5] = [
         include_str!("../../../contracts/abi/RunEscrow.json"),
         include_str!("../../../contracts/abi/AgentStake.json"),
         include_str!("../../../contracts/abi/AgentRegistry.json"),
+        include_str!("../../../contracts/abi/ERC2771Forwarder.json"),
         include_str!("../../../contracts/abi/TestUSDC.json"),
     ];
 

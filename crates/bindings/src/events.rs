@@ -316,6 +316,7 @@ mod tests {
         agent_registry: Address::repeat_byte(2),
         agent_stake: Address::repeat_byte(3),
         run_escrow: Address::repeat_byte(4),
+        forwarder: Address::repeat_byte(5),
     };
     const WALLET: Address = Address::repeat_byte(0xaa);
 

@@ -8,12 +8,19 @@ mod deployment;
 mod errors;
 mod events;
 mod parameters;
+mod signed;
+mod with_signature;
 
 pub use calldata::{Call, NewRun, NotACall};
 pub use deployment::{Contracts, Deployment};
 pub use errors::Revert;
 pub use events::{DecodeError, Decoded, Facts, decode, signatures};
 pub use parameters::ParameterOutOfRange;
+pub use signed::{
+    FORWARDER_NAME, ForwardRequest, Permit, ReceiveWithAuthorization, create_and_fund_nonce, forwarder_domain, fund_nonce, stake_nonce,
+    token_domain,
+};
+pub use with_signature::{CallWithSignature, SignedAuthorization, SignedPermit};
 
 /// `RunEscrow`: the run lifecycle and the USDC escrowed for it.
 #[allow(missing_docs, reason = "generated; the interface's NatSpec documents it")]
@@ -45,6 +52,16 @@ pub mod agent_registry {
     );
 }
 
+/// `ERC2771Forwarder`: calls the others in the name of whoever signed a request.
+#[allow(missing_docs, reason = "generated; the library's NatSpec documents it")]
+pub mod forwarder {
+    alloy_sol_types::sol!(
+        #[sol(all_derives)]
+        ERC2771Forwarder,
+        "../../contracts/abi/ERC2771Forwarder.json"
+    );
+}
+
 /// `TestUSDC`, for local chains; its ERC-20 part is also how real USDC is called.
 #[allow(missing_docs, reason = "generated; the contract's NatSpec documents it")]
 pub mod usdc {
@@ -57,5 +74,6 @@ pub mod usdc {
 
 pub use agent_registry::AgentRegistry;
 pub use agent_stake::AgentStake;
+pub use forwarder::ERC2771Forwarder;
 pub use run_escrow::RunEscrow;
 pub use usdc::TestUSDC;

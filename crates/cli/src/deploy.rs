@@ -1,6 +1,6 @@
 //! The one way the contracts get onto a chain: used by `clawpay deploy`, the local stack and the tests.
 //!
-//! Order: token (local chains only), registry (unless there is one), `AgentStake` with the address `RunEscrow` is going to have,
+//! Order: token (local chains only), forwarder, registry (unless there is one), `AgentStake` with the address `RunEscrow` is going to have,
 //! `RunEscrow`. Wrong arguments are refused before the first transaction; each transaction is noted before it is sent, so that an
 //! interrupted deployment continues where it stopped; afterwards everything is read back: a deployment is reported only if the chain
 //! agrees with what was asked for.
@@ -17,7 +17,7 @@ use alloy::{
     sol_types::SolConstructor,
 };
 use anyhow::{Context, Result, bail, ensure};
-use clawpay_bindings::{AgentRegistry, AgentStake, Contracts, Deployment, RunEscrow, TestUSDC};
+use clawpay_bindings::{AgentRegistry, AgentStake, Contracts, Deployment, ERC2771Forwarder, FORWARDER_NAME, RunEscrow, TestUSDC};
 use clawpay_domain::Parameters;
 
 pub use journal::Journal;
@@ -137,9 +137,12 @@ impl<R: Fn(&Step<'_>)> Site<'_, R> {
             Some(usdc) => usdc,
             None => self.create("TestUSDC", code(&TestUSDC::BYTECODE, &[])).await?,
         };
+        let arguments = ERC2771Forwarder::constructorCall { name: FORWARDER_NAME.to_owned() };
+        let forwarder = self.create("ERC2771Forwarder", code(&ERC2771Forwarder::BYTECODE, &arguments.abi_encode())).await?;
+        let arguments = AgentRegistry::constructorCall { forwarder_: forwarder };
         let agent_registry = match plan.agent_registry {
             Some(registry) => registry,
-            None => self.create("AgentRegistry", code(&AgentRegistry::BYTECODE, &[])).await?,
+            None => self.create("AgentRegistry", code(&AgentRegistry::BYTECODE, &arguments.abi_encode())).await?,
         };
 
         // The pair know each other by immutable addresses: AgentStake is told the one that RunEscrow is going to have.
@@ -148,6 +151,7 @@ impl<R: Fn(&Step<'_>)> Site<'_, R> {
                 usdc_: usdc,
                 agentRegistry_: agent_registry,
                 runEscrow_: run_escrow,
+                forwarder_: forwarder,
                 rules: plan.parameters.stake.into(),
             };
             code(&AgentStake::BYTECODE, &arguments.abi_encode())
@@ -156,6 +160,7 @@ impl<R: Fn(&Step<'_>)> Site<'_, R> {
             let arguments = RunEscrow::constructorCall {
                 usdc_: usdc,
                 agentStake_: agent_stake,
+                forwarder_: forwarder,
                 treasury_: plan.treasury,
                 owner_: plan.owner,
                 rules: plan.parameters.escrow.into(),
@@ -166,16 +171,21 @@ impl<R: Fn(&Step<'_>)> Site<'_, R> {
             && self.stands("AgentStake", &agent_stake_code(run_escrow)).await?
             && self.stands("RunEscrow", &run_escrow_code(agent_stake)).await?
         {
-            return Ok(Contracts { usdc, agent_registry, agent_stake, run_escrow });
+            self.report_standing("AgentStake", agent_stake);
+            self.report_standing("RunEscrow", run_escrow);
+            return Ok(Contracts { usdc, agent_registry, agent_stake, run_escrow, forwarder });
         }
         // One AgentStake from last time still serves if its RunEscrow would be created next.
         let next = agent_stake_code(self.deployer.address().create(self.nonce));
         let agent_stake = match self.journal.address("AgentStake") {
-            Some(agent_stake) if self.stands("AgentStake", &next).await? => agent_stake,
+            Some(agent_stake) if self.stands("AgentStake", &next).await? => {
+                self.report_standing("AgentStake", agent_stake);
+                agent_stake
+            }
             _ => self.create("AgentStake", agent_stake_code(self.deployer.address().create(self.nonce + 1))).await?,
         };
         let run_escrow = self.create("RunEscrow", run_escrow_code(agent_stake)).await?;
-        Ok(Contracts { usdc, agent_registry, agent_stake, run_escrow })
+        Ok(Contracts { usdc, agent_registry, agent_stake, run_escrow, forwarder })
     }
 
     /// Creates the contract `name`, unless it stands since last time.
@@ -183,6 +193,7 @@ impl<R: Fn(&Step<'_>)> Site<'_, R> {
         if let Some(address) = self.journal.address(name)
             && self.stands(name, &code).await?
         {
+            self.report_standing(name, address);
             return Ok(address);
         }
         (self.report)(&Step::Creating { name });
@@ -204,12 +215,14 @@ impl<R: Fn(&Step<'_>)> Site<'_, R> {
 
     /// Whether exactly this contract stands where the journal says.
     async fn stands(&self, name: &'static str, code: &Bytes) -> Result<bool> {
-        let Some(address) = self.journal.address_of(name, code) else { return Ok(false) };
-        let stands = has_code(self.deployer.provider(), address).await?;
-        if stands {
-            (self.report)(&Step::Standing { name, address });
+        match self.journal.address_of(name, code) {
+            Some(address) => has_code(self.deployer.provider(), address).await,
+            None => Ok(false),
         }
-        Ok(stands)
+    }
+
+    fn report_standing(&self, name: &'static str, address: Address) {
+        (self.report)(&Step::Standing { name, address });
     }
 
     async fn wait_for_confirmations(&self, confirmations: u64) -> Result<()> {

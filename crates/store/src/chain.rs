@@ -24,6 +24,8 @@ pub struct Chain {
     pub agent_registry: Address,
     /// The token.
     pub usdc: Address,
+    /// The forwarder that the contracts trust.
+    pub forwarder: Address,
     /// First block that can hold an event of these contracts.
     pub deployment_block: u64,
     /// The immutable rules, read from the contracts.
@@ -36,7 +38,7 @@ impl Chain {
         let row = sqlx::query!(
             r#"SELECT chain_id, genesis_hash AS "genesis_hash: Hash", run_escrow AS "run_escrow: Account",
                       agent_stake AS "agent_stake: Account", agent_registry AS "agent_registry: Account", usdc AS "usdc: Account",
-                      deployment_block, parameters::text AS "parameters!"
+                      forwarder AS "forwarder: Account", deployment_block, parameters::text AS "parameters!"
                FROM chain"#
         )
         .fetch_optional(connection)
@@ -49,6 +51,7 @@ impl Chain {
                 agent_stake: row.agent_stake.0,
                 agent_registry: row.agent_registry.0,
                 usdc: row.usdc.0,
+                forwarder: row.forwarder.0,
                 deployment_block: unsigned("chain", row.deployment_block)?,
                 parameters: serde_json::from_str(&row.parameters)
                     .map_err(|error| StoreError::Corrupt { table: "chain", value: error.to_string() })?,
@@ -62,14 +65,15 @@ impl Chain {
         let parameters =
             serde_json::to_string(&self.parameters).map_err(|error| StoreError::Corrupt { table: "chain", value: error.to_string() })?;
         sqlx::query!(
-            "INSERT INTO chain (chain_id, genesis_hash, run_escrow, agent_stake, agent_registry, usdc, deployment_block, parameters)
-             VALUES ($1, $2::bytea, $3::bytea, $4::bytea, $5::bytea, $6::bytea, $7, $8::text::jsonb)",
+            "INSERT INTO chain (chain_id, genesis_hash, run_escrow, agent_stake, agent_registry, usdc, forwarder, deployment_block, parameters)
+             VALUES ($1, $2::bytea, $3::bytea, $4::bytea, $5::bytea, $6::bytea, $7::bytea, $8, $9::text::jsonb)",
             bigint(self.chain_id)?,
             Hash(self.genesis_hash) as Hash,
             Account(self.run_escrow) as Account,
             Account(self.agent_stake) as Account,
             Account(self.agent_registry) as Account,
             Account(self.usdc) as Account,
+            Account(self.forwarder) as Account,
             bigint(self.deployment_block)?,
             parameters,
         )
@@ -89,6 +93,7 @@ impl Chain {
         require("AgentStake", stored.agent_stake.to_string(), self.agent_stake.to_string())?;
         require("AgentRegistry", stored.agent_registry.to_string(), self.agent_registry.to_string())?;
         require("USDC", stored.usdc.to_string(), self.usdc.to_string())?;
+        require("forwarder", stored.forwarder.to_string(), self.forwarder.to_string())?;
         require("deployment block", stored.deployment_block.to_string(), self.deployment_block.to_string())?;
         require("set of parameters", format!("{:?}", stored.parameters), format!("{:?}", self.parameters))
     }

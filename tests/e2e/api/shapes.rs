@@ -226,6 +226,7 @@ async fn an_empty_market_answers_too() -> Result<()> {
         json!({
             "usdc": contracts.usdc.to_checksum(None), "agentRegistry": contracts.agent_registry.to_checksum(None),
             "agentStake": contracts.agent_stake.to_checksum(None), "runEscrow": contracts.run_escrow.to_checksum(None),
+            "forwarder": contracts.forwarder.to_checksum(None),
         })
     );
     assert_eq!(

@@ -11,7 +11,13 @@ use super::text::{Checksummed, IsoDate};
 
 /// The contracts of the chain that the database holds.
 pub(crate) const fn contracts(chain: &Chain) -> Contracts {
-    Contracts { usdc: chain.usdc, agent_registry: chain.agent_registry, agent_stake: chain.agent_stake, run_escrow: chain.run_escrow }
+    Contracts {
+        usdc: chain.usdc,
+        agent_registry: chain.agent_registry,
+        agent_stake: chain.agent_stake,
+        run_escrow: chain.run_escrow,
+        forwarder: chain.forwarder,
+    }
 }
 
 /// Where the market is and which rules it has. Nothing of it ever changes.
@@ -32,6 +38,7 @@ struct ContractsDto {
     agent_registry: Checksummed,
     agent_stake: Checksummed,
     run_escrow: Checksummed,
+    forwarder: Checksummed,
 }
 
 /// Amounts in base units, times in seconds.
@@ -63,6 +70,7 @@ impl From<&Chain> for ConfigDto {
                 agent_registry: Checksummed(chain.agent_registry),
                 agent_stake: Checksummed(chain.agent_stake),
                 run_escrow: Checksummed(chain.run_escrow),
+                forwarder: Checksummed(chain.forwarder),
             },
             parameters: ParametersDto {
                 fee_bps: escrow.fee_bps,

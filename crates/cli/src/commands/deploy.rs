@@ -49,7 +49,11 @@ pub async fn run(arguments: &args::Deploy, config: &Config) -> Result<()> {
     let mut journal = if is_local(chain_id) { Journal::in_memory() } else { Journal::beside(&path)? };
 
     output::progress(format_args!("Deploying to chain {chain_id} from {}", deployer.address()));
-    let deployment = deploy::deploy_or_continue(&deployer, &plan, &mut journal, |step| output::progress(format_args!("  {step}"))).await?;
+    let outcome = deploy::deploy_or_continue(&deployer, &plan, &mut journal, |step| output::progress(format_args!("  {step}"))).await;
+    if outcome.is_err() && journal.has_notes_on_disk() {
+        output::progress("The deployment is not complete: the same command continues it");
+    }
+    let deployment = outcome?;
     // The contracts exist now whatever happens to the file: their addresses must not be lost with it.
     output::result(serde_json::to_string_pretty(&deployment)?);
     deployment_file::write(&path, &deployment)?;

@@ -352,6 +352,7 @@ fn summary(places: &Places, api: SocketAddr) -> String {
     line("AgentRegistry", &contracts.agent_registry);
     line("AgentStake", &contracts.agent_stake);
     line("RunEscrow", &contracts.run_escrow);
+    line("Forwarder", &contracts.forwarder);
     let note = if places.is_own_chain { "Accounts 7 to 9 of the node hold 10,000 test USDC each and have no history yet.\n" } else { "" };
     format!(
         "\nReady.\n\n{text}\nTry\n  curl 'http://{api}/api/runs?state=OPEN&limit=2'\n\n{note}Ctrl-C stops everything; the next start continues here."

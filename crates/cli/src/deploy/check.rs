@@ -6,7 +6,7 @@ use alloy::{
     sol_types::SolCall,
 };
 use anyhow::{Context, Result, ensure};
-use clawpay_bindings::{AgentRegistry, AgentStake, RunEscrow, TestUSDC};
+use clawpay_bindings::{AgentRegistry, AgentStake, ERC2771Forwarder, RunEscrow, TestUSDC};
 
 use super::{Settled, Site, has_code};
 use crate::wallet::read;
@@ -50,8 +50,9 @@ async fn ask<C: SolCall>(provider: &DynProvider, to: Address, call: &C) -> Optio
 /// Refuses a deployer that cannot pay for what is still to be created, at twice the present base fee. A rollup's share of the cost of data
 /// on its parent chain comes on top and is small beside this.
 pub(super) async fn purse<R>(site: &Site<'_, R>, plan: &Settled) -> Result<()> {
-    let created: [(&str, &Bytes, bool); 4] = [
+    let created: [(&str, &Bytes, bool); 5] = [
         ("TestUSDC", &TestUSDC::BYTECODE, plan.usdc.is_none()),
+        ("ERC2771Forwarder", &ERC2771Forwarder::BYTECODE, true),
         ("AgentRegistry", &AgentRegistry::BYTECODE, plan.agent_registry.is_none()),
         ("AgentStake", &AgentStake::BYTECODE, true),
         ("RunEscrow", &RunEscrow::BYTECODE, true),

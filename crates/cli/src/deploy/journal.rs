@@ -64,6 +64,11 @@ impl Journal {
         Ok(Self { path: Some(path), notes })
     }
 
+    /// Whether the next attempt would find something to continue.
+    pub fn has_notes_on_disk(&self) -> bool {
+        self.path.is_some() && !self.notes.contracts.is_empty()
+    }
+
     /// Forgets everything, on disk too: the deployment is complete.
     pub fn remove(self) -> Result<()> {
         match &self.path {

@@ -3,7 +3,8 @@
 use alloy::{primitives::Address, providers::DynProvider};
 use anyhow::{Result, ensure};
 use clawpay_bindings::{
-    AgentStake, Contracts, RunEscrow, agent_stake::IAgentStake::Parameters as StakeRules, run_escrow::IRunEscrow::Parameters as EscrowRules,
+    AgentRegistry, AgentStake, Contracts, RunEscrow, agent_stake::IAgentStake::Parameters as StakeRules,
+    run_escrow::IRunEscrow::Parameters as EscrowRules,
 };
 
 use super::{Settled, has_code};
@@ -11,8 +12,15 @@ use crate::wallet::read;
 
 /// Compares everything that was asked for with what the chain holds.
 pub(super) async fn verify(provider: &DynProvider, contracts: &Contracts, plan: &Settled) -> Result<()> {
-    let Contracts { usdc, agent_registry, agent_stake, run_escrow } = *contracts;
-    for (name, address) in [("USDC", usdc), ("AgentRegistry", agent_registry), ("AgentStake", agent_stake), ("RunEscrow", run_escrow)] {
+    let Contracts { usdc, agent_registry, agent_stake, run_escrow, forwarder } = *contracts;
+    let places = [
+        ("USDC", usdc),
+        ("ERC2771Forwarder", forwarder),
+        ("AgentRegistry", agent_registry),
+        ("AgentStake", agent_stake),
+        ("RunEscrow", run_escrow),
+    ];
+    for (name, address) in places {
         ensure!(has_code(provider, address).await?, "no code at {address}, where {name} should be");
     }
     let same = |what: &str, found: Address, asked: Address| -> Result<()> {
@@ -26,6 +34,12 @@ pub(super) async fn verify(provider: &DynProvider, contracts: &Contracts, plan: 
     same("AgentStake.usdc", read(provider, agent_stake, &AgentStake::usdcCall {}).await?, usdc)?;
     same("AgentStake.agentRegistry", read(provider, agent_stake, &AgentStake::agentRegistryCall {}).await?, agent_registry)?;
     same("AgentStake.runEscrow", read(provider, agent_stake, &AgentStake::runEscrowCall {}).await?, run_escrow)?;
+    same("RunEscrow.trustedForwarder", read(provider, run_escrow, &RunEscrow::trustedForwarderCall {}).await?, forwarder)?;
+    same("AgentStake.trustedForwarder", read(provider, agent_stake, &AgentStake::trustedForwarderCall {}).await?, forwarder)?;
+    // A registry of somebody else's trusts whom it trusts.
+    if plan.agent_registry.is_none() {
+        same("AgentRegistry.trustedForwarder", read(provider, agent_registry, &AgentRegistry::trustedForwarderCall {}).await?, forwarder)?;
+    }
     let rules = read(provider, run_escrow, &RunEscrow::parametersCall {}).await?;
     ensure!(rules == EscrowRules::from(plan.parameters.escrow), "RunEscrow.parameters are {rules:?}, not those asked for");
     let rules = read(provider, agent_stake, &AgentStake::parametersCall {}).await?;
