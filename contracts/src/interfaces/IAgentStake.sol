@@ -32,7 +32,8 @@ enum AgentStatus {
 /// Assumptions about the token: as in IRunEscrow. About the registry: `ownerOf` answers the agent's owner and reverts for an unknown id,
 /// `getAgentWallet` answers its ERC-8004 agent wallet or zero. ERC-721 approvals grant nothing here.
 ///
-/// Warning: whoever can upgrade a foreign registry can move agents, and so is trusted with their stakes.
+/// Warning: whoever can upgrade a foreign registry can move agents, and so is trusted with their stakes. Where a registry lets agents be
+/// burned, a burned agent's stake can never be withdrawn; what it holds in hand is still delivered, paid or slashed.
 interface IAgentStake is ICustody {
     /// @notice The immutable rules of this deployment.
     struct Parameters {

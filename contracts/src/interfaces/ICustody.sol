@@ -8,7 +8,8 @@ pragma solidity ^0.8.30;
 /// Signatures are taken as `bytes`: 65 of them are passed to the token as (r, s, v) in its older form, any other length in its `bytes` form,
 /// which asks a contract wallet by ERC-1271. The token decides whether a signature is good.
 interface ICustody {
-    /// @notice The caller's EIP-2612 permit: owner is the caller, spender this contract, value exactly what the call takes.
+    /// @notice The caller's EIP-2612 permit: owner is the caller, spender this contract, value exactly what the call takes. As the token has
+    /// it, a permit replaces the allowance that was there, a larger one too, and the call leaves none of it.
     struct Permit {
         /// Last second at which the token accepts it.
         uint256 deadline;
