@@ -86,7 +86,13 @@ impl LocalChain {
         let provider = wallet::connect(&node.http_url()).await?;
 
         let path = deployment_file::of_local_stack(&config.data_dir);
-        let deployment = if is_complete { deployment_file::read(&path)? } else { make(config, &node, &provider, &path).await? };
+        let deployment = if is_complete {
+            deployment_file::read(&path).with_context(|| {
+                format!("another version made the local chain in {}: remove that directory to start over", config.data_dir.display())
+            })?
+        } else {
+            make(config, &node, &provider, &path).await?
+        };
         let complete_at = provider.get_block_number().await?;
         let mut chain = Self { node, deployment, complete_at, provider, file, kept_at: 0 };
         if !is_complete {
