@@ -13,8 +13,11 @@ CLAWPAY := target/debug/clawpay
 NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 CARGO_DENY := target/tools/bin/cargo-deny
 CARGO_DENY_VERSION := 0.20.2
+# halmos and slither, written when all of them are installed.
+VENV := target/tools/venv
+PYTHON_TOOLS := $(VENV)/.installed
 
-.PHONY: help up demo test test-contracts test-rust test-deep check fresh gas bench clean
+.PHONY: help up demo test test-contracts test-rust test-deep mutants coverage symbolic slither evidence check fresh gas bench clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -28,8 +31,9 @@ demo: $(INSTALLED) ## Play two runs, one paid and one slashed, and check every b
 
 test: test-contracts test-rust ## Run every test: contracts, crates, end to end
 
-test-contracts: $(INSTALLED) ## Run the contracts' unit, fuzz and vector tests
+test-contracts: $(INSTALLED) ## Run the contracts' unit, fuzz, vector and invariant tests, and compare their gas
 	$(FORGE) test
+	tools/gas --check
 
 # The end-to-end tests start the binary, which cargo builds only for the package it belongs to.
 test-rust: $(INSTALLED) ## Run the crates' and the end-to-end tests
@@ -40,9 +44,25 @@ else
 	cargo test --workspace --no-fail-fast
 endif
 
-test-deep: $(INSTALLED) ## Run the tests with many more random cases
+test-deep: $(INSTALLED) ## Run the tests with many more random cases, and every long check of the contracts
 	FOUNDRY_PROFILE=deep $(FORGE) test
+	$(MAKE) mutants symbolic slither coverage
 	PROPTEST_CASES=20000 $(MAKE) test-rust
+
+mutants: $(INSTALLED) ## Break the contracts in a thousand places, one at a time, and see that a test notices
+	nice tools/mutants
+
+coverage: $(INSTALLED) ## Measure what of the contracts the unit tests reach; all of it must be
+	tools/coverage
+
+symbolic: $(INSTALLED) $(PYTHON_TOOLS) ## Prove the contracts' money arithmetic and main properties over all values
+	tools/symbolic
+
+slither: $(INSTALLED) $(PYTHON_TOOLS) ## Analyse the contracts statically
+	tools/slither
+
+evidence: $(INSTALLED) $(PYTHON_TOOLS) ## Run the four above and gas, and write their figures to contracts/test/FIGURES.md
+	nice tools/evidence
 
 check: $(INSTALLED) $(CARGO_DENY) ## Check formatting, lints, layers, licences
 	$(FORGE) fmt --check
@@ -59,7 +79,7 @@ fresh: $(INSTALLED) ## Regenerate what is generated, and fail if anything differ
 	@changed=$$(git status --porcelain -- contracts/abi tests/vectors snapshots .sqlx); \
 	if [ -n "$$changed" ]; then git diff --stat -- contracts/abi tests/vectors snapshots .sqlx; echo "$$changed"; echo "generated files were stale; commit them"; exit 1; fi
 
-gas: $(INSTALLED) ## Measure the gas of each verb, one JSON line each
+gas: $(INSTALLED) ## Measure the gas of each verb beside its peers, and the contracts' sizes, one JSON line each
 	@tools/gas
 
 bench: gas ## Print every benchmark's figures
@@ -69,6 +89,13 @@ clean: ## Remove what was built; the local stack's data stays
 
 $(INSTALLED): package.json package-lock.json
 	npm ci --no-audit --no-fund
+	@touch $@
+
+$(PYTHON_TOOLS): tools/requirements.txt
+	@command -v python3 >/dev/null || { echo "halmos and slither need Python 3.11 or later: install python3 and python3-venv"; exit 1; }
+	rm -rf $(VENV)
+	python3 -m venv $(VENV) || virtualenv $(VENV) || { echo "python3 has no venv: install python3-venv or virtualenv"; exit 1; }
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 $(CARGO_DENY):

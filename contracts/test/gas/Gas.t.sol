@@ -31,6 +31,29 @@ contract GasTest is ClawPayTest {
         record("createAndFund");
     }
 
+    /// @dev An allowance that is not infinite is written down each time.
+    function test_gas_createAndFundFromAllowance() public {
+        uint256 deadline = claimDeadline();
+        vm.startPrank(poster);
+        usdc.approve(address(escrow), FUNDS);
+        escrow.createAndFund(REWARD, deadline, 3, CONTENT);
+        record("createAndFundFromAllowance");
+    }
+
+    function test_gas_create() public {
+        uint256 deadline = claimDeadline();
+        vm.prank(poster);
+        escrow.create(REWARD, deadline, 3, CONTENT);
+        record("create");
+    }
+
+    function test_gas_fund() public {
+        uint256 runId = draftRun();
+        vm.prank(poster);
+        escrow.fund(runId);
+        record("fund");
+    }
+
     function test_gas_claim() public {
         uint256 runId = openRun();
         uint256 terms = escrow.termsOf(runId);
@@ -112,6 +135,20 @@ contract GasTest is ClawPayTest {
         vm.prank(wallet);
         agentStake.stake(agentId, AT_RISK);
         record("stake");
+    }
+
+    function test_gas_unstake() public {
+        stakeFor(agentId, wallet, AT_RISK);
+        vm.prank(wallet);
+        agentStake.unstake(agentId, AT_RISK);
+        record("unstake");
+    }
+
+    function test_gas_collectFees() public {
+        approvedRun();
+        vm.prank(stranger);
+        escrow.collectFees();
+        record("collectFees");
     }
 
     function record(string memory op) private {
