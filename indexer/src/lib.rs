@@ -24,7 +24,7 @@ use clawpay_store::{Session, StoreError, Writer};
 use tokio_util::sync::CancellationToken;
 
 pub use chain::Fits;
-pub use config::{Config, FinalizedHeaders, HeaderHashes, ShorterChain};
+pub use config::{Config, FinalizedHeaders, HeaderHashes, Secrets, ShorterChain};
 pub use error::{IndexError, NodeError};
 
 use crate::{chain::Node, fetch::Source, follow::Follower, index::Index};
