@@ -78,6 +78,7 @@ impl<T: DeserializeOwned + Debug + Send + Sync + Unpin + 'static> Answer for T {
 pub(crate) struct Node {
     client: RpcClient,
     origin: String,
+    timeout: Duration,
     confirmations: u64,
     /// Whether the node has ever named a finalized block. Then its silence means trouble, not that it does not know the word.
     knows_finality: AtomicBool,
@@ -89,12 +90,13 @@ impl Node {
     /// Connects. An HTTP node is first spoken to by the first call.
     pub(crate) async fn connect(config: &Config) -> Result<Self, NodeError> {
         let origin = origin(&config.rpc_url);
+        let timeout = config.hurried(TIMEOUT);
         let client = match config.rpc_url.scheme() {
             "http" | "https" => ClientBuilder::default().http(config.rpc_url.clone()),
             // Reconnecting is the follower's business, which starts by proving the chain again.
             "ws" | "wss" => {
                 let connect = WsConnect::new(config.rpc_url.as_str()).with_max_retries(1);
-                match tokio::time::timeout(TIMEOUT, ClientBuilder::default().ws(connect)).await {
+                match tokio::time::timeout(timeout, ClientBuilder::default().ws(connect)).await {
                     Ok(Ok(client)) => client,
                     Ok(Err(error)) => return Err(NodeError::Unreachable { origin, reason: innermost(&error, &config.rpc_url) }),
                     Err(_) => return Err(NodeError::Timeout { method: "the WebSocket handshake", seconds: TIMEOUT.as_secs() }),
@@ -103,7 +105,7 @@ impl Node {
             other => return Err(NodeError::Scheme(other.to_owned())),
         };
         let confirmations = config.confirmations;
-        Ok(Self { client, origin, confirmations, knows_finality: AtomicBool::new(false), batch: AtomicUsize::new(BATCH) })
+        Ok(Self { client, origin, timeout, confirmations, knows_finality: AtomicBool::new(false), batch: AtomicUsize::new(BATCH) })
     }
 
     pub(crate) async fn chain_id(&self) -> Result<u64, NodeError> {
@@ -246,7 +248,7 @@ impl Node {
 
     /// Waits for an answer, but not for ever, and tells the failures apart.
     async fn ask<T>(&self, method: &'static str, answer: impl IntoFuture<Output = TransportResult<T>>) -> Result<T, NodeError> {
-        match tokio::time::timeout(TIMEOUT, answer.into_future()).await {
+        match tokio::time::timeout(self.timeout, answer.into_future()).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(self.explain(method, &error)),
             Err(_) => Err(NodeError::Timeout { method, seconds: TIMEOUT.as_secs() }),
