@@ -29,6 +29,9 @@ pub struct Config {
     pub shorter_chain: ShorterChain,
     /// Whether to draw a progress bar, if there is a terminal.
     pub progress: bool,
+    /// How many times shorter than usual all pauses, and all time limits on the node, are. 1, except where a test has a simulated node and
+    /// thousands of pauses to sit through.
+    pub hurry: u32,
 }
 
 /// Which headers of finalized blocks are read while catching up.
@@ -74,7 +77,13 @@ impl Config {
             node_timeout: Duration::from_secs(20),
             shorter_chain: ShorterChain::NodeIsBehind,
             progress: false,
+            hurry: 1,
         }
+    }
+
+    /// A pause or time limit, as long as this indexer takes it.
+    pub(crate) fn hurried(&self, usual: Duration) -> Duration {
+        usual / self.hurry.max(1)
     }
 }
 
@@ -92,6 +101,7 @@ impl fmt::Debug for Config {
             .field("node_timeout", &self.node_timeout)
             .field("shorter_chain", &self.shorter_chain)
             .field("progress", &self.progress)
+            .field("hurry", &self.hurry)
             .finish()
     }
 }

@@ -56,11 +56,11 @@ async fn keep_going(config: &Config, node: &Arc<Node>, store: &Writer) -> Result
         if !error.is_transient() {
             return Err(error);
         }
-        if started.elapsed() >= HEALTHY {
+        if started.elapsed() >= config.hurried(HEALTHY) {
             pause = FIRST_PAUSE;
         }
         tracing::warn!(%error, "the indexer is waiting; trying again in {pause:?}");
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(config.hurried(pause)).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
@@ -75,7 +75,7 @@ async fn index(config: &Config, node: &Arc<Node>, store: &Writer) -> Result<Infa
         }
     };
     store.migrate().await?;
-    let mut session = lock(store).await?;
+    let mut session = lock(config, store).await?;
     session.initialise(&proof.chain, &proof.start, &proof.tags).await?;
     let contracts = config.deployment.contracts;
     let index = Index::open(session, contracts, proof.chain.parameters).await?;
@@ -85,7 +85,7 @@ async fn index(config: &Config, node: &Arc<Node>, store: &Writer) -> Result<Infa
 }
 
 /// Becomes the database's writer, once no other indexer is.
-async fn lock(store: &Writer) -> Result<Session, StoreError> {
+async fn lock(config: &Config, store: &Writer) -> Result<Session, StoreError> {
     let mut announced = false;
     loop {
         if let Some(session) = store.try_lock().await? {
@@ -95,6 +95,6 @@ async fn lock(store: &Writer) -> Result<Session, StoreError> {
             tracing::info!("another indexer is writing to this database; standing by");
             announced = true;
         }
-        tokio::time::sleep(STANDBY_PAUSE).await;
+        tokio::time::sleep(config.hurried(STANDBY_PAUSE)).await;
     }
 }

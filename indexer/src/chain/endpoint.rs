@@ -65,6 +65,7 @@ pub(super) struct Endpoint {
     secrets: Secrets,
     client: Mutex<Option<RpcClient>>,
     timeout: Duration,
+    short_timeout: Duration,
     confirmations: Option<u64>,
     chain_id: u64,
     genesis_hash: B256,
@@ -90,7 +91,8 @@ impl Endpoint {
             secrets: Secrets::of([url]),
             url: url.clone(),
             client: Mutex::default(),
-            timeout: config.node_timeout,
+            timeout: config.hurried(config.node_timeout),
+            short_timeout: config.hurried(config.node_timeout.min(SHORT_TIMEOUT)),
             confirmations: config.confirmations,
             chain_id: config.deployment.chain_id,
             genesis_hash: config.deployment.genesis_hash,
@@ -268,7 +270,7 @@ impl Endpoint {
     /// A question with a short answer.
     async fn ask<P: Question, R: Answer>(&self, method: &'static str, params: P) -> Result<R, NodeError> {
         let client = self.client().await?;
-        self.within(method, self.timeout.min(SHORT_TIMEOUT), client.request::<P, R>(method, params)).await
+        self.within(method, self.short_timeout, client.request::<P, R>(method, params)).await
     }
 
     /// A question whose answer may be long.
@@ -299,7 +301,7 @@ impl Endpoint {
     pub(super) async fn open_websocket(&self) -> Result<RpcClient, NodeError> {
         // Reconnecting is the caller's business, who begins by proving the chain again.
         let connect = WsConnect::new(self.url.as_str()).with_max_retries(1);
-        self.within("the WebSocket handshake", self.timeout.min(SHORT_TIMEOUT), ClientBuilder::default().ws(connect)).await
+        self.within("the WebSocket handshake", self.short_timeout, ClientBuilder::default().ws(connect)).await
     }
 
     /// Waits for an answer, but not for ever, and tells the failures apart.
