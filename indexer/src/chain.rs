@@ -8,6 +8,7 @@ mod endpoint;
 mod header;
 mod heads;
 mod health;
+mod receipt;
 mod refusal;
 
 use std::{
@@ -186,8 +187,8 @@ impl Node {
     }
 
     /// Every log of a block, by its receipts; nothing if the node does not serve them.
-    pub(crate) async fn receipt_logs(&self, number: u64, block: B256) -> Result<Option<Vec<Log>>, NodeError> {
-        self.asked().receipt_logs(number, block).await
+    pub(crate) async fn receipt_logs(&self, header: &Header) -> Result<Option<Vec<Log>>, NodeError> {
+        self.asked().receipt_logs(header).await
     }
 
     /// What another endpoint answers to the same question about one block; nothing, if there is none or it does not have the block.

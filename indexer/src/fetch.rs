@@ -209,19 +209,14 @@ impl Source {
         stream::iter(proofs).buffered(CONCURRENT_PROOFS).try_collect().await
     }
 
-    async fn prove_block(
-        &self,
-        header: &Header,
-        logs: Vec<VerifiedLog>,
-        scrutiny: Scrutiny,
-    ) -> Result<(u64, Vec<VerifiedLog>), NodeError> {
+    async fn prove_block(&self, header: &Header, logs: Vec<VerifiedLog>, scrutiny: Scrutiny) -> Result<(u64, Vec<VerifiedLog>), NodeError> {
         let number = header.number();
         let expects_more = self.expects_more(header, &logs);
         if logs.is_empty() && !expects_more {
             return Ok((number, logs));
         }
         let ours = self.contracts.indexed();
-        let again = match self.node.receipt_logs(number, header.hash).await? {
+        let again = match self.node.receipt_logs(header).await? {
             Some(all) => all.into_iter().filter(|log| ours.contains(&log.address())).collect(),
             None => self.node.logs_of(&ours, &[header.hash]).await?.into_iter().flatten().collect(),
         };

@@ -43,7 +43,8 @@ impl<'a> Follower<'a> {
         let mut heads = self.source.node.heads();
         loop {
             self.source.node.settle().await?;
-            match self.look().await {
+            // On the heap, as below: a walk's state is large.
+            match Box::pin(self.look()).await {
                 Ok(()) => self.source.node.succeeded(),
                 Err(IndexError::Node(error)) => {
                     tokio::time::sleep(self.source.node.failed(error)?).await;
@@ -92,7 +93,7 @@ impl<'a> Follower<'a> {
             };
         }
         if head.number() > cursor.number {
-            return self.catch_up(&tags).await;
+            return Box::pin(self.catch_up(&tags)).await;
         }
         if self.head_noted.is_none_or(|noted| noted.elapsed() >= self.config.hurried(HEAD_NOTED_EVERY)) {
             self.index.checked_head(&tags).await?;

@@ -24,7 +24,7 @@ use clawpay_store::{Session, StoreError, Writer};
 use tokio_util::sync::CancellationToken;
 
 pub use chain::Fits;
-pub use config::{Config, FinalizedHeaders, HeaderHashes, Secrets, ShorterChain};
+pub use config::{Config, FinalizedHeaders, Hashes, Secrets, ShorterChain};
 pub use error::{IndexError, NodeError};
 
 use crate::{chain::Node, fetch::Source, follow::Follower, index::Index};
@@ -52,7 +52,7 @@ async fn keep_going(config: &Config, node: &Arc<Node>, store: &Writer) -> Result
     let mut pause = FIRST_PAUSE;
     loop {
         let started = Instant::now();
-        let Err(error) = index(config, node, store).await;
+        let Err(error) = Box::pin(index(config, node, store)).await;
         if !error.is_transient() {
             return Err(error);
         }

@@ -2,7 +2,9 @@
 
 mod faults;
 mod following;
+mod nodes;
 mod reorgs;
+mod websocket;
 
 use alloy::primitives::B256;
 use clawpay_domain::{RunId, Seconds, Usdc};

@@ -10,7 +10,7 @@ use clawpay_tests::{IndexDump, Indexer, Stack, indexed_block};
 use super::{assert_equals_fresh, hash_at, run_column, trade};
 
 /// Replaces the last `depth` blocks by empty ones.
-async fn reorg(stack: &Stack, depth: u64) -> anyhow::Result<()> {
+pub(super) async fn reorg(stack: &Stack, depth: u64) -> anyhow::Result<()> {
     stack.provider().anvil_reorg(ReorgOptions { depth, tx_block_pairs: Vec::new() }).await?;
     Ok(())
 }
