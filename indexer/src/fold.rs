@@ -5,8 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use alloy::primitives::B256;
 use clawpay_domain::{Agent, AgentEvent, AgentId, Parameters, Run, RunEvent, RunId};
-use clawpay_store::{AgentRecord, Batch, EventRecord, RunRecord, StoreError};
+use clawpay_store::{AgentRecord, Batch, EventRecord, RunRecord, StateDigest, StoreError};
 
 use crate::decode::Event;
 
@@ -15,6 +16,15 @@ pub(crate) struct Projection<'a> {
     parameters: &'a Parameters,
     runs: BTreeMap<RunId, RunRecord>,
     agents: BTreeMap<AgentId, AgentRecord>,
+    /// The part each row has in the digest, as far as it was asked for.
+    hashes: BTreeMap<Subject, B256>,
+}
+
+/// What a row is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Subject {
+    Run(RunId),
+    Agent(AgentId),
 }
 
 impl<'a> Projection<'a> {
@@ -28,16 +38,45 @@ impl<'a> Projection<'a> {
             parameters,
             runs: runs.into_iter().map(|record| (record.run.id, record)).collect(),
             agents: agents.into_iter().map(|record| (record.agent.id, record)).collect(),
+            hashes: BTreeMap::new(),
         })
     }
 
     /// No rows yet.
     pub(crate) fn empty(parameters: &'a Parameters) -> Self {
-        Self { parameters, runs: BTreeMap::new(), agents: BTreeMap::new() }
+        Self { parameters, runs: BTreeMap::new(), agents: BTreeMap::new(), hashes: BTreeMap::new() }
+    }
+
+    /// Folds the events of one block in and takes the digest of all rows from before the block to after it. Answers how many events the
+    /// rules refuse.
+    pub(crate) fn fold_block(&mut self, events: &mut [Event], digest: &mut StateDigest) -> usize {
+        let runs = events.iter().filter_map(|event| event.record.run).map(Subject::Run);
+        let agents = events.iter().filter_map(|event| event.record.agent).map(Subject::Agent);
+        let subjects: BTreeSet<Subject> = runs.chain(agents).collect();
+        for subject in &subjects {
+            if let Some(hash) = self.hashes.remove(subject).or_else(|| self.hash(*subject)) {
+                digest.remove(hash);
+            }
+        }
+        let refused = events.iter_mut().map(|event| usize::from(self.fold(event))).sum();
+        for subject in subjects {
+            if let Some(hash) = self.hash(subject) {
+                digest.add(hash);
+                self.hashes.insert(subject, hash);
+            }
+        }
+        refused
+    }
+
+    fn hash(&self, subject: Subject) -> Option<B256> {
+        match subject {
+            Subject::Run(id) => self.runs.get(&id).map(RunRecord::row_hash),
+            Subject::Agent(id) => self.agents.get(&id).map(AgentRecord::row_hash),
+        }
     }
 
     /// Folds one event in, or writes down on it why the rules refuse it. Answers whether they did.
-    pub(crate) fn fold(&mut self, event: &mut Event) -> bool {
+    fn fold(&mut self, event: &mut Event) -> bool {
         let refused = event.record.refusal.is_none()
             && match self.apply(event) {
                 Ok(()) => false,

@@ -1,10 +1,14 @@
 //! The database's side of following a chain: one transaction per window, and one per reorg.
 
-use std::{collections::BTreeSet, future::Future, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    time::Duration,
+};
 
 use clawpay_bindings::Contracts;
 use clawpay_domain::{AgentId, Parameters, RunId};
-use clawpay_store::{Block, Session, StoreError, Tags};
+use clawpay_store::{Block, Session, StateDigest, StoreError, Tags};
 
 use crate::{decode::Event, error::IndexError, fetch::Window, fold::Projection};
 
@@ -19,6 +23,8 @@ pub(crate) struct Index {
     parameters: Parameters,
     /// The last block indexed.
     pub(crate) cursor: Block,
+    /// Of all rows after that block.
+    digest: StateDigest,
     /// The highest block that was final when it was written.
     pub(crate) finalized: Option<u64>,
     /// What the last batch was told of the node.
@@ -42,7 +48,8 @@ impl Index {
         let missing = || StoreError::Corrupt { table: "cursor", value: "nothing".to_owned() };
         let indexed = within(session.indexed()).await?.ok_or_else(missing)?;
         let cursor = within(session.block_at_or_below(indexed.number)).await?.ok_or_else(missing)?;
-        Ok(Self { session, contracts, parameters, cursor, finalized: indexed.finalized, tags: None })
+        let digest = within(session.state_digest(cursor.number)).await?;
+        Ok(Self { session, contracts, parameters, cursor, digest, finalized: indexed.finalized, tags: None })
     }
 
     /// The header that is kept at a height, or the next below it.
@@ -52,8 +59,10 @@ impl Index {
 
     /// Adds the blocks that follow the cursor.
     pub(crate) async fn write(&mut self, window: &mut Window, tags: &Tags) -> Result<Written, IndexError> {
-        let written = within(write(&mut self.session, &self.parameters, &self.cursor, window, tags)).await?;
+        let mut digest = self.digest;
+        let written = within(write(&mut self.session, &self.parameters, &self.cursor, &mut digest, window, tags)).await?;
         if let Written::Yes { .. } = written {
+            self.digest = digest;
             self.moved(window.end, tags);
         }
         Ok(written)
@@ -62,7 +71,7 @@ impl Index {
     /// Goes back to `base`, which is kept or, where the first block of all was replaced, takes its place.
     pub(crate) async fn rewind(&mut self, base: Block, base_is_kept: bool, tags: &Tags) -> Result<(), IndexError> {
         let rewind = rewind(&mut self.session, &self.contracts, &self.parameters, &self.cursor, base, base_is_kept, tags);
-        within(rewind).await?;
+        self.digest = within(rewind).await?;
         self.moved(base, tags);
         Ok(())
     }
@@ -95,22 +104,25 @@ async fn write(
     session: &mut Session,
     parameters: &Parameters,
     cursor: &Block,
+    digest: &mut StateDigest,
     window: &mut Window,
     tags: &Tags,
 ) -> Result<Written, StoreError> {
     let mut batch = session.begin(cursor.number, cursor.hash).await?;
     let mut refused = 0;
+    let mut trail = Trail::new(*digest);
     if !window.events.is_empty() {
         let mut projection = Projection::load(parameters, &window.events, &mut batch).await?;
-        for event in &mut window.events {
-            refused += usize::from(projection.fold(event));
+        for events in window.events.chunk_by_mut(|one, next| one.record.block_number == next.record.block_number) {
+            refused += projection.fold_block(events, digest);
+            trail.mark(events, *digest);
         }
         if refused > 0 && !window.proved {
             return Ok(Written::Doubtful);
         }
         projection.save(&mut batch).await?;
     }
-    batch.insert_blocks(&window.blocks).await?;
+    batch.insert_blocks(&trail.along(&window.blocks)).await?;
     let records: Vec<_> = window.events.iter().map(|event| &event.record).collect();
     if !records.is_empty() {
         batch.insert_events(&records).await?;
@@ -128,12 +140,13 @@ async fn rewind(
     base: Block,
     base_is_kept: bool,
     tags: &Tags,
-) -> Result<(), StoreError> {
+) -> Result<StateDigest, StoreError> {
     let mut batch = session.begin(cursor.number, cursor.hash).await?;
     let first_gone = if base_is_kept { base.number + 1 } else { base.number };
     let rewound = batch.rewind(first_gone).await?;
     if !base_is_kept {
-        batch.insert_blocks(&[base]).await?;
+        // Not even the block below the deployment is the same: there is no row left.
+        batch.insert_blocks(&[(base, StateDigest::EMPTY)]).await?;
     }
     let runs: BTreeSet<RunId> = rewound.runs.into_iter().collect();
     let agents: BTreeSet<AgentId> = rewound.agents.into_iter().collect();
@@ -143,8 +156,35 @@ async fn rewind(
         projection.refold(&event, &runs, &agents).map_err(|value| StoreError::Corrupt { table: "events", value })?;
     }
     projection.save(&mut batch).await?;
+    let digest = batch.state_digest(base.number).await?;
     batch.advance(&base, tags).await?;
-    batch.commit(base.number).await
+    batch.commit(base.number).await?;
+    Ok(digest)
+}
+
+/// The digests after those blocks of a window that hold events.
+struct Trail {
+    before: StateDigest,
+    after: BTreeMap<u64, StateDigest>,
+}
+
+impl Trail {
+    fn new(before: StateDigest) -> Self {
+        Self { before, after: BTreeMap::new() }
+    }
+
+    /// Notes the digest after the block of these events.
+    fn mark(&mut self, events: &[Event], digest: StateDigest) {
+        if let Some(event) = events.first() {
+            self.after.insert(event.record.block_number, digest);
+        }
+    }
+
+    /// Each block with the digest after it: that of the last block with events.
+    fn along(&self, blocks: &[Block]) -> Vec<(Block, StateDigest)> {
+        let after = |block: &Block| self.after.range(..=block.number).next_back().map_or(self.before, |(_, digest)| *digest);
+        blocks.iter().map(|block| (*block, after(block))).collect()
+    }
 }
 
 /// Waits for the database, but not for ever.

@@ -7,6 +7,7 @@ mod agents;
 mod blocks;
 mod chain;
 mod columns;
+mod digest;
 mod error;
 mod events;
 mod reader;
@@ -17,6 +18,7 @@ pub use agents::{AgentRecord, AgentRow};
 pub use blocks::{Block, IndexedBlock, Tags};
 pub use chain::Chain;
 pub use columns::{Account, Amount, Hash, State};
+pub use digest::StateDigest;
 pub use error::StoreError;
 pub use events::EventRecord;
 pub use reader::{

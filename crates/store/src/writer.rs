@@ -14,9 +14,10 @@ use sqlx::{
 };
 
 use crate::{
-    AgentRecord, Block, Chain, EventRecord, INDEXED_CHANNEL, IndexedBlock, MIGRATIONS, RunRecord, StoreError, Tags, agents, blocks,
+    AgentRecord, Block, Chain, EventRecord, INDEXED_CHANNEL, IndexedBlock, MIGRATIONS, RunRecord, StateDigest, StoreError, Tags, agents,
+    blocks,
     columns::{Hash, bigint, seconds, unsigned},
-    events, runs,
+    digest, events, runs,
 };
 
 /// Key of the writer's advisory lock, which is per database: the ASCII of "clawpay!".
@@ -57,7 +58,7 @@ impl Writer {
         let mut connection = self.connect().await?;
         sqlx::raw_sql(SESSION_SETTINGS).execute(&mut connection).await?;
         let locked = sqlx::query_scalar!(r#"SELECT pg_try_advisory_lock($1) AS "locked!""#, LOCK).fetch_one(&mut connection).await?;
-        Ok(locked.then_some(Session { connection }))
+        Ok(locked.then_some(Session { connection, epoch: None }))
     }
 
     /// Empties every table, so that the next indexer starts from the chain. For local stacks, whose chain may be lost.
@@ -79,6 +80,8 @@ impl Writer {
 #[derive(Debug)]
 pub struct Session {
     connection: PgConnection,
+    /// Of the projections that this writer goes by; nothing before it has looked.
+    epoch: Option<i64>,
 }
 
 impl Session {
@@ -102,14 +105,20 @@ impl Session {
         blocks::at_or_below(&mut self.connection, number).await
     }
 
-    /// Makes an empty database this chain's, indexed up to `start`; refuses one that is another's.
+    /// The digest of all rows, which stand at the kept block `number`.
+    pub async fn state_digest(&mut self, number: u64) -> Result<StateDigest, StoreError> {
+        digest::at_cursor(&mut self.connection, number).await
+    }
+
+    /// Makes an empty database this chain's, indexed up to `start`; refuses one that is another's. What is read from here on may be written
+    /// back, until somebody rewrites the projections.
     pub async fn initialise(&mut self, chain: &Chain, start: &Block, tags: &Tags) -> Result<(), StoreError> {
         let mut transaction = self.connection.begin().await?;
         match Chain::read(&mut transaction).await? {
             Some(stored) => chain.require_same(&stored)?,
             None => {
                 chain.insert(&mut transaction).await?;
-                blocks::insert(&mut transaction, &[*start]).await?;
+                blocks::insert(&mut transaction, &[(*start, StateDigest::EMPTY)]).await?;
                 sqlx::query!(
                     "INSERT INTO cursor (number, hash, timestamp, head, head_checked_at) VALUES ($1, $2::bytea, $3, $4, clock_timestamp())",
                     bigint(start.number)?,
@@ -121,6 +130,7 @@ impl Session {
                 .await?;
             }
         }
+        self.epoch = Some(sqlx::query_scalar!("SELECT epoch FROM cursor").fetch_one(&mut *transaction).await?);
         transaction.commit().await?;
         Ok(())
     }
@@ -136,13 +146,16 @@ impl Session {
     /// Starts to change the index, which must be where this writer left it.
     pub async fn begin(&mut self, number: u64, hash: B256) -> Result<Batch<'_>, StoreError> {
         let mut transaction = self.connection.begin().await?;
-        let cursor = sqlx::query!(r#"SELECT number, hash AS "hash: Hash", finalized FROM cursor FOR UPDATE"#)
+        let cursor = sqlx::query!(r#"SELECT number, hash AS "hash: Hash", finalized, epoch FROM cursor FOR UPDATE"#)
             .fetch_optional(&mut *transaction)
             .await?
             .ok_or(StoreError::Fenced { expected: number, found: 0 })?;
         let found = unsigned("cursor", cursor.number)?;
         if (found, cursor.hash.0) != (number, hash) {
             return Err(StoreError::Fenced { expected: number, found });
+        }
+        if self.epoch != Some(cursor.epoch) {
+            return Err(StoreError::Rewritten);
         }
         let finalized = cursor.finalized.map(|number| unsigned("cursor", number)).transpose()?;
         Ok(Batch { transaction, finalized })
@@ -169,8 +182,8 @@ pub struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    /// Adds verified headers.
-    pub async fn insert_blocks(&mut self, blocks: &[Block]) -> Result<(), StoreError> {
+    /// Adds verified headers, each with the digest of the state after it.
+    pub async fn insert_blocks(&mut self, blocks: &[(Block, StateDigest)]) -> Result<(), StoreError> {
         blocks::insert(&mut self.transaction, blocks).await
     }
 
@@ -209,6 +222,11 @@ impl Batch<'_> {
         let runs = run_ids.into_iter().map(|id| unsigned("events", id).map(RunId)).collect::<Result<_, _>>()?;
         let agents = agent_ids.into_iter().map(|id| unsigned("events", id).map(AgentId)).collect::<Result<_, _>>()?;
         Ok(Rewound { runs, agents, events })
+    }
+
+    /// The digest of all rows, which stand at the kept block `number`.
+    pub async fn state_digest(&mut self, number: u64) -> Result<StateDigest, StoreError> {
+        digest::at_cursor(&mut self.transaction, number).await
     }
 
     /// Moves the cursor to `block` and the finality of all rows with it. What is final stays final; nothing above the cursor is.

@@ -4,7 +4,7 @@ use alloy_primitives::Address;
 use sqlx::{Postgres, QueryBuilder};
 
 use super::{Listing, Page, Snapshot};
-use crate::{Account, AgentRecord, AgentRow, StoreError, columns::unsigned};
+use crate::{Account, AgentRecord, AgentRow, StoreError, agents::COLUMNS, columns::unsigned};
 
 /// Which agents.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,9 +12,6 @@ pub struct AgentFilter {
     /// Those this account acts for: as the token's owner or as the agent wallet.
     pub account: Option<Address>,
 }
-
-const COLUMNS: &str = "id, owner, wallet, uri, registered_at, stake, owed, runs_in_hand, slashes, completions, staked_since, claimed, \
-     rejected, volume, slash_history::text AS slash_history, updated_block, inconsistency";
 
 impl Snapshot {
     /// One page of the agents that `filter` selects, newest first.

@@ -8,6 +8,7 @@ use super::{Listing, Page, Snapshot};
 use crate::{
     Account, Amount, RunRecord, RunRow, StoreError,
     columns::{bigint, seconds, unsigned},
+    runs::COLUMNS,
 };
 
 /// Which runs; every condition that is there must hold.
@@ -74,10 +75,6 @@ impl RunSort {
         }
     }
 }
-
-const COLUMNS: &str = "id, poster, content_uri, reward, fee, deadline, max_revisions, state, agent_id, wallet, stake_at_risk, claimed_at, \
-     deliverable_uri, submitted_at, revisions, feedback, due_at, review_by, created_at, funded_at, settled_at, finalized_by_silence, \
-     tx_hash, updated_block, inconsistency";
 
 impl Snapshot {
     /// One page of the runs that `filter` selects.
