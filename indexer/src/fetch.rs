@@ -19,6 +19,7 @@ use crate::{
     config::FinalizedHeaders,
     decode::Event,
     error::NodeError,
+    metrics,
 };
 
 /// Blocks asked for at once: to begin with, and at most.
@@ -113,6 +114,7 @@ impl Source {
                     return Ok(window);
                 }
                 Err(error) if error.may_be_the_range() && to > from => {
+                    metrics::refused(&error);
                     self.span = (to - from).div_ceil(2);
                     tracing::debug!(%error, from, to, "asking for fewer blocks");
                 }

@@ -16,6 +16,7 @@ use crate::{
     error::{IndexError, NodeError},
     fetch::{Scrutiny, Source, Window},
     index::{Index, Written},
+    metrics,
     progress::Progress,
 };
 
@@ -53,6 +54,7 @@ impl<'a> Follower<'a> {
                     if contradictions > CONTRADICTIONS {
                         return Err(error.into());
                     }
+                    metrics::refused(&error);
                     tracing::debug!(%error, "nothing was written; looking again");
                     tokio::time::sleep(CONTRADICTION_PAUSE).await;
                     continue;
@@ -70,6 +72,7 @@ impl<'a> Follower<'a> {
     async fn look(&mut self) -> Result<(), IndexError> {
         let (head, tags) = self.source.node.head().await?;
         let cursor = self.index.cursor;
+        metrics::head_checked(&tags, cursor.number);
         // The highest block that both have. A chain that is merely shorter contradicts nothing.
         let height = head.number().min(cursor.number);
         if self.index.finalized.is_some_and(|finalized| height < finalized) {
@@ -165,6 +168,7 @@ impl<'a> Follower<'a> {
             };
             height = below;
         };
+        metrics::reorganised(self.index.cursor.number.saturating_sub(base.number));
         tracing::warn!(indexed = self.index.cursor.number, back_to = base.number, "the chain was reorganised; undoing");
         self.index.rewind(base, base_is_kept, tags).await
     }

@@ -3,14 +3,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use clawpay_bindings::Contracts;
 use clawpay_domain::{AgentId, Parameters, RunId};
 use clawpay_store::{Block, Session, StateDigest, StoreError, Tags};
 
-use crate::{decode::Event, error::IndexError, fetch::Window, fold::Projection};
+use crate::{decode::Event, error::IndexError, fetch::Window, fold::Projection, metrics};
 
 /// A write that takes longer has lost its database.
 const TIMEOUT: Duration = Duration::from_secs(90);
@@ -59,11 +59,13 @@ impl Index {
 
     /// Adds the blocks that follow the cursor.
     pub(crate) async fn write(&mut self, window: &mut Window, tags: &Tags) -> Result<Written, IndexError> {
+        let started = Instant::now();
         let mut digest = self.digest;
         let written = within(write(&mut self.session, &self.parameters, &self.cursor, &mut digest, window, tags)).await?;
-        if let Written::Yes { .. } = written {
+        if let Written::Yes { refused } = written {
             self.digest = digest;
             self.moved(window.end, tags);
+            metrics::wrote(window.range.end() - window.range.start() + 1, window.events.len(), refused, started.elapsed());
         }
         Ok(written)
     }
@@ -97,6 +99,7 @@ impl Index {
         self.cursor = cursor;
         self.finalized = self.finalized.max(tags.finalized.map(|number| number.min(cursor.number)));
         self.tags = Some(*tags);
+        metrics::moved(cursor.number, self.finalized, tags);
     }
 }
 

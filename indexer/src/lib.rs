@@ -11,6 +11,7 @@ mod fetch;
 mod fold;
 mod follow;
 mod index;
+pub mod metrics;
 mod progress;
 mod start;
 
@@ -56,6 +57,8 @@ async fn keep_going(config: &Config, store: &Writer) -> Result<Infallible, Index
         if started.elapsed() >= HEALTHY {
             pause = FIRST_PAUSE;
         }
+        metrics::writing(false);
+        metrics::retried(&error);
         tracing::warn!(%error, "the indexer is waiting; trying again in {pause:?}");
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
@@ -68,6 +71,7 @@ async fn index(config: &Config, store: &Writer) -> Result<Infallible, IndexError
     let proof = start::prove(config, &node).await?;
     store.migrate().await?;
     let mut session = lock(store).await?;
+    metrics::writing(true);
     session.initialise(&proof.chain, &proof.start, &proof.tags).await?;
     let contracts = config.deployment.contracts;
     let index = Index::open(session, contracts, proof.chain.parameters).await?;
