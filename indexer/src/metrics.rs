@@ -95,7 +95,10 @@ pub(crate) fn refused(error: &NodeError) {
         NodeError::NotUnderstood { .. } => "not_understood",
         NodeError::MissingBlock(_) => "missing_block",
         NodeError::Contradiction { .. } => "contradiction",
-        _ => "other",
+        NodeError::Quota { .. } => "quota",
+        NodeError::Busy { .. } => "busy",
+        NodeError::Lagging { .. } => "lagging",
+        NodeError::Scheme(_) => "scheme",
     })
     .increment(1);
 }

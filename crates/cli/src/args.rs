@@ -30,8 +30,18 @@ pub enum Command {
     Index,
     /// Serve the API from an indexed database (DATABASE_URL, RPC_URL).
     Serve,
+    /// Compare every run, agent and total in the database with the contracts (DATABASE_URL, RPC_URL); exit with 1 if any differs.
+    Verify(Verify),
     /// Deploy the contracts (RPC_URL) and write the deployment file.
     Deploy(Box<Deploy>),
+}
+
+/// How to tell what differs.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Verify {
+    /// One JSON object per line: each difference, then the summary.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What to deploy. Rules are immutable once deployed; each has the documented default.

@@ -141,6 +141,11 @@ impl Snapshot {
         events::about(&mut self.transaction, &[id], &[]).await
     }
 
+    /// The digest that the writer keeps of the rows; nothing if it did not know of digests.
+    pub async fn state_digest(&mut self) -> Result<Option<StateDigest>, StoreError> {
+        digest::noted(&mut self.transaction, self.indexed.number).await
+    }
+
     /// The last block the node calls finalized whose header is kept, and the digest of all rows after it; what two indexes of one chain
     /// compare. Nothing while no block is final, or if its writer did not know of digests.
     pub async fn finalized_state(&mut self) -> Result<Option<(Block, StateDigest)>, StoreError> {

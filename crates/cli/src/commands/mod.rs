@@ -4,3 +4,4 @@ pub mod deploy;
 pub mod index;
 pub mod serve;
 pub mod up;
+pub mod verify;
