@@ -22,7 +22,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use clawpay_store::{Session, StoreError, Writer};
+use clawpay_store::{Standby, Writer};
 use tokio_util::sync::CancellationToken;
 
 pub use chain::Fits;
@@ -36,8 +36,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// After working this long, the next failure is a new one.
 const HEALTHY: Duration = Duration::from_secs(30);
-/// How often a standby asks for the lock.
-const STANDBY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Indexes until `shutdown`, waiting out an absent node, an absent database and another active indexer. Returns an error only for what
 /// waiting does not mend.
@@ -80,7 +78,12 @@ async fn index(config: &Config, node: &Arc<Node>, store: &Writer) -> Result<Infa
         }
     };
     store.migrate().await?;
-    let mut session = lock(store).await?;
+    let patience = config.standby_patience;
+    let tell = |standby| match standby {
+        Standby::Waiting => tracing::info!("another indexer is writing to this database; standing by"),
+        Standby::WriterDisconnected => tracing::warn!("the other indexer was silent for {patience:?}; taking over"),
+    };
+    let mut session = store.lock(patience, tell).await?;
     metrics::writing(true);
     session.initialise(&proof.chain, &proof.start, &proof.tags).await?;
     let contracts = config.deployment.contracts;
@@ -88,19 +91,4 @@ async fn index(config: &Config, node: &Arc<Node>, store: &Writer) -> Result<Infa
     tracing::info!(chain = proof.chain.chain_id, block = index.cursor.number, head = proof.tags.head, "indexing");
     let source = Source::new(Arc::clone(node), contracts, config.finalized_headers);
     Follower::new(config, source, index).follow().await
-}
-
-/// Becomes the database's writer, once no other indexer is.
-async fn lock(store: &Writer) -> Result<Session, StoreError> {
-    let mut announced = false;
-    loop {
-        if let Some(session) = store.try_lock().await? {
-            return Ok(session);
-        }
-        if !announced {
-            tracing::info!("another indexer is writing to this database; standing by");
-            announced = true;
-        }
-        tokio::time::sleep(STANDBY_PAUSE).await;
-    }
 }

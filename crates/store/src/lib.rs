@@ -26,7 +26,7 @@ pub use reader::{
     StateTotals,
 };
 pub use runs::{RunRecord, RunRow};
-pub use writer::{Batch, Rewound, Session, Writer};
+pub use writer::{Batch, Rewound, Session, Standby, Writer};
 
 /// Channel on which a writer announces each committed block number. A wake-up, not the data: read the cursor.
 pub const INDEXED_CHANNEL: &str = "clawpay_indexed";

@@ -25,6 +25,9 @@ const LOCK: i64 = 0x636c_6177_7061_7921;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How often a standby asks for the lock.
+const STANDBY_PAUSE: Duration = Duration::from_millis(200);
+
 /// A dead client's lock is given up after 25 s; a statement or an idle transaction that takes a minute has gone wrong.
 const SESSION_SETTINGS: &str = "SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '60s';
     SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3";
@@ -57,8 +60,27 @@ impl Writer {
     pub async fn try_lock(&self) -> Result<Option<Session>, StoreError> {
         let mut connection = self.connect().await?;
         sqlx::raw_sql(SESSION_SETTINGS).execute(&mut connection).await?;
-        let locked = sqlx::query_scalar!(r#"SELECT pg_try_advisory_lock($1) AS "locked!""#, LOCK).fetch_one(&mut connection).await?;
+        let locked = try_lock(&mut connection).await?;
         Ok(locked.then_some(Session { connection, epoch: None }))
+    }
+
+    /// Becomes the writer once nobody else is, and says so while somebody is. A writer whose connection has said nothing for `patience` is
+    /// disconnected: its process may be paused, its host gone. Should it ever wake up, lock and transaction are not its own any more.
+    pub async fn lock(&self, patience: Duration, mut tell: impl FnMut(Standby)) -> Result<Session, StoreError> {
+        let mut connection = self.connect().await?;
+        sqlx::raw_sql(SESSION_SETTINGS).execute(&mut connection).await?;
+        let mut is_told = false;
+        while !try_lock(&mut connection).await? {
+            if !is_told {
+                tell(Standby::Waiting);
+                is_told = true;
+            }
+            if disconnect_silent(&mut connection, patience).await? {
+                tell(Standby::WriterDisconnected);
+            }
+            tokio::time::sleep(STANDBY_PAUSE).await;
+        }
+        Ok(Session { connection, epoch: None })
     }
 
     /// Empties every table, so that the next indexer starts from the chain. For local stacks, whose chain may be lost.
@@ -74,6 +96,37 @@ impl Writer {
             Err(_) => Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()).into()),
         }
     }
+}
+
+async fn try_lock(connection: &mut PgConnection) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar!(r#"SELECT pg_try_advisory_lock($1) AS "locked!""#, LOCK).fetch_one(connection).await?)
+}
+
+/// Ends the connection that holds the writer's lock, if it waits for its client and has for `patience`. Answers whether it did.
+async fn disconnect_silent(connection: &mut PgConnection, patience: Duration) -> Result<bool, StoreError> {
+    let patience = i64::try_from(patience.as_millis()).unwrap_or(i64::MAX);
+    let ended = sqlx::query_scalar!(
+        r#"SELECT pg_terminate_backend(a.pid) AS "ended!"
+           FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+           WHERE l.locktype = 'advisory' AND l.granted AND a.datname = current_database()
+             AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+             AND l.objsubid = 1 AND (l.classid::bigint << 32) | l.objid::bigint = $1
+             AND a.state LIKE 'idle%' AND extract(epoch FROM clock_timestamp() - a.state_change) * 1000 > $2::bigint"#,
+        LOCK,
+        patience,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(ended.unwrap_or(false))
+}
+
+/// What happens to whoever waits to become the writer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standby {
+    /// Another process is the writer.
+    Waiting,
+    /// It was silent for too long, and has lost its connection.
+    WriterDisconnected,
 }
 
 /// The writer's connection, and its lock.
