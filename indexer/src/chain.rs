@@ -13,7 +13,7 @@ use alloy::{
     pubsub::RawSubscription,
     rpc::{
         client::{ClientBuilder, RpcClient, WsConnect},
-        types::{Filter, Log},
+        types::Filter,
     },
     transports::{RpcError, TransportError, TransportErrorKind, TransportResult},
 };
@@ -27,6 +27,7 @@ use url::Url;
 use crate::{
     config::{Config, origin},
     error::NodeError,
+    log::Log,
 };
 
 const TIMEOUT: Duration = Duration::from_secs(20);

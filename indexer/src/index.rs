@@ -16,7 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(90);
 pub(crate) struct Index {
     session: Session,
     contracts: Contracts,
-    parameters: Parameters,
+    projection: Projection,
     /// The last block indexed.
     pub(crate) cursor: Block,
     /// The highest block that was final when it was written.
@@ -42,7 +42,8 @@ impl Index {
         let missing = || StoreError::Corrupt { table: "cursor", value: "nothing".to_owned() };
         let indexed = within(session.indexed()).await?.ok_or_else(missing)?;
         let cursor = within(session.block_at_or_below(indexed.number)).await?.ok_or_else(missing)?;
-        Ok(Self { session, contracts, parameters, cursor, finalized: indexed.finalized, tags: None })
+        let projection = Projection::new(parameters);
+        Ok(Self { session, contracts, projection, cursor, finalized: indexed.finalized, tags: None })
     }
 
     /// The header that is kept at a height, or the next below it.
@@ -52,17 +53,23 @@ impl Index {
 
     /// Adds the blocks that follow the cursor.
     pub(crate) async fn write(&mut self, window: &mut Window, tags: &Tags) -> Result<Written, IndexError> {
-        let written = within(write(&mut self.session, &self.parameters, &self.cursor, window, tags)).await?;
-        if let Written::Yes { .. } = written {
+        let written = within(write(&mut self.session, &mut self.projection, &self.cursor, window, tags)).await;
+        if let Ok(Written::Yes { .. }) = written {
+            self.projection.saved();
             self.moved(window.end, tags);
+        } else {
+            self.projection.forget();
         }
-        Ok(written)
+        written
     }
 
     /// Goes back to `base`, which is kept or, where the first block of all was replaced, takes its place.
     pub(crate) async fn rewind(&mut self, base: Block, base_is_kept: bool, tags: &Tags) -> Result<(), IndexError> {
-        let rewind = rewind(&mut self.session, &self.contracts, &self.parameters, &self.cursor, base, base_is_kept, tags);
-        within(rewind).await?;
+        self.projection.forget();
+        let rewind = rewind(&mut self.session, &self.contracts, &mut self.projection, &self.cursor, base, base_is_kept, tags);
+        let rewound = within(rewind).await;
+        self.projection.forget();
+        rewound?;
         self.moved(base, tags);
         Ok(())
     }
@@ -93,7 +100,7 @@ impl Index {
 
 async fn write(
     session: &mut Session,
-    parameters: &Parameters,
+    projection: &mut Projection,
     cursor: &Block,
     window: &mut Window,
     tags: &Tags,
@@ -101,19 +108,19 @@ async fn write(
     let mut batch = session.begin(cursor.number, cursor.hash).await?;
     let mut refused = 0;
     if !window.events.is_empty() {
-        let mut projection = Projection::load(parameters, &window.events, &mut batch).await?;
+        projection.load(&window.events, &mut batch).await?;
         for event in &mut window.events {
             refused += usize::from(projection.fold(event));
         }
         if refused > 0 && !window.proved {
             return Ok(Written::Doubtful);
         }
-        projection.save(&mut batch).await?;
     }
     batch.insert_blocks(&window.blocks).await?;
     let records: Vec<_> = window.events.iter().map(|event| &event.record).collect();
     if !records.is_empty() {
         batch.insert_events(&records).await?;
+        projection.save(&mut batch).await?;
     }
     batch.advance(&window.end, tags).await?;
     batch.commit(window.end.number).await?;
@@ -123,7 +130,7 @@ async fn write(
 async fn rewind(
     session: &mut Session,
     contracts: &Contracts,
-    parameters: &Parameters,
+    projection: &mut Projection,
     cursor: &Block,
     base: Block,
     base_is_kept: bool,
@@ -137,7 +144,6 @@ async fn rewind(
     }
     let runs: BTreeSet<RunId> = rewound.runs.into_iter().collect();
     let agents: BTreeSet<AgentId> = rewound.agents.into_iter().collect();
-    let mut projection = Projection::empty(parameters);
     for record in rewound.events {
         let event = Event::again(contracts, record);
         projection.refold(&event, &runs, &agents).map_err(|value| StoreError::Corrupt { table: "events", value })?;

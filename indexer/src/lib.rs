@@ -3,6 +3,7 @@
 //! A library: `clawpay index` runs it alone, `clawpay up` beside the API. It distrusts the node, sends no transaction, and writes through
 //! the one [`Writer`] a database has. Each batch is one transaction, so it may be killed anywhere.
 
+mod ahead;
 mod chain;
 mod config;
 mod decode;
@@ -11,7 +12,9 @@ mod fetch;
 mod fold;
 mod follow;
 mod index;
+mod log;
 mod progress;
+mod replay;
 mod start;
 
 use std::{
@@ -24,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use config::{Config, FinalizedHeaders, ShorterChain};
 pub use error::{IndexError, NodeError};
+pub use replay::{Replayed, replay};
 
 use crate::{chain::Node, fetch::Source, follow::Follower, index::Index};
 

@@ -3,6 +3,7 @@
 mod faults;
 mod following;
 mod reorgs;
+mod replay;
 
 use alloy::primitives::B256;
 use clawpay_domain::{RunId, Seconds, Usdc};

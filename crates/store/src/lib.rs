@@ -7,6 +7,7 @@ mod agents;
 mod blocks;
 mod chain;
 mod columns;
+mod copy;
 mod error;
 mod events;
 mod reader;
@@ -18,7 +19,7 @@ pub use blocks::{Block, IndexedBlock, Tags};
 pub use chain::Chain;
 pub use columns::{Account, Amount, Hash, State};
 pub use error::StoreError;
-pub use events::EventRecord;
+pub use events::{EventRecord, Place};
 pub use reader::{
     AgentFilter, IndexListener, Listing, MarketTotals, Page, PosterRecord, Reader, ReaderOptions, RunFilter, RunSearch, RunSort, Snapshot,
     StateTotals,
