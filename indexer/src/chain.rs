@@ -20,7 +20,6 @@ use std::{
 
 use alloy::{
     primitives::{Address, B256, Bytes},
-    rpc::types::Log,
 };
 use clawpay_store::Tags;
 use futures::future::join_all;
@@ -33,6 +32,7 @@ pub(crate) use self::{header::Header, heads::Heads};
 use crate::{
     config::Config,
     error::{IndexError, NodeError},
+    log::Log,
 };
 
 /// The first time on the bench, and the time between two comparisons of all endpoints, in poll intervals.

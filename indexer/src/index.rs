@@ -20,7 +20,7 @@ const TIMEOUT: Duration = Duration::from_secs(90);
 pub(crate) struct Index {
     session: Session,
     contracts: Contracts,
-    parameters: Parameters,
+    projection: Projection,
     /// The last block indexed.
     pub(crate) cursor: Block,
     /// Of all rows after that block.
@@ -49,7 +49,8 @@ impl Index {
         let indexed = within(session.indexed()).await?.ok_or_else(missing)?;
         let cursor = within(session.block_at_or_below(indexed.number)).await?.ok_or_else(missing)?;
         let digest = within(session.state_digest(cursor.number)).await?;
-        Ok(Self { session, contracts, parameters, cursor, digest, finalized: indexed.finalized, tags: None })
+        let projection = Projection::new(parameters);
+        Ok(Self { session, contracts, projection, cursor, digest, finalized: indexed.finalized, tags: None })
     }
 
     /// The header that is kept at a height, or the next below it.
@@ -61,19 +62,25 @@ impl Index {
     pub(crate) async fn write(&mut self, window: &mut Window, tags: &Tags) -> Result<Written, IndexError> {
         let started = Instant::now();
         let mut digest = self.digest;
-        let written = within(write(&mut self.session, &self.parameters, &self.cursor, &mut digest, window, tags)).await?;
-        if let Written::Yes { refused } = written {
+        let written = within(write(&mut self.session, &mut self.projection, &self.cursor, &mut digest, window, tags)).await;
+        if let Ok(Written::Yes { refused }) = written {
+            self.projection.saved();
             self.digest = digest;
             self.moved(window.end, tags);
             metrics::wrote(window.range.end() - window.range.start() + 1, window.events.len(), refused, started.elapsed());
+        } else {
+            self.projection.forget();
         }
-        Ok(written)
+        written
     }
 
     /// Goes back to `base`, which is kept or, where the first block of all was replaced, takes its place.
     pub(crate) async fn rewind(&mut self, base: Block, base_is_kept: bool, tags: &Tags) -> Result<(), IndexError> {
-        let rewind = rewind(&mut self.session, &self.contracts, &self.parameters, &self.cursor, base, base_is_kept, tags);
-        self.digest = within(rewind).await?;
+        self.projection.forget();
+        let rewind = rewind(&mut self.session, &self.contracts, &mut self.projection, &self.cursor, base, base_is_kept, tags);
+        let rewound = within(rewind).await;
+        self.projection.forget();
+        self.digest = rewound?;
         self.moved(base, tags);
         Ok(())
     }
@@ -105,7 +112,7 @@ impl Index {
 
 async fn write(
     session: &mut Session,
-    parameters: &Parameters,
+    projection: &mut Projection,
     cursor: &Block,
     digest: &mut StateDigest,
     window: &mut Window,
@@ -115,7 +122,7 @@ async fn write(
     let mut refused = 0;
     let mut trail = Trail::new(*digest);
     if !window.events.is_empty() {
-        let mut projection = Projection::load(parameters, &window.events, &mut batch).await?;
+        projection.load(&window.events, &mut batch).await?;
         for events in window.events.chunk_by_mut(|one, next| one.record.block_number == next.record.block_number) {
             refused += projection.fold_block(events, digest);
             trail.mark(events, *digest);
@@ -123,12 +130,12 @@ async fn write(
         if refused > 0 && !window.proved {
             return Ok(Written::Doubtful);
         }
-        projection.save(&mut batch).await?;
     }
     batch.insert_blocks(&trail.along(&window.blocks)).await?;
     let records: Vec<_> = window.events.iter().map(|event| &event.record).collect();
     if !records.is_empty() {
         batch.insert_events(&records).await?;
+        projection.save(&mut batch).await?;
     }
     batch.advance(&window.end, tags).await?;
     batch.commit(window.end.number).await?;
@@ -138,7 +145,7 @@ async fn write(
 async fn rewind(
     session: &mut Session,
     contracts: &Contracts,
-    parameters: &Parameters,
+    projection: &mut Projection,
     cursor: &Block,
     base: Block,
     base_is_kept: bool,
@@ -153,7 +160,6 @@ async fn rewind(
     }
     let runs: BTreeSet<RunId> = rewound.runs.into_iter().collect();
     let agents: BTreeSet<AgentId> = rewound.agents.into_iter().collect();
-    let mut projection = Projection::empty(parameters);
     for record in rewound.events {
         let event = Event::again(contracts, record);
         projection.refold(&event, &runs, &agents).map_err(|value| StoreError::Corrupt { table: "events", value })?;

@@ -3,6 +3,7 @@
 //! A library: `clawpay index` runs it alone, `clawpay up` beside the API. It distrusts the node, sends no transaction, and writes through
 //! the one [`Writer`] a database has. Each batch is one transaction, so it may be killed anywhere.
 
+mod ahead;
 mod chain;
 mod config;
 mod decode;
@@ -11,8 +12,11 @@ mod fetch;
 mod fold;
 mod follow;
 mod index;
+mod log;
 pub mod metrics;
 mod progress;
+mod reindex;
+mod replay;
 mod start;
 mod verify;
 
@@ -28,6 +32,8 @@ use tokio_util::sync::CancellationToken;
 pub use chain::Fits;
 pub use config::{Config, FinalizedHeaders, HeaderHashes, ShorterChain};
 pub use error::{IndexError, NodeError};
+pub use reindex::{Reindexed, reindex};
+pub use replay::{Replayed, replay};
 pub use verify::{Difference, Verified, VerifyError, verify};
 
 use crate::{chain::Node, fetch::Source, follow::Follower, index::Index};

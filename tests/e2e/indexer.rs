@@ -4,6 +4,7 @@ mod digest;
 mod faults;
 mod following;
 mod reorgs;
+mod replay;
 
 use alloy::primitives::B256;
 use clawpay_domain::{RunId, Seconds, Usdc};

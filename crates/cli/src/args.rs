@@ -32,6 +32,8 @@ pub enum Command {
     Serve,
     /// Compare every run, agent and total in the database with the contracts (DATABASE_URL, RPC_URL); exit with 1 if any differs.
     Verify(Verify),
+    /// Fold all stored events anew, without a node (DATABASE_URL). API and indexer go on meanwhile.
+    Reindex,
     /// Deploy the contracts (RPC_URL) and write the deployment file.
     Deploy(Box<Deploy>),
 }

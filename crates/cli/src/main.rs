@@ -33,7 +33,7 @@ fn main() -> ExitCode {
 
 async fn run(arguments: &Arguments, config: &Config) -> anyhow::Result<()> {
     let (default_filter, json) = match arguments.command {
-        Command::Up | Command::Deploy(_) | Command::Verify(_) => ("warn", false),
+        Command::Up | Command::Deploy(_) | Command::Verify(_) | Command::Reindex => ("warn", false),
         Command::Index | Command::Serve => ("info", !std::io::IsTerminal::is_terminal(&std::io::stderr())),
     };
     telemetry::start(config.log.as_deref().unwrap_or(default_filter), json);
@@ -42,6 +42,7 @@ async fn run(arguments: &Arguments, config: &Config) -> anyhow::Result<()> {
         Command::Index => commands::index::run(config).await,
         Command::Serve => commands::serve::run(config).await,
         Command::Verify(verify) => commands::verify::run(*verify, config).await,
+        Command::Reindex => commands::reindex::run(config).await,
         Command::Deploy(deploy) => commands::deploy::run(deploy, config).await,
     }
 }

@@ -93,6 +93,12 @@ impl TryFrom<AgentRow> for AgentRecord {
     }
 }
 
+/// The highest id there is.
+pub(crate) async fn highest(connection: &mut PgConnection) -> Result<Option<AgentId>, StoreError> {
+    let highest = sqlx::query_scalar!("SELECT max(id) FROM agents").fetch_one(connection).await?;
+    highest.map(|id| unsigned("agents", id).map(AgentId)).transpose()
+}
+
 /// The agents with these ids; unknown ids are left out.
 pub(crate) async fn read(connection: &mut PgConnection, ids: &[i64]) -> Result<Vec<AgentRecord>, StoreError> {
     sqlx::query_as!(

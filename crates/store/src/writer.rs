@@ -14,8 +14,8 @@ use sqlx::{
 };
 
 use crate::{
-    AgentRecord, Block, Chain, EventRecord, INDEXED_CHANNEL, IndexedBlock, MIGRATIONS, RunRecord, StateDigest, StoreError, Tags, agents,
-    blocks,
+    AgentRecord, Block, Chain, EventRecord, INDEXED_CHANNEL, IndexedBlock, MIGRATIONS, Place, RunRecord, StateDigest, StoreError, Tags,
+    agents, blocks,
     columns::{Hash, bigint, seconds, unsigned},
     digest, events, runs,
 };
@@ -90,7 +90,7 @@ impl Writer {
         session.close().await
     }
 
-    async fn connect(&self) -> Result<PgConnection, StoreError> {
+    pub(crate) async fn connect(&self) -> Result<PgConnection, StoreError> {
         match tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&self.options)).await {
             Ok(connection) => Ok(connection?),
             Err(_) => Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()).into()),
@@ -229,9 +229,9 @@ pub struct Rewound {
 /// A change of the index that happens whole or not at all. Dropped without [`Batch::commit`], it has not happened.
 #[derive(Debug)]
 pub struct Batch<'a> {
-    transaction: Transaction<'a, Postgres>,
+    pub(crate) transaction: Transaction<'a, Postgres>,
     /// Highest indexed block known to be final before this batch.
-    finalized: Option<u64>,
+    pub(crate) finalized: Option<u64>,
 }
 
 impl Batch<'_> {
@@ -253,6 +253,34 @@ impl Batch<'_> {
     /// The agents with these ids; unknown ids are left out.
     pub async fn agents(&mut self, ids: &[AgentId]) -> Result<Vec<AgentRecord>, StoreError> {
         agents::read(&mut self.transaction, &agent_ids(ids)?).await
+    }
+
+    /// Makes `runs` and `agents` of this batch those of another schema, where it has such tables; all else stays what it is.
+    pub async fn redirect(&mut self, schema: &str) -> Result<(), StoreError> {
+        sqlx::query_scalar!("SELECT set_config('search_path', quote_ident($1) || ', ' || current_setting('search_path'), true)", schema)
+            .fetch_one(&mut *self.transaction)
+            .await?;
+        Ok(())
+    }
+
+    /// The highest ids that a run and an agent have.
+    pub async fn highest(&mut self) -> Result<(Option<RunId>, Option<AgentId>), StoreError> {
+        Ok((runs::highest(&mut self.transaction).await?, agents::highest(&mut self.transaction).await?))
+    }
+
+    /// The `limit` events that follow the one at `after`, or the first ones, in the order of the chain.
+    pub async fn events_following(&mut self, after: Option<Place>, limit: u32) -> Result<Vec<EventRecord>, StoreError> {
+        events::following(&mut self.transaction, after, limit).await
+    }
+
+    /// Writes what is understood of these events over what is stored: name, subjects and refusal.
+    pub async fn correct_events(&mut self, events: &[&EventRecord]) -> Result<(), StoreError> {
+        events::correct(&mut self.transaction, events).await
+    }
+
+    /// Adds runs that are not there yet.
+    pub async fn insert_runs(&mut self, records: &[&RunRecord]) -> Result<(), StoreError> {
+        runs::insert(&mut self.transaction, records).await
     }
 
     /// Writes runs over what is there.

@@ -15,7 +15,7 @@ use alloy::{
     primitives::{Address, B256, Bytes, U64},
     rpc::{
         client::{ClientBuilder, RpcClient, WsConnect},
-        types::{Filter, Log},
+        types::Filter,
     },
     transports::{RpcError, TransportError, TransportErrorKind, TransportResult},
 };
@@ -33,6 +33,7 @@ use super::{
 use crate::{
     config::{Config, HeaderHashes, Secrets, origin},
     error::{IndexError, NodeError},
+    log::Log,
 };
 
 /// Longest time for a question with a short answer.
