@@ -2,10 +2,11 @@
 
 use alloy::{
     consensus::{self, Eip658Value, ReceiptEnvelope, proofs::calculate_receipt_root},
-    primitives::{B256, U64},
-    rpc::types::Log,
+    primitives::{self, B256, U64},
 };
 use serde::Deserialize;
+
+use crate::log::Log;
 
 /// What the index reads of a receipt.
 #[derive(Debug, Deserialize)]
@@ -29,7 +30,7 @@ impl Receipt {
         let receipt = consensus::Receipt {
             status: Eip658Value::Eip658(self.status? == U64::from(1)),
             cumulative_gas_used: self.cumulative_gas_used?.to(),
-            logs: self.logs.iter().map(|log| log.inner.clone()).collect(),
+            logs: self.logs.iter().map(raw).collect(),
         }
         .with_bloom();
         match self.kind.map_or(0, |kind| kind.to::<u64>()) {
@@ -41,6 +42,11 @@ impl Receipt {
             _ => None,
         }
     }
+}
+
+/// What a log is hashed as.
+fn raw(log: &Log) -> primitives::Log {
+    primitives::Log::new_unchecked(log.address, log.topics.clone(), log.data.clone())
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use alloy::{
     primitives::{Address, B256, Bytes, U256, hex},
     providers::{Provider, ext::AnvilApi},
     rpc::types::TransactionRequest,
-    sol_types::{SolEvent, SolValue},
+    sol_types::{SolCall, SolEvent, SolValue},
 };
 use clawpay_bindings::{AgentRegistry, RunEscrow};
 use clawpay_cli::local::{Anvil, AnvilOptions, Toolbox};
@@ -272,6 +272,31 @@ async fn an_older_head_is_no_reorganisation() -> anyhow::Result<()> {
     node.tell(Lie::None);
     trade(&stack).await?;
     assert_equals_fresh(&stack, &url, "fresh").await?;
+    indexer.stop().await??;
+    Ok(())
+}
+
+/// Two agents register in one block, and the answer about a range ends between them: the block's filter knows no difference.
+#[tokio::test]
+async fn an_answer_that_ends_inside_a_block_is_noticed() -> anyhow::Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    stack.provider().anvil_set_auto_mine(false).await?;
+    let registry = stack.deployment.contracts.agent_registry;
+    let calldata = AgentRegistry::register_2Call { agentURI: "ipfs://agent".to_owned() }.abi_encode();
+    for account in [1, 2] {
+        let from = stack.actor(account).await?.address();
+        let request = TransactionRequest::default().from(from).to(registry).input(calldata.clone().into());
+        drop(stack.provider().send_transaction(request).await?);
+    }
+    stack.mine(1).await?;
+    stack.provider().anvil_set_auto_mine(true).await?;
+    stack.mine(100).await?;
+    let node = LyingNode::start(vec![stack.rpc_url()], Lie::DropsALog(1)).await?;
+    let indexer = Indexer::start(Config::new(node.url(), stack.deployment), &url)?;
+    let dump = assert_equals_fresh(&stack, &url, "fresh").await?;
+    assert_eq!(dump.count("agents"), 2);
+    assert_eq!(node.lie(), Lie::DropsALog(0));
     indexer.stop().await??;
     Ok(())
 }
