@@ -1,64 +1,65 @@
 //! The one path of blocks into the database, for years of backfill and for the next block alike.
 //!
-//! A look compares the node's chain with the cursor, undoes what was replaced, and walks to the head window by window: one is read while the
-//! one before it is written. Pushed heads only say when to look; a timer says so too.
+//! A look compares the node's chain with the cursor, undoes what was replaced, and walks to the head: windows are read ahead, and whatever
+//! has been read while one batch was written is the next batch. Pushed heads only say when to look; a timer says so too.
 
 use std::{
     convert::Infallible,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use clawpay_store::{Block, Tags};
 
 use crate::{
+    ahead::{Ahead, Held, Pace, Walk},
     chain::Header,
     config::{Config, ShorterChain},
     error::{IndexError, NodeError},
     fetch::{Scrutiny, Source, Window},
     index::{Index, Written},
+    metrics,
     progress::Progress,
 };
 
 /// How often an unchanged head is noted.
 const HEAD_NOTED_EVERY: Duration = Duration::from_secs(1);
-/// How often a node may contradict itself in a row before it is connected to anew.
-const CONTRADICTIONS: u32 = 20;
-const CONTRADICTION_PAUSE: Duration = Duration::from_millis(150);
 /// Before the loss of a finalized block is believed, the node is asked this often, with this pause.
 const CERTAIN_LOOKS: u32 = 3;
 const CERTAIN_PAUSE: Duration = Duration::from_millis(500);
+/// A batch takes in what has been read until it is this large, in bytes.
+const LARGE_BATCH: usize = 12 << 20;
 
 /// Keeps one database equal to one chain.
 pub(crate) struct Follower<'a> {
     config: &'a Config,
-    source: Source,
+    source: Arc<Source>,
+    pace: Arc<Pace>,
     index: Index,
     head_noted: Option<Instant>,
 }
 
 impl<'a> Follower<'a> {
     pub(crate) fn new(config: &'a Config, source: Source, index: Index) -> Self {
-        Self { config, source, index, head_noted: None }
+        Self { config, source: Arc::new(source), pace: Arc::new(Pace::new()), index, head_noted: None }
     }
 
     /// Follows until something stops it.
     pub(crate) async fn follow(&mut self) -> Result<Infallible, IndexError> {
-        let mut heads = self.source.node.heads().await?;
-        let mut contradictions = 0;
+        let mut heads = self.source.node.heads();
         loop {
-            match self.look().await {
-                Ok(()) => contradictions = 0,
-                Err(IndexError::Node(error @ (NodeError::Contradiction { .. } | NodeError::MissingBlock(_)))) => {
-                    contradictions += 1;
-                    if contradictions > CONTRADICTIONS {
-                        return Err(error.into());
-                    }
-                    tracing::debug!(%error, "nothing was written; looking again");
-                    tokio::time::sleep(CONTRADICTION_PAUSE).await;
+            self.source.node.settle().await?;
+            // On the heap, as below: a walk's state is large.
+            match Box::pin(self.look()).await {
+                Ok(()) => self.source.node.succeeded(),
+                Err(IndexError::Node(error)) => {
+                    metrics::refused(&error);
+                    tokio::time::sleep(self.source.node.failed(error)?).await;
                     continue;
                 }
                 Err(error) => return Err(error),
             }
+            heads.seen(self.index.cursor.number);
             tokio::select! {
                 () = heads.wait() => {}
                 () = tokio::time::sleep(self.config.poll_interval) => {}
@@ -70,10 +71,14 @@ impl<'a> Follower<'a> {
     async fn look(&mut self) -> Result<(), IndexError> {
         let (head, tags) = self.source.node.head().await?;
         let cursor = self.index.cursor;
+        metrics::head_checked(&tags, cursor.number);
         // The highest block that both have. A chain that is merely shorter contradicts nothing.
         let height = head.number().min(cursor.number);
         if self.index.finalized.is_some_and(|finalized| height < finalized) {
             return self.shorter_than_final(head.number());
+        }
+        if head.number() == cursor.number + 1 && head.parent_hash == cursor.hash {
+            return Box::pin(self.catch_up(head, tags)).await;
         }
         let kept = if height == cursor.number { Some(cursor) } else { self.index.block_at_or_below(height).await? };
         let Some(kept) = kept.filter(|kept| kept.number == height) else {
@@ -81,6 +86,9 @@ impl<'a> Follower<'a> {
         };
         let found = if height == head.number() { head.clone() } else { self.header(height).await? };
         if found.hash != kept.hash && self.header(height).await?.hash != kept.hash {
+            if self.source.node.is_kept_elsewhere(height, kept.hash, head.number()).await {
+                return Err(NodeError::Contradiction { number: height, reason: "another node still has the block indexed" }.into());
+            }
             return self.undo(height, &tags).await;
         }
         if head.number() < cursor.number {
@@ -96,9 +104,9 @@ impl<'a> Follower<'a> {
             };
         }
         if head.number() > cursor.number {
-            return self.catch_up(&tags).await;
+            return Box::pin(self.catch_up(head, tags)).await;
         }
-        if self.head_noted.is_none_or(|noted| noted.elapsed() >= HEAD_NOTED_EVERY) {
+        if self.head_noted.is_none_or(|noted| noted.elapsed() >= self.config.hurried(HEAD_NOTED_EVERY)) {
             self.index.checked_head(&tags).await?;
             self.head_noted = Some(Instant::now());
         }
@@ -106,27 +114,35 @@ impl<'a> Follower<'a> {
     }
 
     /// Walks from the cursor to the node's head.
-    async fn catch_up(&mut self, tags: &Tags) -> Result<(), IndexError> {
-        let target = tags.head;
-        let mut progress = Progress::new(self.config.progress, self.index.cursor.number, target);
-        let mut read = Some(self.source.next(self.index.cursor.number + 1, target, tags).await?);
-        while let Some(mut window) = read.take() {
-            if window.parent != self.index.cursor.hash {
-                // The next look finds out whether the chain changed or the node did.
-                return Err(
-                    NodeError::Contradiction { number: *window.range.start(), reason: "it does not build on the block indexed" }.into()
-                );
-            }
-            let next = *window.range.end() + 1;
-            let (written, ahead) = tokio::join!(self.index.write(&mut window, tags), async {
-                if next > target { Ok(None) } else { self.source.next(next, target, tags).await.map(Some) }
-            });
-            if written? == Written::Doubtful {
-                self.write_doubtful(&mut window, tags).await?;
-            }
-            progress.reached(self.index.cursor.number, window.events.len());
+    async fn catch_up(&mut self, head: Header, tags: Tags) -> Result<(), IndexError> {
+        let mut progress = Progress::new(self.config.progress, self.index.cursor.number, head.number());
+        let walk = Walk { from: self.index.cursor.number + 1, head, tags };
+        let mut ahead = Ahead::start(Arc::clone(&self.source), Arc::clone(&self.pace), walk);
+        let mut following = None;
+        loop {
+            let next = match following.take() {
+                Some(held) => Some(held),
+                None => ahead.next().await?,
+            };
+            let Some(mut batch) = next else { return Ok(()) };
+            following = extend(&mut batch, &mut ahead)?;
+            self.write(&mut batch.window, &tags).await?;
+            progress.reached(self.index.cursor.number, batch.window.events.len());
             self.head_noted = Some(Instant::now());
-            read = ahead?;
+            if self.source.node.prefers_another() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn write(&mut self, window: &mut Window, tags: &Tags) -> Result<(), IndexError> {
+        if window.parent != self.index.cursor.hash {
+            // The next look finds out whether the chain changed or the node did.
+            let number = *window.range.start();
+            return Err(NodeError::Contradiction { number, reason: "it does not build on the block indexed" }.into());
+        }
+        if self.index.write(window, tags).await? == Written::Doubtful {
+            self.write_doubtful(window, tags).await?;
         }
         Ok(())
     }
@@ -134,7 +150,7 @@ impl<'a> Follower<'a> {
     /// Reads a window again by the blocks' hashes, because something in it cannot have happened. If the chain insists, so be it.
     async fn write_doubtful(&mut self, window: &mut Window, tags: &Tags) -> Result<(), IndexError> {
         let range = window.range.clone();
-        *window = self.source.window(range.clone(), true, Scrutiny::Full).await?;
+        *window = self.source.window(range.clone(), true, Scrutiny::Full, None).await?;
         if let Written::Yes { refused } = self.index.write(window, tags).await?
             && refused > 0
         {
@@ -165,6 +181,7 @@ impl<'a> Follower<'a> {
             };
             height = below;
         };
+        metrics::reorganised(self.index.cursor.number.saturating_sub(base.number));
         tracing::warn!(indexed = self.index.cursor.number, back_to = base.number, "the chain was reorganised; undoing");
         self.index.rewind(base, base_is_kept, tags).await
     }
@@ -173,7 +190,7 @@ impl<'a> Follower<'a> {
     async fn finalized_block_replaced(&self, kept: &Block) -> IndexError {
         let mut found = kept.hash;
         for _ in 0..CERTAIN_LOOKS {
-            tokio::time::sleep(CERTAIN_PAUSE).await;
+            tokio::time::sleep(self.config.hurried(CERTAIN_PAUSE)).await;
             match self.header(kept.number).await {
                 Ok(header) if header.hash != kept.hash => found = header.hash,
                 Ok(_) => return NodeError::Contradiction { number: kept.number, reason: "it changed and changed back" }.into(),
@@ -198,4 +215,16 @@ impl<'a> Follower<'a> {
     async fn header(&self, number: u64) -> Result<Header, IndexError> {
         Ok(self.source.node.header(number).await?.ok_or(NodeError::MissingBlock(number))?)
     }
+}
+
+/// Puts what has been read by now into one batch, and answers the window that has no place in it.
+fn extend(batch: &mut Held, ahead: &mut Ahead) -> Result<Option<Held>, NodeError> {
+    while batch.window.size() < LARGE_BATCH
+        && let Some(next) = ahead.ready()?
+    {
+        if let Err(unconnected) = batch.append(next) {
+            return Ok(Some(unconnected));
+        }
+    }
+    Ok(None)
 }

@@ -6,6 +6,7 @@ mod deployment;
 mod gasless;
 mod indexer;
 mod local_stack;
+mod other_node;
 mod random_walk;
 mod stack;
 mod store;

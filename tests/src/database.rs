@@ -38,7 +38,7 @@ fn sweep(parent: &Path) {
 }
 
 /// Starts a server with an empty database in `directory`.
-pub(crate) fn start(toolbox: &Toolbox, directory: &Path) -> Result<Postgres> {
+pub fn start(toolbox: &Toolbox, directory: &Path) -> Result<Postgres> {
     copy(&template(toolbox)?, directory).context("cannot copy the Postgres template")?;
     Postgres::start(toolbox, directory, Durability::ThrowAway)
 }

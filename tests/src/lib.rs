@@ -4,19 +4,23 @@
 mod api;
 mod clawpay;
 mod database;
+mod hardhat;
 mod index_dump;
 mod indexer;
 mod live_chain;
 mod lying_node;
 mod real_usdc;
 mod stack;
+mod websocket_proxy;
 
 pub use api::Api;
 pub use clawpay::{Clawpay, clawpay, processes_of, until_no_process_of};
-pub use database::{create_database, scratch};
+pub use database::{create_database, scratch, start as start_database};
+pub use hardhat::Hardhat;
 pub use index_dump::IndexDump;
 pub use indexer::{Indexer, indexed_block};
 pub use live_chain::LiveChain;
 pub use lying_node::{Lie, LyingNode};
 pub use real_usdc::RealUsdc;
 pub use stack::{OPERATOR, Stack, key};
+pub use websocket_proxy::{Line, WebSocketProxy};

@@ -32,6 +32,12 @@ pub enum StoreError {
         /// Where it is.
         found: u64,
     },
+    /// The projections are not what this writer has read of them.
+    #[error("the projections were rewritten meanwhile and must be read again")]
+    Rewritten,
+    /// Somebody else is rebuilding the projections.
+    #[error("the projections of this database are being rebuilt already")]
+    Rebuilding,
     /// Another indexer holds the writer's lock.
     #[error("another indexer is writing to this database")]
     Locked,
@@ -64,7 +70,7 @@ impl StoreError {
                 _ => false,
             },
             Self::Migration(sqlx::migrate::MigrateError::Execute(error)) => matches!(error, sqlx::Error::Io(_)),
-            Self::Fenced { .. } | Self::Locked => true,
+            Self::Fenced { .. } | Self::Rewritten | Self::Rebuilding | Self::Locked => true,
             Self::Migration(_) | Self::Address | Self::OtherMarket { .. } | Self::Corrupt { .. } | Self::TooLarge(_) => false,
         }
     }
