@@ -5,5 +5,6 @@ mod api;
 mod indexer;
 mod local_stack;
 mod random_walk;
+mod simulation;
 mod stack;
 mod store;

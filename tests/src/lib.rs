@@ -7,11 +7,12 @@ mod database;
 mod index_dump;
 mod indexer;
 mod lying_node;
+pub mod simulation;
 mod stack;
 
 pub use api::Api;
 pub use clawpay::{Clawpay, clawpay, processes_of, until_no_process_of};
-pub use database::{create_database, scratch};
+pub use database::{Database, create_database, scratch};
 pub use index_dump::IndexDump;
 pub use indexer::{Indexer, indexed_block};
 pub use lying_node::{Lie, LyingNode};
