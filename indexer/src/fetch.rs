@@ -4,7 +4,7 @@
 //! came. Blocks that can still be replaced are read by hash and proved by their receipts; finalized ones are read by range, and only those
 //! whose filter says more than the answer are proved as well. What does not fit is an error, and nothing of it is written.
 
-use std::{collections::BTreeMap, ops::RangeInclusive};
+use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
 
 use alloy::{
     primitives::{Address, B256, BloomInput, Bytes, keccak256},
@@ -71,7 +71,7 @@ pub(crate) enum Scrutiny {
 /// Where windows come from.
 #[derive(Debug)]
 pub(crate) struct Source {
-    pub(crate) node: Node,
+    pub(crate) node: Arc<Node>,
     contracts: Contracts,
     finalized_headers: FinalizedHeaders,
     filters: Vec<Filter>,
@@ -88,7 +88,7 @@ struct Filter {
 }
 
 impl Source {
-    pub(crate) fn new(node: Node, contracts: Contracts, finalized_headers: FinalizedHeaders) -> Self {
+    pub(crate) fn new(node: Arc<Node>, contracts: Contracts, finalized_headers: FinalizedHeaders) -> Self {
         let filters = signatures(&contracts)
             .into_iter()
             .map(|(contract, topics)| Filter {
@@ -112,11 +112,11 @@ impl Source {
                     self.span = next_span(self.span, to - from + 1, window.events.len());
                     return Ok(window);
                 }
-                Err(error) if error.may_be_the_range() && to > from => {
-                    self.span = (to - from).div_ceil(2);
-                    tracing::debug!(%error, from, to, "asking for fewer blocks");
+                Err(error) => {
+                    let Some(span) = error.smaller_span(from, to) else { return Err(error) };
+                    tracing::debug!(%error, from, to, span, "asking for fewer blocks");
+                    self.span = span;
                 }
-                Err(error) => return Err(error),
             }
         }
     }
@@ -125,7 +125,7 @@ impl Source {
     pub(crate) async fn window(&self, range: RangeInclusive<u64>, finalized: bool, scrutiny: Scrutiny) -> Result<Window, NodeError> {
         let by_range = finalized && scrutiny == Scrutiny::Usual;
         let (headers, mut logs) =
-            if by_range { self.read_by_range(range.clone()).await? } else { self.read_by_hash(range.clone()).await? };
+            if by_range { self.read_by_range(range.clone()).await? } else { self.read_by_hash(range.clone(), scrutiny).await? };
         let (Some(first), Some(last)) = (headers.first(), headers.last()) else {
             return Err(NodeError::MissingBlock(*range.start()));
         };
@@ -184,34 +184,40 @@ impl Source {
         }
         let hashes: Vec<_> = suspicious.iter().map(|header| header.hash).collect();
         let logs = self.node.logs_of(&addresses, &hashes).await?;
-        verified.extend(self.prove(&suspicious, logs).await?);
+        verified.extend(self.prove(&suspicious, logs, Scrutiny::Usual).await?);
         Ok((headers, verified))
     }
 
     /// Blocks that may be replaced: each by its hash, proved.
-    async fn read_by_hash(&self, range: RangeInclusive<u64>) -> Result<(Vec<Header>, Logs), NodeError> {
+    async fn read_by_hash(&self, range: RangeInclusive<u64>, scrutiny: Scrutiny) -> Result<(Vec<Header>, Logs), NodeError> {
         let headers = self.node.headers(&Vec::from_iter(range)).await?;
         require_chain(&headers)?;
         let hashes: Vec<_> = headers.iter().map(|header| header.hash).collect();
         let logs = self.node.logs_of(&self.contracts.indexed(), &hashes).await?;
-        let verified = self.prove(&Vec::from_iter(&headers), logs).await?;
+        let verified = self.prove(&Vec::from_iter(&headers), logs, scrutiny).await?;
         Ok((headers, verified))
     }
 
     /// Compares what the node answered for blocks with what their receipts say, or with a second answer where it serves no receipts.
     /// A block whose filter rules our contracts out, and that came without logs, needs no proof.
-    async fn prove(&self, headers: &[&Header], answers: Vec<Vec<Log>>) -> Result<Logs, NodeError> {
+    async fn prove(&self, headers: &[&Header], answers: Vec<Vec<Log>>, scrutiny: Scrutiny) -> Result<Logs, NodeError> {
         let mut proofs = Vec::new();
         for (header, logs) in headers.iter().zip(answers) {
             let logs = self.verify(header, logs)?;
-            proofs.push(self.prove_block(header, logs));
+            proofs.push(self.prove_block(header, logs, scrutiny));
         }
         stream::iter(proofs).buffered(CONCURRENT_PROOFS).try_collect().await
     }
 
-    async fn prove_block(&self, header: &Header, logs: Vec<VerifiedLog>) -> Result<(u64, Vec<VerifiedLog>), NodeError> {
+    async fn prove_block(
+        &self,
+        header: &Header,
+        logs: Vec<VerifiedLog>,
+        scrutiny: Scrutiny,
+    ) -> Result<(u64, Vec<VerifiedLog>), NodeError> {
         let number = header.number();
-        if logs.is_empty() && !self.expects_more(header, &logs) {
+        let expects_more = self.expects_more(header, &logs);
+        if logs.is_empty() && !expects_more {
             return Ok((number, logs));
         }
         let ours = self.contracts.indexed();
@@ -219,11 +225,17 @@ impl Source {
             Some(all) => all.into_iter().filter(|log| ours.contains(&log.address())).collect(),
             None => self.node.logs_of(&ours, &[header.hash]).await?.into_iter().flatten().collect(),
         };
-        if self.verify(header, again)? == logs {
-            Ok((number, logs))
-        } else {
-            Err(NodeError::Contradiction { number, reason: "its logs differ from its receipts" })
+        if self.verify(header, again)? != logs {
+            return Err(NodeError::Contradiction { number, reason: "its logs differ from its receipts" });
         }
+        if (expects_more || scrutiny == Scrutiny::Full)
+            && let Some(theirs) = self.node.logs_elsewhere(&ours, header.hash).await
+            && let Ok(theirs) = self.verify(header, theirs)
+            && theirs.iter().any(|log| !logs.contains(log))
+        {
+            return Err(NodeError::Contradiction { number, reason: "another node has logs of it that this one keeps back" });
+        }
+        Ok((number, logs))
     }
 
     /// Checks that logs are of this block and of our contracts, and puts them in order.

@@ -21,9 +21,6 @@ use crate::{
 
 /// How often an unchanged head is noted.
 const HEAD_NOTED_EVERY: Duration = Duration::from_secs(1);
-/// How often a node may contradict itself in a row before it is connected to anew.
-const CONTRADICTIONS: u32 = 20;
-const CONTRADICTION_PAUSE: Duration = Duration::from_millis(150);
 /// Before the loss of a finalized block is believed, the node is asked this often, with this pause.
 const CERTAIN_LOOKS: u32 = 3;
 const CERTAIN_PAUSE: Duration = Duration::from_millis(500);
@@ -43,22 +40,18 @@ impl<'a> Follower<'a> {
 
     /// Follows until something stops it.
     pub(crate) async fn follow(&mut self) -> Result<Infallible, IndexError> {
-        let mut heads = self.source.node.heads().await?;
-        let mut contradictions = 0;
+        let mut heads = self.source.node.heads();
         loop {
+            self.source.node.settle().await?;
             match self.look().await {
-                Ok(()) => contradictions = 0,
-                Err(IndexError::Node(error @ (NodeError::Contradiction { .. } | NodeError::MissingBlock(_)))) => {
-                    contradictions += 1;
-                    if contradictions > CONTRADICTIONS {
-                        return Err(error.into());
-                    }
-                    tracing::debug!(%error, "nothing was written; looking again");
-                    tokio::time::sleep(self.config.hurried(CONTRADICTION_PAUSE)).await;
+                Ok(()) => self.source.node.succeeded(),
+                Err(IndexError::Node(error)) => {
+                    tokio::time::sleep(self.source.node.failed(error)?).await;
                     continue;
                 }
                 Err(error) => return Err(error),
             }
+            heads.seen(self.index.cursor.number);
             tokio::select! {
                 () = heads.wait() => {}
                 () = tokio::time::sleep(self.config.poll_interval) => {}
@@ -81,6 +74,9 @@ impl<'a> Follower<'a> {
         };
         let found = if height == head.number() { head.clone() } else { self.header(height).await? };
         if found.hash != kept.hash && self.header(height).await?.hash != kept.hash {
+            if self.source.node.is_kept_elsewhere(height, kept.hash, head.number()).await {
+                return Err(NodeError::Contradiction { number: height, reason: "another node still has the block indexed" }.into());
+            }
             return self.undo(height, &tags).await;
         }
         if head.number() < cursor.number {
@@ -126,6 +122,9 @@ impl<'a> Follower<'a> {
             }
             progress.reached(self.index.cursor.number, window.events.len());
             self.head_noted = Some(Instant::now());
+            if self.source.node.prefers_another() {
+                break;
+            }
             read = ahead?;
         }
         Ok(())

@@ -16,13 +16,15 @@ mod start;
 
 use std::{
     convert::Infallible,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use clawpay_store::{Session, StoreError, Writer};
 use tokio_util::sync::CancellationToken;
 
-pub use config::{Config, FinalizedHeaders, ShorterChain};
+pub use chain::Fits;
+pub use config::{Config, FinalizedHeaders, HeaderHashes, Secrets, ShorterChain};
 pub use error::{IndexError, NodeError};
 
 use crate::{chain::Node, fetch::Source, follow::Follower, index::Index};
@@ -37,19 +39,20 @@ const STANDBY_PAUSE: Duration = Duration::from_secs(1);
 /// Indexes until `shutdown`, waiting out an absent node, an absent database and another active indexer. Returns an error only for what
 /// waiting does not mend.
 pub async fn run(config: Config, store: Writer, shutdown: CancellationToken) -> Result<(), IndexError> {
+    let node = Arc::new(Node::new(&config)?);
     // Dropping the work at any point is as good as stopping it: an open transaction rolls back with its connection.
     tokio::select! {
         biased;
         () = shutdown.cancelled() => Ok(()),
-        result = keep_going(&config, &store) => result.map(|never| match never {}),
+        result = keep_going(&config, &node, &store) => result.map(|never| match never {}),
     }
 }
 
-async fn keep_going(config: &Config, store: &Writer) -> Result<Infallible, IndexError> {
+async fn keep_going(config: &Config, node: &Arc<Node>, store: &Writer) -> Result<Infallible, IndexError> {
     let mut pause = FIRST_PAUSE;
     loop {
         let started = Instant::now();
-        let Err(error) = index(config, store).await;
+        let Err(error) = index(config, node, store).await;
         if !error.is_transient() {
             return Err(error);
         }
@@ -63,16 +66,21 @@ async fn keep_going(config: &Config, store: &Writer) -> Result<Infallible, Index
 }
 
 /// One attempt, from proving the chain to whatever goes wrong.
-async fn index(config: &Config, store: &Writer) -> Result<Infallible, IndexError> {
-    let node = Node::connect(config).await?;
-    let proof = start::prove(config, &node).await?;
+async fn index(config: &Config, node: &Arc<Node>, store: &Writer) -> Result<Infallible, IndexError> {
+    let proof = loop {
+        node.settle().await?;
+        match start::prove(config, node).await {
+            Err(IndexError::Node(error)) => tokio::time::sleep(node.failed(error)?).await,
+            proof => break proof?,
+        }
+    };
     store.migrate().await?;
     let mut session = lock(config, store).await?;
     session.initialise(&proof.chain, &proof.start, &proof.tags).await?;
     let contracts = config.deployment.contracts;
     let index = Index::open(session, contracts, proof.chain.parameters).await?;
     tracing::info!(chain = proof.chain.chain_id, block = index.cursor.number, head = proof.tags.head, "indexing");
-    let source = Source::new(node, contracts, config.finalized_headers);
+    let source = Source::new(Arc::clone(node), contracts, config.finalized_headers);
     Follower::new(config, source, index).follow().await
 }
 

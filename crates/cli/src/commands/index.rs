@@ -9,12 +9,11 @@ use crate::{config::Config, deployment_file, shutdown};
 pub async fn run(config: &Config) -> Result<()> {
     let shutdown = shutdown::on_signal()?;
     let writer = Writer::new(config.require_database_url()?)?;
-    let rpc_url = config.require_rpc_url()?;
     let deployment = tokio::select! {
-        deployment = deployment_file::wait_and_find(config, rpc_url) => deployment?,
+        deployment = deployment_file::wait_and_find(config) => deployment?,
         () = shutdown.cancelled() => return Ok(()),
     };
-    let mut indexer = clawpay_indexer::Config::new(rpc_url.clone(), deployment);
+    let mut indexer = config.indexer(deployment)?;
     indexer.progress = true;
     clawpay_indexer::run(indexer, writer, shutdown).await?;
     Ok(())
