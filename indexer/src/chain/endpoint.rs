@@ -15,7 +15,7 @@ use alloy::{
         client::{ClientBuilder, RpcClient, WsConnect},
         types::{Filter, Log},
     },
-    transports::{RpcError, TransportError, TransportErrorKind, TransportResult},
+    transports::{RpcError, TransportError, TransportErrorKind, TransportResult, http::reqwest},
 };
 use clawpay_store::Tags;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -284,8 +284,14 @@ impl Endpoint {
         if let Some(client) = self.connection().clone() {
             return Ok(client);
         }
-        let client = if self.is_pushing() { self.open_websocket().await? } else { ClientBuilder::default().http(self.url.clone()) };
+        let client = if self.is_pushing() { self.open_websocket().await? } else { self.open_http() };
         Ok(self.connection().insert(client).clone())
+    }
+
+    fn open_http(&self) -> RpcClient {
+        // Where nothing is encrypted, the system's certificates need not be read, which takes longer than everything else.
+        let plain = (self.url.scheme() == "http").then(|| reqwest::Client::builder().tls_certs_only([]).build().ok()).flatten();
+        ClientBuilder::default().http_with_client(plain.unwrap_or_default(), self.url.clone())
     }
 
     fn connection(&self) -> MutexGuard<'_, Option<RpcClient>> {

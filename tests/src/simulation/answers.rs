@@ -28,6 +28,7 @@ impl Node<'_> {
     pub(crate) fn answer(&self, method: &str, params: &Value) -> Value {
         match method {
             "eth_chainId" => result(json!(format!("{:#x}", self.config.deployment.chain_id))),
+            "eth_blockNumber" => result(json!(format!("{:#x}", self.tree.number(self.view.tip)))),
             "eth_getCode" => result(json!("0x60")),
             "eth_call" => self.call(&params[0]),
             "eth_getBlockByNumber" => self.block(&params[0]),
@@ -35,6 +36,16 @@ impl Node<'_> {
             "eth_getBlockReceipts" if self.setting.serves_receipts => self.receipts(&params[0]),
             _ => error(-32601, "the method does not exist/is not available"),
         }
+    }
+
+    /// The answer's one member, written out.
+    pub(crate) fn text(&self, method: &str, params: &Value) -> String {
+        if method == "eth_getBlockByNumber"
+            && let Ok(Some(id)) = self.named(&params[0])
+        {
+            return format!(r#""result":{}"#, self.tree.at(id).header_text);
+        }
+        member(&self.answer(method, params))
     }
 
     fn call(&self, request: &Value) -> Value {
@@ -143,6 +154,12 @@ impl Node<'_> {
         }
         result(json!(receipts))
     }
+}
+
+/// The one member of an object, written out.
+pub(crate) fn member(object: &Value) -> String {
+    let text = object.to_string();
+    text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or_default().to_owned()
 }
 
 pub(crate) fn result(value: Value) -> Value {

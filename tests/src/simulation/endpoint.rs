@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
 };
 
-use super::{faults::Transport, world::World};
+use super::{dice::Dice, faults::Transport, world::World};
 
 /// Largest request that is read.
 const LARGEST: usize = 1 << 22;
@@ -40,17 +40,7 @@ async fn converse(stream: TcpStream, world: &World) -> std::io::Result<()> {
             }
             Transport::Garbage => (200, "upstream connect error or disconnect/reset before headers".to_owned()),
             Transport::Honest | Transport::Truncated | Transport::Shuffled | Transport::LostOne | Transport::TwiceOne => {
-                let mut answer = reply(world, &request);
-                if let Some(answers) = answer.as_array_mut() {
-                    let at = dice.index(answers.len().max(1));
-                    match transport {
-                        Transport::Shuffled => dice.shuffle(answers),
-                        Transport::LostOne => drop(answers.remove(at)),
-                        Transport::TwiceOne => answers.push(answers[at].clone()),
-                        _ => {}
-                    }
-                }
-                (200, answer.to_string())
+                (200, reply(world, &request, transport, &mut dice))
             }
         };
         let retry_after = if status == 429 { "retry-after: 0\r\n" } else { "" };
@@ -67,21 +57,26 @@ async fn converse(stream: TcpStream, world: &World) -> std::io::Result<()> {
     Ok(())
 }
 
-fn reply(world: &World, request: &Value) -> Value {
-    match request.as_array() {
-        Some(_) if !world.script.setting.serves_batches => {
-            json!({"jsonrpc": "2.0", "id": null, "error": {"code": -32600, "message": "batches are not supported"}})
-        }
-        Some(requests) => requests.iter().map(|request| reply_to_one(world, request)).collect(),
-        None => reply_to_one(world, request),
+/// The response, or those of a batch, in which things may get lost.
+fn reply(world: &World, request: &Value, transport: Transport, dice: &mut Dice) -> String {
+    let Some(requests) = request.as_array() else { return reply_to_one(world, request) };
+    if !world.script.setting.serves_batches {
+        return r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"batches are not supported"}}"#.to_owned();
     }
+    let mut answers: Vec<_> = requests.iter().map(|request| reply_to_one(world, request)).collect();
+    let at = dice.index(answers.len().max(1));
+    match transport {
+        Transport::Shuffled => dice.shuffle(&mut answers),
+        Transport::LostOne => drop(answers.remove(at)),
+        Transport::TwiceOne => answers.push(answers[at].clone()),
+        Transport::Honest | Transport::Status(_) | Transport::Closed | Transport::Truncated | Transport::Garbage | Transport::Mute => {}
+    }
+    format!("[{}]", answers.join(","))
 }
 
-fn reply_to_one(world: &World, request: &Value) -> Value {
-    let mut answer = world.answer(request["method"].as_str().unwrap_or_default(), &request["params"]);
-    answer["jsonrpc"] = json!("2.0");
-    answer["id"] = request["id"].clone();
-    answer
+fn reply_to_one(world: &World, request: &Value) -> String {
+    let answer = world.answer(request["method"].as_str().unwrap_or_default(), &request["params"]);
+    format!(r#"{{"jsonrpc":"2.0","id":{},{answer}}}"#, request["id"])
 }
 
 /// What is asked, without the numbers that the client gives its questions.

@@ -70,14 +70,14 @@ impl Transport {
     }
 }
 
-/// The answer to one call, and what is wrong with it.
-pub(crate) fn answer(node: &Node<'_>, method: &str, params: &Value, asked: u64, dice: &mut Dice) -> (Value, Option<&'static str>) {
+/// A wrong answer to one call and what is wrong with it, if it is this call's turn.
+pub(crate) fn answer(node: &Node<'_>, method: &str, params: &Value, asked: u64, dice: &mut Dice) -> Option<(Value, &'static str)> {
     let faults = node.setting.faults;
     if faults == 0 || !dice.one_in(faults) {
-        return (node.answer(method, params), None);
+        return None;
     }
     let name = params[0].as_str().unwrap_or_default();
-    let spoilt = match (dice.below(8), method) {
+    match (dice.below(8), method) {
         (0, _) => Some((node.setting.provider.refuse_quota(), "a spent quota")),
         (1, _) => Some((error(-32603, "internal error"), "an internal error")),
         (2, _) => Some((result(Value::Null), "null")),
@@ -86,10 +86,6 @@ pub(crate) fn answer(node: &Node<'_>, method: &str, params: &Value, asked: u64, 
         (_, "eth_getLogs") if asked.is_multiple_of(2) => by_hash(node.answer(method, params), dice),
         (_, "eth_getBlockReceipts") => receipts(node, node.answer(method, params), dice),
         _ => None,
-    };
-    match spoilt {
-        Some((answer, what)) => (answer, Some(what)),
-        None => (node.answer(method, params), None),
     }
 }
 

@@ -32,6 +32,10 @@ const HURRY: u32 = 100;
 const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(2);
 
+/// Whoever connects thousands of times cannot hash a password thousands of times each.
+const QUICK_LOGIN: &str = "SET scram_iterations = 1;
+    DO $$ BEGIN CREATE ROLE simulation SUPERUSER LOGIN PASSWORD 'quick'; EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$";
+
 const CONTRACTS: Contracts = Contracts {
     usdc: Address::repeat_byte(0x11),
     agent_registry: Address::repeat_byte(0x22),
@@ -65,8 +69,13 @@ pub struct Scenario {
 impl Stage {
     /// On an empty database.
     pub async fn new(database_url: &str) -> Result<Self> {
-        Writer::new(database_url)?.migrate().await?;
         let mut connection = PgConnection::connect(database_url).await?;
+        sqlx::raw_sql(QUICK_LOGIN).execute(&mut connection).await?;
+        let mut url: url::Url = database_url.parse()?;
+        let login = url.set_username("simulation").and_then(|()| url.set_password(Some("quick")));
+        ensure!(login.is_ok(), "a database has a host");
+        let database_url = url.as_str();
+        Writer::new(database_url)?.migrate().await?;
         sqlx::raw_sql(GUARDS).execute(&mut connection).await?;
         Ok(Self { database_url: database_url.to_owned(), connection })
     }
@@ -90,8 +99,8 @@ impl Scenario {
         let config = Config {
             poll_interval: Duration::from_millis(2),
             confirmations: match script.setting.finality {
-                Finality::Tags => 64,
-                Finality::Confirmations(depth) => depth,
+                Finality::Tags => None,
+                Finality::Confirmations(depth) => Some(depth),
             },
             finalized_headers: script.setting.finalized_headers,
             shorter_chain: script.setting.shorter_chain,

@@ -100,7 +100,7 @@ impl Script {
         author.grow(deployed + history);
         author.finalize();
         let first = author.view();
-        let acts = (0..author.dice.between(1, 3)).map(|_| (0..author.dice.between(2, 9)).map(|_| author.step()).collect()).collect();
+        let acts = (0..author.dice.between(1, 2)).map(|_| (0..author.dice.between(2, 8)).map(|_| author.step()).collect()).collect();
         let ends_in_betrayal = (author.dice.one_in(12)).then(|| author.betray()).flatten();
         Self { setting: author.setting, tree: author.tree, first, acts, ends_in_betrayal }
     }
@@ -141,7 +141,7 @@ struct Author {
 
 impl Author {
     fn step(&mut self) -> Step {
-        let pace = *self.dice.pick(&[2, 10, 40, 120]);
+        let pace = *self.dice.pick(&[1, 4, 12, 40]);
         let after = self.dice.between(1, pace);
         let (what, change) = match self.dice.below(20) {
             0 | 1 => {

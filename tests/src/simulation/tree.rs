@@ -47,8 +47,9 @@ pub(crate) struct Mined {
     parent: Option<BlockId>,
     pub(crate) block: Block,
     pub(crate) transactions: Vec<Transaction>,
-    /// The header as a node answers it.
+    /// The header as a node answers it, and written out: nothing is asked for as often.
     pub(crate) header: Value,
+    pub(crate) header_text: String,
     /// All logs, the token's too.
     pub(crate) logs: Vec<Log>,
     /// The rows of ours.
@@ -193,7 +194,8 @@ impl Tree {
         answer["transactions"] = json!(hashes);
         answer["uncles"] = json!([]);
         let ledger = Arc::new(ledger);
-        self.blocks.push(Mined { parent, block, transactions, header: answer, logs, events, ledger });
+        let header_text = answer.to_string();
+        self.blocks.push(Mined { parent, block, transactions, header: answer, header_text, logs, events, ledger });
         BlockId(self.blocks.len() - 1)
     }
 }

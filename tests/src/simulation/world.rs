@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::{
-    answers::Node,
+    answers::{Node, member},
     dice::Dice,
     faults::{self, Transport},
     script::{Change, Script, Step, View},
@@ -120,8 +120,8 @@ impl World {
         (chosen, dice)
     }
 
-    /// Answers one call.
-    pub(crate) fn answer(&self, method: &str, params: &Value) -> Value {
+    /// Answers one call: with the one member that the response has beside its number.
+    pub(crate) fn answer(&self, method: &str, params: &Value) -> String {
         let mut state = self.state();
         self.advance(&mut state);
         let question = format!("{method} {params}");
@@ -129,15 +129,17 @@ impl World {
         let view = state.view.clone();
         let node = Node { tree: &self.script.tree, setting: &self.script.setting, config: &self.config, view: &view };
         if state.calm {
-            return node.answer(method, params);
+            return node.text(method, params);
         }
         let mut dice = Dice::new(self.seed, &format!("{question} for the {asked}th time"));
-        let (answer, fault) = faults::answer(&node, method, params, asked, &mut dice);
-        if let Some(fault) = fault {
-            let shown: String = question.chars().take(160).collect();
-            state.trace.push(format!("{fault} for {shown} (#{asked})"));
+        match faults::answer(&node, method, params, asked, &mut dice) {
+            Some((answer, fault)) => {
+                let shown: String = question.chars().take(160).collect();
+                state.trace.push(format!("{fault} for {shown} (#{asked})"));
+                member(&answer)
+            }
+            None => node.text(method, params),
         }
-        answer
     }
 
     /// Lets happen what is due.
