@@ -52,6 +52,7 @@ pub(crate) struct Node {
     /// In order of preference.
     endpoints: Arc<[Endpoint]>,
     current: AtomicUsize,
+    contradiction_pause: Duration,
     _watch: Option<AbortOnDropHandle<()>>,
 }
 
@@ -64,7 +65,8 @@ impl Node {
             let pace = config.poll_interval * WATCH_POLLS;
             AbortOnDropHandle::new(tokio::spawn(watch(Arc::clone(&endpoints), pace)))
         });
-        Ok(Self { endpoints, current: AtomicUsize::new(0), _watch: watch })
+        let contradiction_pause = config.hurried(CONTRADICTION_PAUSE);
+        Ok(Self { endpoints, current: AtomicUsize::new(0), contradiction_pause, _watch: watch })
     }
 
     /// Chooses whom to ask: the most preferred endpoint that is well. If none is, all that do not object are tried in turn.
@@ -124,7 +126,7 @@ impl Node {
             let strikes = endpoint.health().strike();
             if strikes <= if has_other { STRIKES } else { CONTRADICTIONS } {
                 tracing::debug!(%error, node = endpoint.origin, "nothing was written; looking again");
-                return Ok(CONTRADICTION_PAUSE);
+                return Ok(self.contradiction_pause);
             }
         }
         if has_other {

@@ -16,8 +16,9 @@ pub struct Config {
     pub deployment: Deployment,
     /// Longest time between two looks at the head, pushed heads or not.
     pub poll_interval: Duration,
-    /// Blocks that must lie on top of a block before it counts as final, on a node that does not know the word.
-    pub confirmations: u64,
+    /// Blocks that must lie on top of a block before it counts as final, however final the node calls it. If nothing is said: as the node
+    /// says, and 64 where it does not know the word. No reorganisation reaches deeper.
+    pub confirmations: Option<u64>,
     /// Which headers of finalized blocks are read.
     pub finalized_headers: FinalizedHeaders,
     /// What makes a header's hash.
@@ -31,6 +32,9 @@ pub struct Config {
     pub standby_patience: Duration,
     /// Whether to draw a progress bar, if there is a terminal.
     pub progress: bool,
+    /// How many times shorter than usual all pauses, and all time limits on the node, are. 1, except where a test has a simulated node and
+    /// thousands of pauses to sit through.
+    pub hurry: u32,
 }
 
 /// Which headers of finalized blocks are read while catching up.
@@ -70,14 +74,20 @@ impl Config {
             fallback_rpc_urls: Vec::new(),
             deployment,
             poll_interval,
-            confirmations: 64,
+            confirmations: None,
             finalized_headers: FinalizedHeaders::Every,
             header_hashes: HeaderHashes::Recomputed,
             node_timeout: Duration::from_secs(20),
             shorter_chain: ShorterChain::NodeIsBehind,
             standby_patience: Duration::from_secs(30),
             progress: false,
+            hurry: 1,
         }
+    }
+
+    /// A pause or time limit, as long as this indexer takes it.
+    pub(crate) fn hurried(&self, usual: Duration) -> Duration {
+        usual / self.hurry.max(1)
     }
 }
 
@@ -96,6 +106,7 @@ impl fmt::Debug for Config {
             .field("shorter_chain", &self.shorter_chain)
             .field("standby_patience", &self.standby_patience)
             .field("progress", &self.progress)
+            .field("hurry", &self.hurry)
             .finish()
     }
 }
@@ -106,26 +117,30 @@ pub(crate) fn origin(url: &Url) -> String {
     format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
 }
 
-/// The parts of an address that providers put keys into: user, password, path and query.
+/// The parts of addresses that providers put keys into: user, password, path and query.
 #[derive(Clone)]
-pub(crate) struct Secrets(Vec<String>);
+pub struct Secrets(Vec<String>);
 
 impl Secrets {
     /// Shorter parts are no keys, and may be ordinary words.
     const SHORTEST: usize = 8;
 
-    pub(crate) fn of(url: &Url) -> Self {
-        let values: Vec<_> = url.query_pairs().map(|(_, value)| value.into_owned()).collect();
-        let parts = [url.username(), url.password().unwrap_or_default(), url.path(), url.query().unwrap_or_default()];
-        let all = parts.into_iter().chain(url.path_segments().into_iter().flatten()).chain(values.iter().map(String::as_str));
-        let mut secrets: Vec<_> = all.filter(|part| part.len() >= Self::SHORTEST).map(str::to_owned).collect();
-        // The longest first, or a part of it would leave the rest readable.
+    /// The secrets of these addresses.
+    pub fn of<'a>(urls: impl IntoIterator<Item = &'a Url>) -> Self {
+        let mut secrets = Vec::new();
+        for url in urls {
+            let values: Vec<_> = url.query_pairs().map(|(_, value)| value.into_owned()).collect();
+            let parts = [url.username(), url.password().unwrap_or_default(), url.path(), url.query().unwrap_or_default()];
+            let all = parts.into_iter().chain(url.path_segments().into_iter().flatten()).chain(values.iter().map(String::as_str));
+            secrets.extend(all.filter(|part| part.len() >= Self::SHORTEST).map(str::to_owned));
+        }
+        // A part that is hidden before the whole would leave the rest readable.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         Self(secrets)
     }
 
     /// `text` without them.
-    pub(crate) fn hide(&self, text: &str) -> String {
+    pub fn hide(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "(hidden)"))
     }
 }
@@ -171,10 +186,10 @@ mod tests {
 
     #[test]
     fn what_a_node_repeats_of_its_address_is_hidden() {
-        let secrets = Secrets::of(&"https://somebody:password@node.example/v3/0123456789abcdef?apikey=fedcba9876543210".parse().unwrap());
+        let secrets = Secrets::of([&"https://somebody:password@node.example/v3/0123456789abcdef?apikey=fedcba9876543210".parse().unwrap()]);
         let said = secrets.hide("project 0123456789abcdef of somebody: /v3/0123456789abcdef?apikey=fedcba9876543210, password");
         assert_eq!(said, "project (hidden) of (hidden): (hidden)?(hidden), (hidden)");
-        assert_eq!(Secrets::of(&"https://node.example/rpc".parse().unwrap()).hide("rpc error"), "rpc error");
+        assert_eq!(Secrets::of([&"https://node.example/rpc".parse().unwrap()]).hide("rpc error"), "rpc error");
     }
 
     #[test]

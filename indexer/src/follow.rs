@@ -105,7 +105,7 @@ impl<'a> Follower<'a> {
         if head.number() > cursor.number {
             return self.catch_up(head, tags).await;
         }
-        if self.head_noted.is_none_or(|noted| noted.elapsed() >= HEAD_NOTED_EVERY) {
+        if self.head_noted.is_none_or(|noted| noted.elapsed() >= self.config.hurried(HEAD_NOTED_EVERY)) {
             self.index.checked_head(&tags).await?;
             self.head_noted = Some(Instant::now());
         }
@@ -189,7 +189,7 @@ impl<'a> Follower<'a> {
     async fn finalized_block_replaced(&self, kept: &Block) -> IndexError {
         let mut found = kept.hash;
         for _ in 0..CERTAIN_LOOKS {
-            tokio::time::sleep(CERTAIN_PAUSE).await;
+            tokio::time::sleep(self.config.hurried(CERTAIN_PAUSE)).await;
             match self.header(kept.number).await {
                 Ok(header) if header.hash != kept.hash => found = header.hash,
                 Ok(_) => return NodeError::Contradiction { number: kept.number, reason: "it changed and changed back" }.into(),

@@ -30,7 +30,7 @@ use clawpay_store::{Standby, Writer};
 use tokio_util::sync::CancellationToken;
 
 pub use chain::Fits;
-pub use config::{Config, FinalizedHeaders, HeaderHashes, ShorterChain};
+pub use config::{Config, FinalizedHeaders, HeaderHashes, Secrets, ShorterChain};
 pub use error::{IndexError, NodeError};
 pub use reindex::{Reindexed, reindex};
 pub use replay::{Replayed, replay};
@@ -42,6 +42,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// After working this long, the next failure is a new one.
 const HEALTHY: Duration = Duration::from_secs(30);
+
+/// How often a standby asks for the lock.
+const STANDBY_PAUSE: Duration = Duration::from_millis(200);
 
 /// Indexes until `shutdown`, waiting out an absent node, an absent database and another active indexer. Returns an error only for what
 /// waiting does not mend.
@@ -63,13 +66,13 @@ async fn keep_going(config: &Config, node: &Arc<Node>, store: &Writer) -> Result
         if !error.is_transient() {
             return Err(error);
         }
-        if started.elapsed() >= HEALTHY {
+        if started.elapsed() >= config.hurried(HEALTHY) {
             pause = FIRST_PAUSE;
         }
         metrics::writing(false);
         metrics::retried(&error);
         tracing::warn!(%error, "the indexer is waiting; trying again in {pause:?}");
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(config.hurried(pause)).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
@@ -89,7 +92,7 @@ async fn index(config: &Config, node: &Arc<Node>, store: &Writer) -> Result<Infa
         Standby::Waiting => tracing::info!("another indexer is writing to this database; standing by"),
         Standby::WriterDisconnected => tracing::warn!("the other indexer was silent for {patience:?}; taking over"),
     };
-    let mut session = store.lock(patience, tell).await?;
+    let mut session = store.lock(config.hurried(STANDBY_PAUSE), patience, tell).await?;
     metrics::writing(true);
     session.initialise(&proof.chain, &proof.start, &proof.tags).await?;
     let contracts = config.deployment.contracts;

@@ -7,6 +7,7 @@ use clawpay_cli::{
     args::{Arguments, Command},
     commands,
     config::Config,
+    discretion,
     output::{self, FAILED, MISUSED},
     telemetry,
 };
@@ -17,6 +18,7 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return output::failure(&error, MISUSED),
     };
+    discretion::keep(config.secrets());
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return output::failure(&error.into(), FAILED),

@@ -36,6 +36,8 @@ use crate::{
     log::Log,
 };
 
+/// Blocks on top of a final one, where neither the node nor anybody else says.
+const CONFIRMATIONS: u64 = 64;
 /// Longest time for a question with a short answer.
 const SHORT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Questions in one JSON-RPC batch, and batches on their way at once.
@@ -66,7 +68,8 @@ pub(super) struct Endpoint {
     secrets: Secrets,
     client: Mutex<Option<RpcClient>>,
     timeout: Duration,
-    confirmations: u64,
+    short_timeout: Duration,
+    confirmations: Option<u64>,
     chain_id: u64,
     genesis_hash: B256,
     health: Mutex<Health>,
@@ -88,10 +91,11 @@ impl Endpoint {
         }
         Ok(Self {
             origin: origin(url),
-            secrets: Secrets::of(url),
+            secrets: Secrets::of([url]),
             url: url.clone(),
             client: Mutex::default(),
-            timeout: config.node_timeout,
+            timeout: config.hurried(config.node_timeout),
+            short_timeout: config.hurried(config.node_timeout.min(SHORT_TIMEOUT)),
             confirmations: config.confirmations,
             chain_id: config.deployment.chain_id,
             genesis_hash: config.deployment.genesis_hash,
@@ -186,18 +190,27 @@ impl Endpoint {
     }
 
     pub(super) async fn head(&self) -> Result<(Header, Tags), NodeError> {
-        let (head, safe, mut finalized) = futures::try_join!(self.header_by_tag("latest"), self.named("safe"), self.named("finalized"))?;
+        let (head, safe, finalized) = futures::try_join!(self.header_by_tag("latest"), self.named("safe"), self.named("finalized"))?;
         let head = head.ok_or(NodeError::MissingBlock(0))?;
         let number = head.number();
         let head = self.genuine(number, head)?;
-        if finalized.is_some() {
-            self.knows_finality.store(true, Relaxed);
-        } else if !self.knows_finality.load(Relaxed) {
-            finalized = number.checked_sub(self.confirmations);
-        }
         // The three were asked one beside the other, and a balancer may have sent them to three nodes.
-        let within = |named: Option<u64>| named.map(|named| named.min(number));
-        Ok((head, Tags { head: number, safe: within(safe), finalized: within(finalized) }))
+        let finalized = self.finalized(number, finalized.map(|named| named.min(number)));
+        Ok((head, Tags { head: number, safe: safe.map(|named| named.min(number)), finalized }))
+    }
+
+    /// The height up to which blocks are final, on a chain of `height` blocks of which the node calls those up to `named` so.
+    fn finalized(&self, height: u64, named: Option<u64>) -> Option<u64> {
+        if named.is_some() {
+            self.knows_finality.store(true, Relaxed);
+        } else if self.knows_finality.load(Relaxed) {
+            return None;
+        }
+        match (named, self.confirmations) {
+            (None, confirmations) => height.checked_sub(confirmations.unwrap_or(CONFIRMATIONS)),
+            (named, None) => named,
+            (Some(named), Some(confirmations)) => height.checked_sub(confirmations).map(|deep| deep.min(named)),
+        }
     }
 
     async fn header_by_tag(&self, tag: &str) -> Result<Option<Header>, NodeError> {
@@ -276,7 +289,7 @@ impl Endpoint {
     /// A question with a short answer.
     async fn ask<P: Question, R: Answer>(&self, method: &'static str, params: P) -> Result<R, NodeError> {
         let client = self.client().await?;
-        self.within(method, self.timeout.min(SHORT_TIMEOUT), client.request::<P, R>(method, params)).await
+        self.within(method, self.short_timeout, client.request::<P, R>(method, params)).await
     }
 
     /// A question whose answer may be long.
@@ -307,7 +320,7 @@ impl Endpoint {
     pub(super) async fn open_websocket(&self) -> Result<RpcClient, NodeError> {
         // Reconnecting is the caller's business, who begins by proving the chain again.
         let connect = WsConnect::new(self.url.as_str()).with_max_retries(1);
-        self.within("the WebSocket handshake", self.timeout.min(SHORT_TIMEOUT), ClientBuilder::default().ws(connect)).await
+        self.within("the WebSocket handshake", self.short_timeout, ClientBuilder::default().ws(connect)).await
     }
 
     /// Waits for an answer, but not for ever, and tells the failures apart.
