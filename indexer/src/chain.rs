@@ -20,7 +20,6 @@ use std::{
 
 use alloy::{
     primitives::{Address, B256, Bytes},
-    rpc::types::Log,
 };
 use clawpay_store::Tags;
 use futures::future::join_all;
@@ -33,6 +32,7 @@ pub(crate) use self::{header::Header, heads::Heads};
 use crate::{
     config::Config,
     error::{IndexError, NodeError},
+    log::Log,
 };
 
 /// The first time on the bench, and the time between two comparisons of all endpoints, in poll intervals.
@@ -158,6 +158,11 @@ impl Node {
     /// The result of a view function, by the latest block.
     pub(crate) async fn call(&self, to: Address, data: Vec<u8>) -> Result<Bytes, NodeError> {
         self.asked().call(to, data).await
+    }
+
+    /// The results of view functions, all by the block at this height; nothing where a call reverts.
+    pub(crate) async fn calls(&self, calls: &[(Address, Vec<u8>)], number: u64) -> Result<Vec<Option<Bytes>>, NodeError> {
+        self.asked().calls(calls, number).await
     }
 
     /// The header at a height, if the node has one there.

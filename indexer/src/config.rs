@@ -27,6 +27,9 @@ pub struct Config {
     pub node_timeout: Duration,
     /// What a chain that is shorter than the index means.
     pub shorter_chain: ShorterChain,
+    /// How long another indexer of the same database may be silent before this one, standing by, takes its place. One that is well says
+    /// something every second, or whenever the node answers.
+    pub standby_patience: Duration,
     /// Whether to draw a progress bar, if there is a terminal.
     pub progress: bool,
     /// How many times shorter than usual all pauses, and all time limits on the node, are. 1, except where a test has a simulated node and
@@ -76,6 +79,7 @@ impl Config {
             header_hashes: HeaderHashes::Recomputed,
             node_timeout: Duration::from_secs(20),
             shorter_chain: ShorterChain::NodeIsBehind,
+            standby_patience: Duration::from_secs(30),
             progress: false,
             hurry: 1,
         }
@@ -100,6 +104,7 @@ impl fmt::Debug for Config {
             .field("header_hashes", &self.header_hashes)
             .field("node_timeout", &self.node_timeout)
             .field("shorter_chain", &self.shorter_chain)
+            .field("standby_patience", &self.standby_patience)
             .field("progress", &self.progress)
             .field("hurry", &self.hurry)
             .finish()

@@ -35,6 +35,19 @@ impl Event {
         Self { record, decoded }
     }
 
+    /// Reads the log of an event again that is kept already, and forgets what else was kept.
+    pub(crate) fn anew(contracts: &Contracts, record: EventRecord) -> Self {
+        let decoded = decode(contracts, record.contract, &record.topics, &record.data);
+        let record = EventRecord {
+            name: decoded.name.map(str::to_owned),
+            run: decoded.run,
+            agent: decoded.agent,
+            refusal: decoded.error.as_ref().map(ToString::to_string),
+            ..record
+        };
+        Self { record, decoded }
+    }
+
     /// Reads an event again that is kept already.
     pub(crate) fn again(contracts: &Contracts, record: EventRecord) -> Self {
         let decoded = decode(contracts, record.contract, &record.topics, &record.data);

@@ -198,6 +198,11 @@ impl NodeError {
         }
     }
 
+    /// Whether a call was executed and refused by the contract: EIP-1474's code, or what older nodes say.
+    pub(crate) fn is_revert(&self) -> bool {
+        matches!(self, Self::Refused { method: "eth_call", code, message, .. } if *code == 3 || message.to_ascii_lowercase().contains("revert"))
+    }
+
     /// How many blocks from `from` to ask for, after a question about the blocks from there to `to` ended like this; nothing, if fewer would
     /// not help. What the node suggests is believed only where it is less.
     pub(crate) fn smaller_span(&self, from: u64, to: u64) -> Option<u64> {

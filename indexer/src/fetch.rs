@@ -6,26 +6,22 @@
 
 use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
 
-use alloy::{
-    primitives::{Address, B256, BloomInput, Bytes, keccak256},
-    rpc::types::Log,
-};
+use alloy::primitives::{Address, B256, BloomInput, Bytes, keccak256};
 use clawpay_bindings::{Contracts, signatures};
-use clawpay_store::{Block, Tags};
+use clawpay_store::Block;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::{
+    ahead::UNCONNECTED,
     chain::{Header, Node},
     config::FinalizedHeaders,
     decode::Event,
     error::NodeError,
+    log::Log,
 };
 
-/// Blocks asked for at once: to begin with, and at most.
-const FIRST_SPAN: u64 = 256;
-const LARGEST_SPAN: u64 = 2_000;
-/// Events in one window beyond which the next is smaller.
-const MANY_EVENTS: usize = 10_000;
+/// Memory that an event takes beside its data, roughly.
+const EVENT: usize = 1_100;
 /// Blocks proved at once.
 const CONCURRENT_PROOFS: usize = 8;
 
@@ -59,6 +55,27 @@ pub(crate) struct Window {
     pub(crate) proved: bool,
 }
 
+impl Window {
+    /// Memory it takes, roughly.
+    pub(crate) fn size(&self) -> usize {
+        let data: usize = self.events.iter().map(|event| event.record.data.len()).sum();
+        data + self.events.len() * EVENT + self.blocks.len() * size_of::<Block>()
+    }
+
+    /// Adds the blocks that follow; gives them back if they do not build on these.
+    pub(crate) fn append(&mut self, next: Self) -> Result<(), Self> {
+        if next.parent != self.end.hash {
+            return Err(next);
+        }
+        self.range = *self.range.start()..=*next.range.end();
+        self.end = next.end;
+        self.blocks.extend(next.blocks);
+        self.events.extend(next.events);
+        self.proved &= next.proved;
+        Ok(())
+    }
+}
+
 /// How hard a window is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scrutiny {
@@ -75,7 +92,6 @@ pub(crate) struct Source {
     contracts: Contracts,
     finalized_headers: FinalizedHeaders,
     filters: Vec<Filter>,
-    span: u64,
 }
 
 /// What a bloom filter holds of one contract, hashed.
@@ -97,41 +113,26 @@ impl Source {
                 topics: topics.iter().map(|topic| (B256::from(*topic), keccak256(topic))).collect(),
             })
             .collect();
-        Self { node, contracts, finalized_headers, filters, span: FIRST_SPAN }
+        Self { node, contracts, finalized_headers, filters }
     }
 
-    /// The next window from `from` up to at most `target`: half as large whenever the node refuses, a little larger whenever it answers.
-    /// A window is either all final or not at all.
-    pub(crate) async fn next(&mut self, from: u64, target: u64, tags: &Tags) -> Result<Window, NodeError> {
-        loop {
-            let finalized = tags.finalized.filter(|finalized| from <= *finalized);
-            let limit = finalized.map_or(target, |finalized| finalized.min(target));
-            let to = limit.min(from.saturating_add(self.span - 1));
-            match self.window(from..=to, finalized.is_some(), Scrutiny::Usual).await {
-                Ok(window) => {
-                    self.span = next_span(self.span, to - from + 1, window.events.len());
-                    return Ok(window);
-                }
-                Err(error) => {
-                    let Some(span) = error.smaller_span(from, to) else { return Err(error) };
-                    tracing::debug!(%error, from, to, span, "asking for fewer blocks");
-                    self.span = span;
-                }
-            }
-        }
-    }
-
-    /// One window.
-    pub(crate) async fn window(&self, range: RangeInclusive<u64>, finalized: bool, scrutiny: Scrutiny) -> Result<Window, NodeError> {
+    /// The blocks of a range. `head` is a header that was read before, which may be one of theirs.
+    pub(crate) async fn window(
+        &self,
+        range: RangeInclusive<u64>,
+        finalized: bool,
+        scrutiny: Scrutiny,
+        head: Option<&Header>,
+    ) -> Result<Window, NodeError> {
         let by_range = finalized && scrutiny == Scrutiny::Usual;
         let (headers, mut logs) =
-            if by_range { self.read_by_range(range.clone()).await? } else { self.read_by_hash(range.clone(), scrutiny).await? };
+            if by_range { self.read_by_range(range.clone()).await? } else { self.read_by_hash(range.clone(), head, scrutiny).await? };
         let (Some(first), Some(last)) = (headers.first(), headers.last()) else {
             return Err(NodeError::MissingBlock(*range.start()));
         };
         let (parent, end) = (first.parent_hash, last.block());
         let mut blocks = Vec::new();
-        let mut events = Vec::new();
+        let mut events = Vec::with_capacity(logs.values().map(Vec::len).sum());
         for header in &headers {
             let block = header.block();
             let logs = logs.remove(&block.number).unwrap_or_default();
@@ -154,7 +155,7 @@ impl Source {
             }
             FinalizedHeaders::WithEvents => {
                 let logs = self.node.logs(&addresses, from, to).await?;
-                let mut numbers: Vec<_> = logs.iter().filter_map(|log| log.block_number).filter(|number| range.contains(number)).collect();
+                let mut numbers: Vec<_> = logs.iter().filter_map(Log::block_number).filter(|number| range.contains(number)).collect();
                 numbers.extend([from, to]);
                 numbers.sort_unstable();
                 numbers.dedup();
@@ -165,7 +166,7 @@ impl Source {
 
         let mut by_block: BTreeMap<u64, Vec<Log>> = BTreeMap::new();
         for log in logs {
-            let number = log.block_number.ok_or(NodeError::Contradiction { number: from, reason: "a log has no block" })?;
+            let number = log.block_number().ok_or(NodeError::Contradiction { number: from, reason: "a log has no block" })?;
             by_block.entry(number).or_default().push(log);
         }
         let mut verified = Logs::new();
@@ -183,47 +184,56 @@ impl Source {
             return Err(NodeError::Contradiction { number, reason: "a log is of a block that was not asked for" });
         }
         let hashes: Vec<_> = suspicious.iter().map(|header| header.hash).collect();
-        let logs = self.node.logs_of(&addresses, &hashes).await?;
-        verified.extend(self.prove(&suspicious, logs, Scrutiny::Usual).await?);
+        verified.extend(self.read_blocks(&suspicious, &hashes, Scrutiny::Usual).await?);
         Ok((headers, verified))
     }
 
     /// Blocks that may be replaced: each by its hash, proved.
-    async fn read_by_hash(&self, range: RangeInclusive<u64>, scrutiny: Scrutiny) -> Result<(Vec<Header>, Logs), NodeError> {
-        let headers = self.node.headers(&Vec::from_iter(range)).await?;
+    async fn read_by_hash(&self, range: RangeInclusive<u64>, head: Option<&Header>, scrutiny: Scrutiny) -> Result<(Vec<Header>, Logs), NodeError> {
+        let head = head.filter(|head| head.number() == *range.end());
+        let mut numbers = Vec::from_iter(range);
+        if head.is_some() {
+            numbers.pop();
+        }
+        let mut headers = if numbers.is_empty() { Vec::new() } else { self.node.headers(&numbers).await? };
+        headers.extend(head.cloned());
         require_chain(&headers)?;
         let hashes: Vec<_> = headers.iter().map(|header| header.hash).collect();
-        let logs = self.node.logs_of(&self.contracts.indexed(), &hashes).await?;
-        let verified = self.prove(&Vec::from_iter(&headers), logs, scrutiny).await?;
+        let verified = self.read_blocks(&Vec::from_iter(&headers), &hashes, scrutiny).await?;
         Ok((headers, verified))
     }
 
-    /// Compares what the node answered for blocks with what their receipts say, or with a second answer where it serves no receipts.
-    /// A block whose filter rules our contracts out, and that came without logs, needs no proof.
-    async fn prove(&self, headers: &[&Header], answers: Vec<Vec<Log>>, scrutiny: Scrutiny) -> Result<Logs, NodeError> {
+    /// Asks for the logs of blocks, and at the same time for the receipts of those that seem to hold some of ours.
+    async fn read_blocks(&self, headers: &[&Header], hashes: &[B256], scrutiny: Scrutiny) -> Result<Logs, NodeError> {
+        let ours = self.contracts.indexed();
+        let mut receipts = Vec::new();
+        for header in headers {
+            let expected = self.expects_more(header, &[]);
+            receipts.push(async move { if expected { self.receipts(header).await } else { Ok(Receipts::NotAsked) } });
+        }
+        let receipts = stream::iter(receipts).buffered(CONCURRENT_PROOFS).try_collect::<Vec<_>>();
+        let (answers, receipts) = futures::try_join!(self.node.logs_of(&ours, hashes), receipts)?;
         let mut proofs = Vec::new();
-        for (header, logs) in headers.iter().zip(answers) {
+        for ((header, logs), receipts) in headers.iter().zip(answers).zip(receipts) {
             let logs = self.verify(header, logs)?;
-            proofs.push(self.prove_block(header, logs, scrutiny));
+            proofs.push(self.prove(header, logs, receipts, scrutiny));
         }
         stream::iter(proofs).buffered(CONCURRENT_PROOFS).try_collect().await
     }
 
-    async fn prove_block(
-        &self,
-        header: &Header,
-        logs: Vec<VerifiedLog>,
-        scrutiny: Scrutiny,
-    ) -> Result<(u64, Vec<VerifiedLog>), NodeError> {
+    /// Compares what the node answered for a block with what its receipts say, or with a second answer where it serves no receipts. A block
+    /// whose filter rules our contracts out, and that came without logs, needs no proof.
+    async fn prove(&self, header: &Header, logs: Vec<VerifiedLog>, receipts: Receipts, scrutiny: Scrutiny) -> Result<(u64, Vec<VerifiedLog>), NodeError> {
         let number = header.number();
         let expects_more = self.expects_more(header, &logs);
         if logs.is_empty() && !expects_more {
             return Ok((number, logs));
         }
+        let receipts = if let Receipts::NotAsked = receipts { self.receipts(header).await? } else { receipts };
         let ours = self.contracts.indexed();
-        let again = match self.node.receipt_logs(number, header.hash).await? {
-            Some(all) => all.into_iter().filter(|log| ours.contains(&log.address())).collect(),
-            None => self.node.logs_of(&ours, &[header.hash]).await?.into_iter().flatten().collect(),
+        let again = match receipts {
+            Receipts::Logs(all) => all.into_iter().filter(|log| ours.contains(&log.address)).collect(),
+            Receipts::NotAsked | Receipts::NotServed => self.node.logs_of(&ours, &[header.hash]).await?.into_iter().flatten().collect(),
         };
         if self.verify(header, again)? != logs {
             return Err(NodeError::Contradiction { number, reason: "its logs differ from its receipts" });
@@ -238,6 +248,10 @@ impl Source {
         Ok((number, logs))
     }
 
+    async fn receipts(&self, header: &Header) -> Result<Receipts, NodeError> {
+        Ok(self.node.receipt_logs(header.number(), header.hash).await?.map_or(Receipts::NotServed, Receipts::Logs))
+    }
+
     /// Checks that logs are of this block and of our contracts, and puts them in order.
     fn verify(&self, header: &Header, logs: Vec<Log>) -> Result<Vec<VerifiedLog>, NodeError> {
         let number = header.number();
@@ -245,15 +259,15 @@ impl Source {
         let mut verified = Vec::with_capacity(logs.len());
         for log in logs {
             require(!log.removed, "a log was removed")?;
-            require(log.block_number == Some(number), "a log is of another height")?;
+            require(log.block_number() == Some(number), "a log is of another height")?;
             require(log.block_hash == Some(header.hash), "a log is of another block at this height")?;
-            let filter = self.filters.iter().find(|filter| filter.contract == log.address());
+            let filter = self.filters.iter().find(|filter| filter.contract == log.address);
             require(filter.is_some(), "a log is of a contract that was not asked for")?;
             let filtered = header.logs_bloom.is_zero()
                 || filter.is_some_and(|filter| header.logs_bloom.contains_input(BloomInput::Hash(filter.address)));
             require(filtered, "a log is of a contract that the block's filter rules out")?;
-            require(log.topics().len() <= 4, "a log has more than four topics")?;
-            let (Some(tx_hash), Some(tx_index), Some(log_index)) = (log.transaction_hash, log.transaction_index, log.log_index) else {
+            require(log.topics.len() <= 4, "a log has more than four topics")?;
+            let (Some(tx_hash), Some(tx_index), Some(log_index)) = (log.transaction_hash, log.transaction_index(), log.log_index()) else {
                 return Err(NodeError::Contradiction { number, reason: "a log has no place in its block" });
             };
             verified.push(VerifiedLog {
@@ -262,9 +276,9 @@ impl Source {
                 tx_hash,
                 tx_index,
                 log_index,
-                contract: log.address(),
-                topics: log.topics().to_vec(),
-                data: log.inner.data.data,
+                contract: log.address,
+                topics: log.topics,
+                data: log.data,
             });
         }
         verified.sort_unstable_by_key(|log| log.log_index);
@@ -287,6 +301,15 @@ impl Source {
     }
 }
 
+/// What is known of a block's receipts.
+enum Receipts {
+    NotAsked,
+    /// The node has no such method.
+    NotServed,
+    /// Everybody's.
+    Logs(Vec<Log>),
+}
+
 type Logs = BTreeMap<u64, Vec<VerifiedLog>>;
 
 /// Each header names the one before it, where that is there.
@@ -296,35 +319,8 @@ fn require_chain(headers: &[Header]) -> Result<(), NodeError> {
             && above.number() == below.number() + 1
             && above.parent_hash != below.hash
         {
-            return Err(NodeError::Contradiction { number: above.number(), reason: "it does not build on the block below" });
+            return Err(NodeError::Contradiction { number: above.number(), reason: UNCONNECTED });
         }
     }
     Ok(())
-}
-
-/// How many blocks to ask for after `asked` were answered with `events` events.
-fn next_span(span: u64, asked: u64, events: usize) -> u64 {
-    if events > MANY_EVENTS {
-        (asked / 2).max(1)
-    } else if asked < span {
-        // The window was short for another reason than its size.
-        span
-    } else {
-        (span + span / 4 + 1).min(LARGEST_SPAN)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_span_grows_slowly_and_shrinks_at_once() {
-        assert_eq!(next_span(256, 256, 0), 321);
-        assert_eq!(next_span(1, 1, 0), 2);
-        assert_eq!(next_span(LARGEST_SPAN, LARGEST_SPAN, 0), LARGEST_SPAN);
-        assert_eq!(next_span(256, 256, MANY_EVENTS + 1), 128);
-        assert_eq!(next_span(1, 1, MANY_EVENTS + 1), 1);
-        assert_eq!(next_span(256, 3, 0), 256);
-    }
 }

@@ -2,42 +2,110 @@
 //!
 //! The chain has happened, so an event that contradicts the rules is kept, says why, and changes nothing but a flag on whatever it names.
 //! A row is a pure function of the events that name its subject: folding them again gives the same row.
+//!
+//! Rows stay in memory between batches, as far as there is room: those that may change again are not read for every batch anew, and each is
+//! written once per batch, however many events name it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use clawpay_domain::{Agent, AgentEvent, AgentId, Parameters, Run, RunEvent, RunId};
-use clawpay_store::{AgentRecord, Batch, EventRecord, RunRecord, StoreError};
+use alloy::primitives::B256;
+use clawpay_domain::{Agent, AgentEvent, AgentId, Parameters, Run, RunEvent, RunId, SlashEntry};
+use clawpay_store::{AgentRecord, Batch, EventRecord, RunRecord, StateDigest, StoreError};
 
 use crate::decode::Event;
 
-/// The rows that a batch of events touches.
-pub(crate) struct Projection<'a> {
-    parameters: &'a Parameters,
+/// Bytes of rows that are kept between batches. Counted roughly: what the rows point to, and [`ROW`] for the rest.
+const ROOM: usize = 16 << 20;
+/// What a row takes beside its texts.
+const ROW: usize = 700;
+
+/// The rows that events change, on their way between the database and the events.
+#[derive(Debug)]
+pub(crate) struct Projection {
+    parameters: Parameters,
     runs: BTreeMap<RunId, RunRecord>,
     agents: BTreeMap<AgentId, AgentRecord>,
+    /// Those that the database does not hold as they are here.
+    unsaved_runs: BTreeSet<RunId>,
+    unsaved_agents: BTreeSet<AgentId>,
+    /// The highest ids in the database: what is above them need not be looked for. Nothing until it was asked.
+    stored: Option<(Option<RunId>, Option<AgentId>)>,
+    /// The part each row has in the digest, as far as it was asked for.
+    hashes: BTreeMap<Subject, B256>,
 }
 
-impl<'a> Projection<'a> {
-    /// The rows as they are, of everything these events name.
-    pub(crate) async fn load(parameters: &'a Parameters, events: &[Event], batch: &mut Batch<'_>) -> Result<Self, StoreError> {
-        let runs: BTreeSet<_> = events.iter().filter_map(|event| event.record.run).collect();
-        let agents: BTreeSet<_> = events.iter().filter_map(|event| event.record.agent).collect();
-        let runs = batch.runs(&Vec::from_iter(runs)).await?;
-        let agents = batch.agents(&Vec::from_iter(agents)).await?;
-        Ok(Self {
+/// What a row is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Subject {
+    Run(RunId),
+    Agent(AgentId),
+}
+
+impl Projection {
+    /// No rows yet.
+    pub(crate) fn new(parameters: Parameters) -> Self {
+        Self {
             parameters,
-            runs: runs.into_iter().map(|record| (record.run.id, record)).collect(),
-            agents: agents.into_iter().map(|record| (record.agent.id, record)).collect(),
-        })
+            runs: BTreeMap::new(),
+            agents: BTreeMap::new(),
+            unsaved_runs: BTreeSet::new(),
+            unsaved_agents: BTreeSet::new(),
+            stored: None,
+            hashes: BTreeMap::new(),
+        }
     }
 
-    /// No rows yet.
-    pub(crate) fn empty(parameters: &'a Parameters) -> Self {
-        Self { parameters, runs: BTreeMap::new(), agents: BTreeMap::new() }
+    /// Reads the rows of everything these events name, where they are not here already.
+    pub(crate) async fn load(&mut self, events: &[Event], batch: &mut Batch<'_>) -> Result<(), StoreError> {
+        let (highest_run, highest_agent) = match self.stored {
+            Some(stored) => stored,
+            None => *self.stored.insert(batch.highest().await?),
+        };
+        let runs = events.iter().filter_map(|event| event.record.run);
+        let runs: BTreeSet<_> = runs.filter(|id| Some(*id) <= highest_run && !self.runs.contains_key(id)).collect();
+        if !runs.is_empty() {
+            let rows = batch.runs(&Vec::from_iter(runs)).await?;
+            self.runs.extend(rows.into_iter().map(|record| (record.run.id, record)));
+        }
+        let agents = events.iter().filter_map(|event| event.record.agent);
+        let agents: BTreeSet<_> = agents.filter(|id| Some(*id) <= highest_agent && !self.agents.contains_key(id)).collect();
+        if !agents.is_empty() {
+            let rows = batch.agents(&Vec::from_iter(agents)).await?;
+            self.agents.extend(rows.into_iter().map(|record| (record.agent.id, record)));
+        }
+        Ok(())
+    }
+
+    /// Folds the events of one block in and takes the digest of all rows from before the block to after it. Answers how many events the
+    /// rules refuse.
+    pub(crate) fn fold_block(&mut self, events: &mut [Event], digest: &mut StateDigest) -> usize {
+        let runs = events.iter().filter_map(|event| event.record.run).map(Subject::Run);
+        let agents = events.iter().filter_map(|event| event.record.agent).map(Subject::Agent);
+        let subjects: BTreeSet<Subject> = runs.chain(agents).collect();
+        for subject in &subjects {
+            if let Some(hash) = self.hashes.remove(subject).or_else(|| self.hash(*subject)) {
+                digest.remove(hash);
+            }
+        }
+        let refused = events.iter_mut().map(|event| usize::from(self.fold(event))).sum();
+        for subject in subjects {
+            if let Some(hash) = self.hash(subject) {
+                digest.add(hash);
+                self.hashes.insert(subject, hash);
+            }
+        }
+        refused
+    }
+
+    fn hash(&self, subject: Subject) -> Option<B256> {
+        match subject {
+            Subject::Run(id) => self.runs.get(&id).map(RunRecord::row_hash),
+            Subject::Agent(id) => self.agents.get(&id).map(AgentRecord::row_hash),
+        }
     }
 
     /// Folds one event in, or writes down on it why the rules refuse it. Answers whether they did.
-    pub(crate) fn fold(&mut self, event: &mut Event) -> bool {
+    fn fold(&mut self, event: &mut Event) -> bool {
         let refused = event.record.refusal.is_none()
             && match self.apply(event) {
                 Ok(()) => false,
@@ -67,15 +135,62 @@ impl<'a> Projection<'a> {
         Ok(())
     }
 
-    /// Writes the rows.
+    /// Writes the rows that have changed. Once that is committed, [`Projection::saved`] must hear of it.
     pub(crate) async fn save(&self, batch: &mut Batch<'_>) -> Result<(), StoreError> {
-        if !self.runs.is_empty() {
-            batch.save_runs(&Vec::from_iter(self.runs.values())).await?;
+        let (highest_run, _) = self.stored.unwrap_or_default();
+        let (new, old): (Vec<_>, Vec<_>) =
+            self.unsaved_runs.iter().filter_map(|id| self.runs.get(id)).partition(|record| Some(record.run.id) > highest_run);
+        if !old.is_empty() {
+            batch.save_runs(&old).await?;
         }
-        if !self.agents.is_empty() {
-            batch.save_agents(&Vec::from_iter(self.agents.values())).await?;
+        if !new.is_empty() {
+            batch.insert_runs(&new).await?;
+        }
+        let agents: Vec<_> = self.unsaved_agents.iter().filter_map(|id| self.agents.get(id)).collect();
+        if !agents.is_empty() {
+            batch.save_agents(&agents).await?;
         }
         Ok(())
+    }
+
+    /// The database holds the rows as they are here. Lets go of those that hardly change again, and of the oldest where there are too many.
+    pub(crate) fn saved(&mut self) {
+        let (highest_run, highest_agent) = self.stored.unwrap_or_default();
+        let stored = (highest_run.max(self.unsaved_runs.last().copied()), highest_agent.max(self.unsaved_agents.last().copied()));
+        self.stored = Some(stored);
+        self.unsaved_runs.clear();
+        self.unsaved_agents.clear();
+        self.runs.retain(|_, record| record.run.settled_at.is_none());
+        self.make_room();
+        let (runs, agents) = (&self.runs, &self.agents);
+        self.hashes.retain(|subject, _| match subject {
+            Subject::Run(id) => runs.contains_key(id),
+            Subject::Agent(id) => agents.contains_key(id),
+        });
+    }
+
+    /// Forgets every row: what is here may not be what the database holds.
+    pub(crate) fn forget(&mut self) {
+        *self = Self::new(self.parameters);
+    }
+
+    /// Whether there is more in memory than is kept between batches.
+    pub(crate) fn is_large(&self) -> bool {
+        let runs: usize = self.runs.values().map(run_size).sum();
+        let agents: usize = self.agents.values().map(agent_size).sum();
+        runs + agents > ROOM
+    }
+
+    fn make_room(&mut self) {
+        if !self.is_large() {
+            return;
+        }
+        let runs = self.runs.values().map(|record| record.updated_block);
+        let mut blocks: Vec<_> = runs.chain(self.agents.values().map(|record| record.updated_block)).collect();
+        blocks.sort_unstable();
+        let middle = blocks[blocks.len() / 2];
+        self.runs.retain(|_, record| record.updated_block > middle);
+        self.agents.retain(|_, record| record.updated_block > middle);
     }
 
     /// Both subjects change, or neither.
@@ -116,24 +231,37 @@ impl<'a> Projection<'a> {
     }
 
     fn apply_to_agent(&mut self, id: AgentId, fact: &AgentEvent, event: &EventRecord) -> Result<(), String> {
-        let rules = &self.parameters.stake;
-        self.agent(id).agent.apply(fact, event.timestamp, rules).map_err(|error| error.to_string())
+        let rules = self.parameters.stake;
+        self.agent(id).agent.apply(fact, event.timestamp, &rules).map_err(|error| error.to_string())
     }
 
     /// Notes on the event's subjects when they were last named, and their first contradiction. A run whose creation was refused has no row.
     fn touch(&mut self, event: &EventRecord, run: Option<RunId>, agent: Option<AgentId>) {
         if let Some(record) = run.and_then(|run| self.runs.get_mut(&run)) {
             note(event, &mut record.updated_block, &mut record.inconsistency);
+            self.unsaved_runs.insert(record.run.id);
         }
         if let Some(agent) = agent {
             let record = self.agent(agent);
             note(event, &mut record.updated_block, &mut record.inconsistency);
+            self.unsaved_agents.insert(agent);
         }
     }
 
     fn agent(&mut self, id: AgentId) -> &mut AgentRecord {
         self.agents.entry(id).or_insert_with(|| AgentRecord { agent: Agent::unknown(id), updated_block: 0, inconsistency: None })
     }
+}
+
+fn run_size(record: &RunRecord) -> usize {
+    let run = &record.run;
+    let texts =
+        [Some(&run.terms.content_uri), run.submission.as_ref().map(|submission| &submission.deliverable_uri), run.feedback.as_ref()];
+    ROW + texts.into_iter().flatten().map(|text| text.len()).sum::<usize>()
+}
+
+fn agent_size(record: &AgentRecord) -> usize {
+    ROW + record.agent.uri.len() + record.agent.slash_history.len() * size_of::<SlashEntry>()
 }
 
 fn note(event: &EventRecord, updated_block: &mut u64, inconsistency: &mut Option<String>) {
@@ -205,7 +333,7 @@ mod tests {
     #[test]
     fn what_the_agent_cannot_have_done_does_not_happen_to_the_run_either() {
         let parameters = Parameters::default();
-        let mut projection = Projection::empty(&parameters);
+        let mut projection = Projection::new(parameters);
         for mut event in open_run(&parameters) {
             assert!(!projection.fold(&mut event));
         }
@@ -223,7 +351,7 @@ mod tests {
     #[test]
     fn the_first_contradiction_is_the_one_shown() {
         let parameters = Parameters::default();
-        let mut projection = Projection::empty(&parameters);
+        let mut projection = Projection::new(parameters);
         let mut events = Vec::from(open_run(&parameters));
         events.extend([event(3, Some(RunEvent::Started), None), event(4, Some(RunEvent::Cancelled { refund: Usdc::ZERO }), None)]);
         for event in &mut events {
@@ -236,7 +364,7 @@ mod tests {
     #[test]
     fn an_event_of_an_unknown_run_has_no_row_to_flag() {
         let parameters = Parameters::default();
-        let mut projection = Projection::empty(&parameters);
+        let mut projection = Projection::new(parameters);
         let mut funded = event(1, Some(RunEvent::Funded { amount: Usdc::ZERO }), None);
         assert!(projection.fold(&mut funded));
         assert_eq!(funded.record.refusal.as_deref(), Some("run 1 is unknown"));
@@ -246,7 +374,7 @@ mod tests {
     #[test]
     fn what_could_not_be_decoded_flags_what_it_names() {
         let parameters = Parameters::default();
-        let mut projection = Projection::empty(&parameters);
+        let mut projection = Projection::new(parameters);
         let mut broken = event(1, None, None);
         broken.record.agent = Some(AGENT);
         broken.record.refusal = Some(Inconsistency::new("data", 1, 2).to_string());
@@ -259,13 +387,13 @@ mod tests {
         let parameters = Parameters::default();
         let mut events = Vec::from(open_run(&parameters));
         events.extend([claim(3, &parameters), staked(4), claim(5, &parameters)]);
-        let mut projection = Projection::empty(&parameters);
+        let mut projection = Projection::new(parameters);
         for event in &mut events {
             projection.fold(event);
         }
         assert_eq!(projection.runs[&RUN].run.state, RunState::Claimed);
 
-        let mut again = Projection::empty(&parameters);
+        let mut again = Projection::new(parameters);
         for event in &events {
             again.refold(event, &BTreeSet::from([RUN]), &BTreeSet::new()).unwrap();
         }

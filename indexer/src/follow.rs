@@ -1,21 +1,24 @@
 //! The one path of blocks into the database, for years of backfill and for the next block alike.
 //!
-//! A look compares the node's chain with the cursor, undoes what was replaced, and walks to the head window by window: one is read while the
-//! one before it is written. Pushed heads only say when to look; a timer says so too.
+//! A look compares the node's chain with the cursor, undoes what was replaced, and walks to the head: windows are read ahead, and whatever
+//! has been read while one batch was written is the next batch. Pushed heads only say when to look; a timer says so too.
 
 use std::{
     convert::Infallible,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use clawpay_store::{Block, Tags};
 
 use crate::{
+    ahead::{Ahead, Held, Pace, Walk},
     chain::Header,
     config::{Config, ShorterChain},
     error::{IndexError, NodeError},
     fetch::{Scrutiny, Source, Window},
     index::{Index, Written},
+    metrics,
     progress::Progress,
 };
 
@@ -24,18 +27,21 @@ const HEAD_NOTED_EVERY: Duration = Duration::from_secs(1);
 /// Before the loss of a finalized block is believed, the node is asked this often, with this pause.
 const CERTAIN_LOOKS: u32 = 3;
 const CERTAIN_PAUSE: Duration = Duration::from_millis(500);
+/// A batch takes in what has been read until it is this large, in bytes.
+const LARGE_BATCH: usize = 12 << 20;
 
 /// Keeps one database equal to one chain.
 pub(crate) struct Follower<'a> {
     config: &'a Config,
-    source: Source,
+    source: Arc<Source>,
+    pace: Arc<Pace>,
     index: Index,
     head_noted: Option<Instant>,
 }
 
 impl<'a> Follower<'a> {
     pub(crate) fn new(config: &'a Config, source: Source, index: Index) -> Self {
-        Self { config, source, index, head_noted: None }
+        Self { config, source: Arc::new(source), pace: Arc::new(Pace::new()), index, head_noted: None }
     }
 
     /// Follows until something stops it.
@@ -46,6 +52,7 @@ impl<'a> Follower<'a> {
             match self.look().await {
                 Ok(()) => self.source.node.succeeded(),
                 Err(IndexError::Node(error)) => {
+                    metrics::refused(&error);
                     tokio::time::sleep(self.source.node.failed(error)?).await;
                     continue;
                 }
@@ -63,10 +70,14 @@ impl<'a> Follower<'a> {
     async fn look(&mut self) -> Result<(), IndexError> {
         let (head, tags) = self.source.node.head().await?;
         let cursor = self.index.cursor;
+        metrics::head_checked(&tags, cursor.number);
         // The highest block that both have. A chain that is merely shorter contradicts nothing.
         let height = head.number().min(cursor.number);
         if self.index.finalized.is_some_and(|finalized| height < finalized) {
             return self.shorter_than_final(head.number());
+        }
+        if head.number() == cursor.number + 1 && head.parent_hash == cursor.hash {
+            return self.catch_up(head, tags).await;
         }
         let kept = if height == cursor.number { Some(cursor) } else { self.index.block_at_or_below(height).await? };
         let Some(kept) = kept.filter(|kept| kept.number == height) else {
@@ -92,7 +103,7 @@ impl<'a> Follower<'a> {
             };
         }
         if head.number() > cursor.number {
-            return self.catch_up(&tags).await;
+            return self.catch_up(head, tags).await;
         }
         if self.head_noted.is_none_or(|noted| noted.elapsed() >= self.config.hurried(HEAD_NOTED_EVERY)) {
             self.index.checked_head(&tags).await?;
@@ -102,30 +113,35 @@ impl<'a> Follower<'a> {
     }
 
     /// Walks from the cursor to the node's head.
-    async fn catch_up(&mut self, tags: &Tags) -> Result<(), IndexError> {
-        let target = tags.head;
-        let mut progress = Progress::new(self.config.progress, self.index.cursor.number, target);
-        let mut read = Some(self.source.next(self.index.cursor.number + 1, target, tags).await?);
-        while let Some(mut window) = read.take() {
-            if window.parent != self.index.cursor.hash {
-                // The next look finds out whether the chain changed or the node did.
-                return Err(
-                    NodeError::Contradiction { number: *window.range.start(), reason: "it does not build on the block indexed" }.into()
-                );
-            }
-            let next = *window.range.end() + 1;
-            let (written, ahead) = tokio::join!(self.index.write(&mut window, tags), async {
-                if next > target { Ok(None) } else { self.source.next(next, target, tags).await.map(Some) }
-            });
-            if written? == Written::Doubtful {
-                self.write_doubtful(&mut window, tags).await?;
-            }
-            progress.reached(self.index.cursor.number, window.events.len());
+    async fn catch_up(&mut self, head: Header, tags: Tags) -> Result<(), IndexError> {
+        let mut progress = Progress::new(self.config.progress, self.index.cursor.number, head.number());
+        let walk = Walk { from: self.index.cursor.number + 1, head, tags };
+        let mut ahead = Ahead::start(Arc::clone(&self.source), Arc::clone(&self.pace), walk);
+        let mut following = None;
+        loop {
+            let next = match following.take() {
+                Some(held) => Some(held),
+                None => ahead.next().await?,
+            };
+            let Some(mut batch) = next else { return Ok(()) };
+            following = extend(&mut batch, &mut ahead)?;
+            self.write(&mut batch.window, &tags).await?;
+            progress.reached(self.index.cursor.number, batch.window.events.len());
             self.head_noted = Some(Instant::now());
             if self.source.node.prefers_another() {
-                break;
+                return Ok(());
             }
-            read = ahead?;
+        }
+    }
+
+    async fn write(&mut self, window: &mut Window, tags: &Tags) -> Result<(), IndexError> {
+        if window.parent != self.index.cursor.hash {
+            // The next look finds out whether the chain changed or the node did.
+            let number = *window.range.start();
+            return Err(NodeError::Contradiction { number, reason: "it does not build on the block indexed" }.into());
+        }
+        if self.index.write(window, tags).await? == Written::Doubtful {
+            self.write_doubtful(window, tags).await?;
         }
         Ok(())
     }
@@ -133,7 +149,7 @@ impl<'a> Follower<'a> {
     /// Reads a window again by the blocks' hashes, because something in it cannot have happened. If the chain insists, so be it.
     async fn write_doubtful(&mut self, window: &mut Window, tags: &Tags) -> Result<(), IndexError> {
         let range = window.range.clone();
-        *window = self.source.window(range.clone(), true, Scrutiny::Full).await?;
+        *window = self.source.window(range.clone(), true, Scrutiny::Full, None).await?;
         if let Written::Yes { refused } = self.index.write(window, tags).await?
             && refused > 0
         {
@@ -164,6 +180,7 @@ impl<'a> Follower<'a> {
             };
             height = below;
         };
+        metrics::reorganised(self.index.cursor.number.saturating_sub(base.number));
         tracing::warn!(indexed = self.index.cursor.number, back_to = base.number, "the chain was reorganised; undoing");
         self.index.rewind(base, base_is_kept, tags).await
     }
@@ -197,4 +214,16 @@ impl<'a> Follower<'a> {
     async fn header(&self, number: u64) -> Result<Header, IndexError> {
         Ok(self.source.node.header(number).await?.ok_or(NodeError::MissingBlock(number))?)
     }
+}
+
+/// Puts what has been read by now into one batch, and answers the window that has no place in it.
+fn extend(batch: &mut Held, ahead: &mut Ahead) -> Result<Option<Held>, NodeError> {
+    while batch.window.size() < LARGE_BATCH
+        && let Some(next) = ahead.ready()?
+    {
+        if let Err(unconnected) = batch.append(next) {
+            return Ok(Some(unconnected));
+        }
+    }
+    Ok(None)
 }

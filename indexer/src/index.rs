@@ -1,12 +1,16 @@
 //! The database's side of following a chain: one transaction per window, and one per reorg.
 
-use std::{collections::BTreeSet, future::Future, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    time::{Duration, Instant},
+};
 
 use clawpay_bindings::Contracts;
 use clawpay_domain::{AgentId, Parameters, RunId};
-use clawpay_store::{Block, Session, StoreError, Tags};
+use clawpay_store::{Block, Session, StateDigest, StoreError, Tags};
 
-use crate::{decode::Event, error::IndexError, fetch::Window, fold::Projection};
+use crate::{decode::Event, error::IndexError, fetch::Window, fold::Projection, metrics};
 
 /// A write that takes longer has lost its database.
 const TIMEOUT: Duration = Duration::from_secs(90);
@@ -16,9 +20,11 @@ const TIMEOUT: Duration = Duration::from_secs(90);
 pub(crate) struct Index {
     session: Session,
     contracts: Contracts,
-    parameters: Parameters,
+    projection: Projection,
     /// The last block indexed.
     pub(crate) cursor: Block,
+    /// Of all rows after that block.
+    digest: StateDigest,
     /// The highest block that was final when it was written.
     pub(crate) finalized: Option<u64>,
     /// What the last batch was told of the node.
@@ -42,7 +48,9 @@ impl Index {
         let missing = || StoreError::Corrupt { table: "cursor", value: "nothing".to_owned() };
         let indexed = within(session.indexed()).await?.ok_or_else(missing)?;
         let cursor = within(session.block_at_or_below(indexed.number)).await?.ok_or_else(missing)?;
-        Ok(Self { session, contracts, parameters, cursor, finalized: indexed.finalized, tags: None })
+        let digest = within(session.state_digest(cursor.number)).await?;
+        let projection = Projection::new(parameters);
+        Ok(Self { session, contracts, projection, cursor, digest, finalized: indexed.finalized, tags: None })
     }
 
     /// The header that is kept at a height, or the next below it.
@@ -52,17 +60,27 @@ impl Index {
 
     /// Adds the blocks that follow the cursor.
     pub(crate) async fn write(&mut self, window: &mut Window, tags: &Tags) -> Result<Written, IndexError> {
-        let written = within(write(&mut self.session, &self.parameters, &self.cursor, window, tags)).await?;
-        if let Written::Yes { .. } = written {
+        let started = Instant::now();
+        let mut digest = self.digest;
+        let written = within(write(&mut self.session, &mut self.projection, &self.cursor, &mut digest, window, tags)).await;
+        if let Ok(Written::Yes { refused }) = written {
+            self.projection.saved();
+            self.digest = digest;
             self.moved(window.end, tags);
+            metrics::wrote(window.range.end() - window.range.start() + 1, window.events.len(), refused, started.elapsed());
+        } else {
+            self.projection.forget();
         }
-        Ok(written)
+        written
     }
 
     /// Goes back to `base`, which is kept or, where the first block of all was replaced, takes its place.
     pub(crate) async fn rewind(&mut self, base: Block, base_is_kept: bool, tags: &Tags) -> Result<(), IndexError> {
-        let rewind = rewind(&mut self.session, &self.contracts, &self.parameters, &self.cursor, base, base_is_kept, tags);
-        within(rewind).await?;
+        self.projection.forget();
+        let rewind = rewind(&mut self.session, &self.contracts, &mut self.projection, &self.cursor, base, base_is_kept, tags);
+        let rewound = within(rewind).await;
+        self.projection.forget();
+        self.digest = rewound?;
         self.moved(base, tags);
         Ok(())
     }
@@ -88,32 +106,36 @@ impl Index {
         self.cursor = cursor;
         self.finalized = self.finalized.max(tags.finalized.map(|number| number.min(cursor.number)));
         self.tags = Some(*tags);
+        metrics::moved(cursor.number, self.finalized, tags);
     }
 }
 
 async fn write(
     session: &mut Session,
-    parameters: &Parameters,
+    projection: &mut Projection,
     cursor: &Block,
+    digest: &mut StateDigest,
     window: &mut Window,
     tags: &Tags,
 ) -> Result<Written, StoreError> {
     let mut batch = session.begin(cursor.number, cursor.hash).await?;
     let mut refused = 0;
+    let mut trail = Trail::new(*digest);
     if !window.events.is_empty() {
-        let mut projection = Projection::load(parameters, &window.events, &mut batch).await?;
-        for event in &mut window.events {
-            refused += usize::from(projection.fold(event));
+        projection.load(&window.events, &mut batch).await?;
+        for events in window.events.chunk_by_mut(|one, next| one.record.block_number == next.record.block_number) {
+            refused += projection.fold_block(events, digest);
+            trail.mark(events, *digest);
         }
         if refused > 0 && !window.proved {
             return Ok(Written::Doubtful);
         }
-        projection.save(&mut batch).await?;
     }
-    batch.insert_blocks(&window.blocks).await?;
+    batch.insert_blocks(&trail.along(&window.blocks)).await?;
     let records: Vec<_> = window.events.iter().map(|event| &event.record).collect();
     if !records.is_empty() {
         batch.insert_events(&records).await?;
+        projection.save(&mut batch).await?;
     }
     batch.advance(&window.end, tags).await?;
     batch.commit(window.end.number).await?;
@@ -123,28 +145,55 @@ async fn write(
 async fn rewind(
     session: &mut Session,
     contracts: &Contracts,
-    parameters: &Parameters,
+    projection: &mut Projection,
     cursor: &Block,
     base: Block,
     base_is_kept: bool,
     tags: &Tags,
-) -> Result<(), StoreError> {
+) -> Result<StateDigest, StoreError> {
     let mut batch = session.begin(cursor.number, cursor.hash).await?;
     let first_gone = if base_is_kept { base.number + 1 } else { base.number };
     let rewound = batch.rewind(first_gone).await?;
     if !base_is_kept {
-        batch.insert_blocks(&[base]).await?;
+        // Not even the block below the deployment is the same: there is no row left.
+        batch.insert_blocks(&[(base, StateDigest::EMPTY)]).await?;
     }
     let runs: BTreeSet<RunId> = rewound.runs.into_iter().collect();
     let agents: BTreeSet<AgentId> = rewound.agents.into_iter().collect();
-    let mut projection = Projection::empty(parameters);
     for record in rewound.events {
         let event = Event::again(contracts, record);
         projection.refold(&event, &runs, &agents).map_err(|value| StoreError::Corrupt { table: "events", value })?;
     }
     projection.save(&mut batch).await?;
+    let digest = batch.state_digest(base.number).await?;
     batch.advance(&base, tags).await?;
-    batch.commit(base.number).await
+    batch.commit(base.number).await?;
+    Ok(digest)
+}
+
+/// The digests after those blocks of a window that hold events.
+struct Trail {
+    before: StateDigest,
+    after: BTreeMap<u64, StateDigest>,
+}
+
+impl Trail {
+    fn new(before: StateDigest) -> Self {
+        Self { before, after: BTreeMap::new() }
+    }
+
+    /// Notes the digest after the block of these events.
+    fn mark(&mut self, events: &[Event], digest: StateDigest) {
+        if let Some(event) = events.first() {
+            self.after.insert(event.record.block_number, digest);
+        }
+    }
+
+    /// Each block with the digest after it: that of the last block with events.
+    fn along(&self, blocks: &[Block]) -> Vec<(Block, StateDigest)> {
+        let after = |block: &Block| self.after.range(..=block.number).next_back().map_or(self.before, |(_, digest)| *digest);
+        blocks.iter().map(|block| (*block, after(block))).collect()
+    }
 }
 
 /// Waits for the database, but not for ever.

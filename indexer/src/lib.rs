@@ -3,6 +3,7 @@
 //! A library: `clawpay index` runs it alone, `clawpay up` beside the API. It distrusts the node, sends no transaction, and writes through
 //! the one [`Writer`] a database has. Each batch is one transaction, so it may be killed anywhere.
 
+mod ahead;
 mod chain;
 mod config;
 mod decode;
@@ -11,8 +12,13 @@ mod fetch;
 mod fold;
 mod follow;
 mod index;
+mod log;
+pub mod metrics;
 mod progress;
+mod reindex;
+mod replay;
 mod start;
+mod verify;
 
 use std::{
     convert::Infallible,
@@ -20,12 +26,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use clawpay_store::{Session, StoreError, Writer};
+use clawpay_store::{Standby, Writer};
 use tokio_util::sync::CancellationToken;
 
 pub use chain::Fits;
 pub use config::{Config, FinalizedHeaders, HeaderHashes, Secrets, ShorterChain};
 pub use error::{IndexError, NodeError};
+pub use reindex::{Reindexed, reindex};
+pub use replay::{Replayed, replay};
+pub use verify::{Difference, Verified, VerifyError, verify};
 
 use crate::{chain::Node, fetch::Source, follow::Follower, index::Index};
 
@@ -33,8 +42,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// After working this long, the next failure is a new one.
 const HEALTHY: Duration = Duration::from_secs(30);
+
 /// How often a standby asks for the lock.
-const STANDBY_PAUSE: Duration = Duration::from_secs(1);
+const STANDBY_PAUSE: Duration = Duration::from_millis(200);
 
 /// Indexes until `shutdown`, waiting out an absent node, an absent database and another active indexer. Returns an error only for what
 /// waiting does not mend.
@@ -59,6 +69,8 @@ async fn keep_going(config: &Config, node: &Arc<Node>, store: &Writer) -> Result
         if started.elapsed() >= config.hurried(HEALTHY) {
             pause = FIRST_PAUSE;
         }
+        metrics::writing(false);
+        metrics::retried(&error);
         tracing::warn!(%error, "the indexer is waiting; trying again in {pause:?}");
         tokio::time::sleep(config.hurried(pause)).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
@@ -75,26 +87,17 @@ async fn index(config: &Config, node: &Arc<Node>, store: &Writer) -> Result<Infa
         }
     };
     store.migrate().await?;
-    let mut session = lock(config, store).await?;
+    let patience = config.standby_patience;
+    let tell = |standby| match standby {
+        Standby::Waiting => tracing::info!("another indexer is writing to this database; standing by"),
+        Standby::WriterDisconnected => tracing::warn!("the other indexer was silent for {patience:?}; taking over"),
+    };
+    let mut session = store.lock(config.hurried(STANDBY_PAUSE), patience, tell).await?;
+    metrics::writing(true);
     session.initialise(&proof.chain, &proof.start, &proof.tags).await?;
     let contracts = config.deployment.contracts;
     let index = Index::open(session, contracts, proof.chain.parameters).await?;
     tracing::info!(chain = proof.chain.chain_id, block = index.cursor.number, head = proof.tags.head, "indexing");
     let source = Source::new(Arc::clone(node), contracts, config.finalized_headers);
     Follower::new(config, source, index).follow().await
-}
-
-/// Becomes the database's writer, once no other indexer is.
-async fn lock(config: &Config, store: &Writer) -> Result<Session, StoreError> {
-    let mut announced = false;
-    loop {
-        if let Some(session) = store.try_lock().await? {
-            return Ok(session);
-        }
-        if !announced {
-            tracing::info!("another indexer is writing to this database; standing by");
-            announced = true;
-        }
-        tokio::time::sleep(config.hurried(STANDBY_PAUSE)).await;
-    }
 }

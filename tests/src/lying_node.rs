@@ -190,22 +190,24 @@ impl Proxy {
     fn lie_about_logs(&self, request: &Value, result: &mut Value) {
         let Some(logs) = result.as_array_mut().filter(|logs| !logs.is_empty()) else { return };
         let is_range = request["params"][0].get("fromBlock").is_some();
-        match &mut *locked(&self.lie) {
-            Lie::DropsALog(left) if told(left) => drop(logs.pop()),
-            Lie::HidesLogs(left) | Lie::HidesLogsAndFilters(left) if told(left) => logs.clear(),
-            Lie::TruncatesLogs(left) if is_range && told(left) => logs.truncate(logs.len() / 2),
-            Lie::RepeatsLogs(left) if told(left) => {
+        let mut lie = locked(&self.lie);
+        match *lie {
+            Lie::DropsALog(1..) => drop(logs.pop()),
+            Lie::HidesLogs(1..) | Lie::HidesLogsAndFilters(1..) => logs.clear(),
+            Lie::TruncatesLogs(1..) if is_range => logs.truncate(logs.len() / 2),
+            Lie::RepeatsLogs(1..) => {
                 let backwards: Vec<_> = logs.iter().rev().cloned().collect();
                 logs.extend(backwards);
             }
-            Lie::ReversesLogs(left) if told(left) => logs.reverse(),
-            Lie::MisplacesLogs(left) if told(left) => {
+            Lie::ReversesLogs(1..) => logs.reverse(),
+            Lie::MisplacesLogs(1..) => {
                 for log in logs {
                     log["blockHash"] = json!(hex::encode_prefixed([7; 32]));
                 }
             }
-            _ => {}
+            _ => return,
         }
+        lie.is_told_once_more();
     }
 
     /// A lie about logs that receipts give away is no good one.
@@ -221,20 +223,37 @@ impl Proxy {
         if result.is_null() {
             return;
         }
-        match &mut *locked(&self.lie) {
-            Lie::ChangesHeaders(left) if told(left) => result["timestamp"] = json!("0x77359400"),
-            Lie::LosesBlocks(left) if told(left) => *result = Value::Null,
-            Lie::HidesLogsAndFilters(1..) => result["logsBloom"] = json!(hex::encode_prefixed([0; 256])),
-            _ => {}
+        let mut lie = locked(&self.lie);
+        match *lie {
+            Lie::ChangesHeaders(1..) => result["timestamp"] = json!("0x77359400"),
+            Lie::LosesBlocks(1..) => *result = Value::Null,
+            Lie::HidesLogsAndFilters(1..) => {
+                // Counted by the logs.
+                result["logsBloom"] = json!(hex::encode_prefixed([0; 256]));
+                return;
+            }
+            _ => return,
         }
+        lie.is_told_once_more();
     }
 }
 
-/// One more of a counted lie, if any are left.
-const fn told(left: &mut usize) -> bool {
-    let tells = *left > 0;
-    *left = left.saturating_sub(1);
-    tells
+impl Lie {
+    /// One less of a counted lie.
+    const fn is_told_once_more(&mut self) {
+        if let Self::DropsALog(left)
+        | Self::HidesLogs(left)
+        | Self::HidesLogsAndFilters(left)
+        | Self::TruncatesLogs(left)
+        | Self::RepeatsLogs(left)
+        | Self::ReversesLogs(left)
+        | Self::MisplacesLogs(left)
+        | Self::ChangesHeaders(left)
+        | Self::LosesBlocks(left) = self
+        {
+            *left = left.saturating_sub(1);
+        }
+    }
 }
 
 /// The error that is answered instead of anything.
@@ -242,7 +261,9 @@ fn refusal(lie: Lie, request: &Value) -> Option<Value> {
     let filter = &request["params"][0];
     let is_wide = |limit| request["method"] == "eth_getLogs" && span(filter) > limit;
     match lie {
-        Lie::BusyInWords => Some(json!({"code": -32005, "message": "project ID request rate exceeded", "data": {"rate": {"backoff_seconds": 1}}})),
+        Lie::BusyInWords => {
+            Some(json!({"code": -32005, "message": "project ID request rate exceeded", "data": {"rate": {"backoff_seconds": 1}}}))
+        }
         Lie::RefusesRangesOver(limit) if is_wide(limit) => {
             Some(json!({"code": -32602, "message": "that is more than anybody wants to search"}))
         }

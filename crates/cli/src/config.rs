@@ -1,7 +1,7 @@
 //! What the environment and `.env` say. The environment wins; an empty value is as good as none; a `CLAWPAY_` name that means nothing here
 //! is refused, because a misspelt setting that does nothing is worse than an error.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
 
 use alloy::{primitives::Address, signers::local::PrivateKeySigner};
 use anyhow::{Context, Result, bail};
@@ -35,6 +35,8 @@ pub struct Config {
     pub deployer_key: Option<Secret<PrivateKeySigner>>,
     /// `CLAWPAY_USDC`: address of the token `clawpay deploy` uses on a chain that is not local.
     pub usdc: Option<Address>,
+    /// `CLAWPAY_METRICS_ADDR`: where `clawpay index` serves `/metrics`, `/healthz` and `/readyz`; nowhere if not set.
+    pub metrics_addr: Option<SocketAddr>,
     /// `CLAWPAY_LOG`: what is logged, as a tracing filter such as `info,clawpay_indexer=debug`.
     pub log: Option<String>,
 }
@@ -106,6 +108,7 @@ impl Config {
             usdc: take("CLAWPAY_USDC")
                 .map(|text| parse_address(&text).with_context(|| format!("CLAWPAY_USDC: {text} is not an address")))
                 .transpose()?,
+            metrics_addr: take("CLAWPAY_METRICS_ADDR").map(|text| socket_address(&text)).transpose()?,
             log: take("CLAWPAY_LOG").map(filter).transpose()?,
         };
         if let Some(unknown) = ours.keys().next() {
@@ -190,6 +193,10 @@ fn port(name: &str, value: Option<String>, default: u16) -> Result<Port> {
     }
 }
 
+fn socket_address(text: &str) -> Result<SocketAddr> {
+    text.parse().ok().with_context(|| format!("CLAWPAY_METRICS_ADDR: {text} is not an address and a port such as 127.0.0.1:9464"))
+}
+
 fn switch(name: &str, value: Option<String>) -> Result<bool> {
     match value.as_deref() {
         None | Some("0" | "false" | "no") => Ok(false),
@@ -253,6 +260,7 @@ mod tests {
             ("CLAWPAY_TRUST_HEADERS", "maybe"),
             ("CLAWPAY_USDC", "0x12"),
             ("CLAWPAY_USDC", "0xF39fd6e51aad88F6F4ce6aB8827279cffFb92266"),
+            ("CLAWPAY_METRICS_ADDR", "9464"),
             ("CLAWPAY_LOG", "a=b=c"),
             ("CLAWPAY_DEPLOYER_KEY", "0x00"),
             ("RPC_URL", "ipc:///tmp/node"),
@@ -294,6 +302,7 @@ mod tests {
             "CLAWPAY_DEPLOYMENT",
             "CLAWPAY_DEPLOYER_KEY",
             "CLAWPAY_USDC",
+            "CLAWPAY_METRICS_ADDR",
             "CLAWPAY_LOG",
         ];
         assert_eq!(names, expected);

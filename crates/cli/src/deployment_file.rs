@@ -12,7 +12,6 @@ use alloy::{
 };
 use anyhow::{Context, Result, bail};
 use clawpay_bindings::Deployment;
-use url::Url;
 
 use crate::{config::Config, deploy::is_local, output::progress, wallet};
 

@@ -43,6 +43,11 @@ pub struct AgentRow {
     pub inconsistency: Option<String>,
 }
 
+/// The columns of an [`AgentRow`], as SQL.
+pub(crate) const COLUMNS: &str = "\
+     id, owner, wallet, uri, registered_at, stake, owed, runs_in_hand, slashes, completions, staked_since, claimed, rejected, \
+     volume, slash_history::text AS slash_history, updated_block, inconsistency";
+
 /// One entry of `slash_history`.
 #[derive(Serialize, Deserialize)]
 struct SlashJson {
@@ -86,6 +91,12 @@ impl TryFrom<AgentRow> for AgentRecord {
         };
         Ok(Self { agent, updated_block: count(row.updated_block)?, inconsistency: row.inconsistency })
     }
+}
+
+/// The highest id there is.
+pub(crate) async fn highest(connection: &mut PgConnection) -> Result<Option<AgentId>, StoreError> {
+    let highest = sqlx::query_scalar!("SELECT max(id) FROM agents").fetch_one(connection).await?;
+    highest.map(|id| unsigned("agents", id).map(AgentId)).transpose()
 }
 
 /// The agents with these ids; unknown ids are left out.

@@ -7,7 +7,17 @@ use sqlx::PgConnection;
 use crate::{
     Account, Hash, StoreError,
     columns::{bigint, timestamp, unsigned},
+    copy::{self, Concat},
 };
+
+/// Where in the chain an event is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Height of its block.
+    pub block: u64,
+    /// Its place in the block.
+    pub log: u64,
+}
 
 /// One log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +48,13 @@ pub struct EventRecord {
     pub agent: Option<AgentId>,
     /// Why it could not be decoded, or how it contradicts the rules; such an event changes no projection.
     pub refusal: Option<String>,
+}
+
+impl EventRecord {
+    /// Where in the chain it is.
+    pub const fn place(&self) -> Place {
+        Place { block: self.block_number, log: self.log_index }
+    }
 }
 
 /// The columns of `events` and their block's timestamp.
@@ -82,31 +99,64 @@ impl TryFrom<EventRow> for EventRecord {
 
 /// Adds events to blocks that are there.
 pub(crate) async fn insert(connection: &mut PgConnection, events: &[&EventRecord]) -> Result<(), StoreError> {
-    let each = |field: fn(&EventRecord) -> u64| events.iter().map(|event| bigint(field(event))).collect::<Result<Vec<_>, _>>();
-    let block_numbers = each(|event| event.block_number)?;
-    let log_indexes = each(|event| event.log_index)?;
-    let tx_indexes = each(|event| event.tx_index)?;
-    let block_hashes: Vec<_> = events.iter().map(|event| Hash(event.block_hash)).collect();
-    let tx_hashes: Vec<_> = events.iter().map(|event| Hash(event.tx_hash)).collect();
-    let contracts: Vec<_> = events.iter().map(|event| Account(event.contract)).collect();
-    let topics: Vec<_> = events.iter().map(|event| event.topics.concat()).collect();
-    let data: Vec<&[u8]> = events.iter().map(|event| event.data.as_ref()).collect();
+    const COPY: &str = "COPY events (block_number, log_index, block_hash, tx_hash, tx_index, contract, topics, data, name, run_id, agent_id, \
+                        refusal) FROM STDIN (FORMAT binary)";
+    copy::insert(connection, COPY, 12, events, |row, event| {
+        row.put(bigint(event.block_number)?)?;
+        row.put(bigint(event.log_index)?)?;
+        row.put(event.block_hash)?;
+        row.put(event.tx_hash)?;
+        row.put(bigint(event.tx_index)?)?;
+        row.put(event.contract)?;
+        row.put(Concat(&event.topics))?;
+        row.put(event.data.as_ref())?;
+        row.put(event.name.as_deref())?;
+        row.put(event.run.map(|id| bigint(id.0)).transpose()?)?;
+        row.put(event.agent.map(|id| bigint(id.0)).transpose()?)?;
+        row.put(event.refusal.as_deref())
+    })
+    .await
+}
+
+/// The `limit` events that follow the one at `after`, or the first, in the order of the chain.
+pub(crate) async fn following(connection: &mut PgConnection, after: Option<Place>, limit: u32) -> Result<Vec<EventRecord>, StoreError> {
+    let (block, log) = match after {
+        Some(Place { block, log }) => (bigint(block)?, bigint(log)?),
+        None => (-1, -1),
+    };
+    sqlx::query_as!(
+        EventRow,
+        r#"SELECT e.block_number, e.log_index, e.block_hash AS "block_hash: Hash", b.timestamp, e.tx_hash AS "tx_hash: Hash", e.tx_index,
+                  e.contract AS "contract: Account", e.topics, e.data, e.name, e.run_id, e.agent_id, e.refusal
+           FROM (SELECT * FROM events WHERE (block_number, log_index) > ($1, $2) ORDER BY block_number, log_index LIMIT $3) e
+           JOIN blocks b ON b.number = e.block_number
+           ORDER BY e.block_number, e.log_index"#,
+        block,
+        log,
+        i64::from(limit),
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(TryInto::try_into)
+    .collect()
+}
+
+/// Writes down anew what is understood of these events.
+pub(crate) async fn correct(connection: &mut PgConnection, events: &[&EventRecord]) -> Result<(), StoreError> {
+    let blocks = events.iter().map(|event| bigint(event.block_number)).collect::<Result<Vec<_>, _>>()?;
+    let logs = events.iter().map(|event| bigint(event.log_index)).collect::<Result<Vec<_>, _>>()?;
     let names: Vec<_> = events.iter().map(|event| event.name.as_deref()).collect();
     let runs = events.iter().map(|event| event.run.map(|id| bigint(id.0)).transpose()).collect::<Result<Vec<_>, _>>()?;
     let agents = events.iter().map(|event| event.agent.map(|id| bigint(id.0)).transpose()).collect::<Result<Vec<_>, _>>()?;
     let refusals: Vec<_> = events.iter().map(|event| event.refusal.as_deref()).collect();
     sqlx::query!(
-        "INSERT INTO events (block_number, log_index, block_hash, tx_hash, tx_index, contract, topics, data, name, run_id, agent_id, refusal)
-         SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::bytea[], $5::bigint[], $6::bytea[], $7::bytea[], $8::bytea[],
-                              $9::text[], $10::bigint[], $11::bigint[], $12::text[])",
-        &block_numbers,
-        &log_indexes,
-        &block_hashes as &[Hash],
-        &tx_hashes as &[Hash],
-        &tx_indexes,
-        &contracts as &[Account],
-        &topics,
-        &data as &[&[u8]],
+        "UPDATE events e SET name = n.name, run_id = n.run_id, agent_id = n.agent_id, refusal = n.refusal
+         FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::text[])
+              AS n (block_number, log_index, name, run_id, agent_id, refusal)
+         WHERE e.block_number = n.block_number AND e.log_index = n.log_index",
+        &blocks,
+        &logs,
         &names as &[Option<&str>],
         &runs as &[Option<i64>],
         &agents as &[Option<i64>],

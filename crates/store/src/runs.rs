@@ -7,6 +7,7 @@ use sqlx::PgConnection;
 use crate::{
     Account, Amount, Hash, State, StoreError,
     columns::{bigint, seconds, small, timestamp, unsigned},
+    copy,
 };
 
 /// A run, and where its facts come from.
@@ -52,6 +53,12 @@ pub struct RunRow {
     pub updated_block: i64,
     pub inconsistency: Option<String>,
 }
+
+/// The columns of an [`RunRow`], as SQL.
+pub(crate) const COLUMNS: &str = "\
+     id, poster, content_uri, reward, fee, deadline, max_revisions, state, agent_id, wallet, stake_at_risk, claimed_at, \
+     deliverable_uri, submitted_at, revisions, feedback, due_at, review_by, created_at, funded_at, settled_at, finalized_by_silence, \
+     tx_hash, updated_block, inconsistency";
 
 impl TryFrom<RunRow> for RunRecord {
     type Error = StoreError;
@@ -115,6 +122,49 @@ pub(crate) async fn read(connection: &mut PgConnection, ids: &[i64]) -> Result<V
     .into_iter()
     .map(TryInto::try_into)
     .collect()
+}
+
+/// The highest id there is.
+pub(crate) async fn highest(connection: &mut PgConnection) -> Result<Option<RunId>, StoreError> {
+    let highest = sqlx::query_scalar!("SELECT max(id) FROM runs").fetch_one(connection).await?;
+    highest.map(|id| unsigned("runs", id).map(RunId)).transpose()
+}
+
+/// Adds runs that are not there yet.
+pub(crate) async fn insert(connection: &mut PgConnection, records: &[&RunRecord]) -> Result<(), StoreError> {
+    const COPY: &str = "COPY runs (id, poster, content_uri, reward, fee, deadline, max_revisions, state, agent_id, wallet, stake_at_risk, \
+                        claimed_at, deliverable_uri, submitted_at, revisions, feedback, due_at, review_by, created_at, funded_at, \
+                        settled_at, finalized_by_silence, tx_hash, updated_block, inconsistency) FROM STDIN (FORMAT binary)";
+    let optional = |at: Option<Timestamp>| at.map(seconds).transpose();
+    copy::insert(connection, COPY, 25, records, |row, record| {
+        let run = &record.run;
+        row.put(bigint(run.id.0)?)?;
+        row.put(run.terms.poster)?;
+        row.put(run.terms.content_uri.as_ref())?;
+        row.put(run.terms.reward)?;
+        row.put(run.terms.fee)?;
+        row.put(seconds(run.terms.deadline)?)?;
+        row.put(i16::from(run.terms.max_revisions))?;
+        row.put(run.state)?;
+        row.put(run.claim.map(|claim| bigint(claim.agent.0)).transpose()?)?;
+        row.put(run.claim.map(|claim| claim.wallet))?;
+        row.put(run.claim.map(|claim| claim.stake_at_risk))?;
+        row.put(optional(run.claim.map(|claim| claim.at))?)?;
+        row.put(run.submission.as_ref().map(|submission| submission.deliverable_uri.as_ref()))?;
+        row.put(optional(run.submission.as_ref().map(|submission| submission.at))?)?;
+        row.put(i16::from(run.revisions))?;
+        row.put(run.feedback.as_ref().map(|feedback| feedback.as_ref()))?;
+        row.put(optional(run.due_at)?)?;
+        row.put(optional(run.review_by)?)?;
+        row.put(seconds(run.created_at)?)?;
+        row.put(optional(run.funded_at)?)?;
+        row.put(optional(run.settled_at)?)?;
+        row.put(run.finalized_by_silence)?;
+        row.put(record.tx_hash)?;
+        row.put(bigint(record.updated_block)?)?;
+        row.put(record.inconsistency.as_deref())
+    })
+    .await
 }
 
 /// Writes these runs over what is there. Ids must be distinct.

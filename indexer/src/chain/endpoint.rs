@@ -1,6 +1,7 @@
 //! One node's JSON-RPC. Every call has a time limit, and no error shows the node's address beyond its origin.
 
 use std::{
+    collections::BTreeMap,
     fmt::Debug,
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -10,10 +11,11 @@ use std::{
 };
 
 use alloy::{
+    hex,
     primitives::{Address, B256, Bytes, U64},
     rpc::{
         client::{ClientBuilder, RpcClient, WsConnect},
-        types::{Filter, Log},
+        types::Filter,
     },
     transports::{RpcError, TransportError, TransportErrorKind, TransportResult, http::reqwest},
 };
@@ -31,6 +33,7 @@ use super::{
 use crate::{
     config::{Config, HeaderHashes, Secrets, origin},
     error::{IndexError, NodeError},
+    log::Log,
 };
 
 /// Blocks on top of a final one, where neither the node nor anybody else says.
@@ -161,8 +164,24 @@ impl Endpoint {
     }
 
     pub(super) async fn call(&self, to: Address, data: Vec<u8>) -> Result<Bytes, NodeError> {
-        let request = std::collections::BTreeMap::from([("to", to.to_string()), ("data", Bytes::from(data).to_string())]);
-        self.ask("eth_call", (request, "latest")).await
+        self.ask("eth_call", (request(to, &data), "latest")).await
+    }
+
+    pub(super) async fn calls(&self, calls: &[(Address, Vec<u8>)], number: u64) -> Result<Vec<Option<Bytes>>, NodeError> {
+        const METHOD: &str = "eth_call";
+        let params: Vec<_> = calls.iter().map(|(to, data)| (request(*to, data), tag(number))).collect();
+        match self.ask_many::<_, Bytes>(METHOD, &params).await {
+            Ok(answers) => return Ok(answers.into_iter().map(Some).collect()),
+            Err(error) if error.is_revert() => {}
+            Err(error) => return Err(error),
+        }
+        // One of them reverts, and a batch does not say which.
+        let each = params.into_iter().map(async |params| match self.ask::<_, Bytes>(METHOD, params).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error) if error.is_revert() => Ok(None),
+            Err(error) => Err(error),
+        });
+        stream::iter(Vec::from_iter(each)).buffered(CONCURRENT_BATCHES).try_collect().await
     }
 
     pub(super) async fn header(&self, number: u64) -> Result<Option<Header>, NodeError> {
@@ -366,6 +385,11 @@ async fn ask_batch<P: Question, R: Answer>(client: &RpcClient, method: &'static 
     let answers = params.iter().map(|params| batch.add_call::<P, R>(method, params)).collect::<TransportResult<Vec<_>>>()?;
     batch.send().await?;
     futures::future::try_join_all(answers).await
+}
+
+/// A call as a parameter.
+fn request(to: Address, data: &[u8]) -> BTreeMap<&'static str, String> {
+    BTreeMap::from([("to", to.to_string()), ("data", hex::encode_prefixed(data))])
 }
 
 /// A height as a parameter.

@@ -1,0 +1,78 @@
+//! The indexer as people run it: `clawpay index`, a process of its own, whose memory the system accounts for.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use clawpay_tests::Stack;
+use sqlx::{Connection, PgConnection};
+
+/// Longest wait for a block.
+const PATIENCE: Duration = Duration::from_secs(600);
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// A running `clawpay index`. Dropping it kills it.
+pub(crate) struct Indexer {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Indexer {
+    /// Starts one on the node's WebSocket and the database at `database_url`.
+    pub(crate) fn start(stack: &Stack, database_url: &str, directory: &Path) -> Result<Self> {
+        let program = std::env::current_exe()?.with_file_name("clawpay");
+        let deployment = directory.join("deployment.json");
+        fs::write(&deployment, serde_json::to_vec(&stack.deployment)?)?;
+        let log = directory.join("indexer.log");
+        let child = Command::new(&program)
+            .arg("index")
+            .env("DATABASE_URL", database_url)
+            .env("RPC_URL", stack.ws_url().as_str())
+            .env("CLAWPAY_DEPLOYMENT", &deployment)
+            .current_dir(directory)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log)?)
+            .spawn()
+            .with_context(|| format!("{} is not built", program.display()))?;
+        Ok(Self { child, log })
+    }
+
+    /// Waits until the database is at `head`.
+    pub(crate) async fn until_at(&mut self, database_url: &str, head: u64) -> Result<()> {
+        let started = Instant::now();
+        let mut connection = PgConnection::connect(database_url).await?;
+        loop {
+            let there: bool = sqlx::query_scalar("SELECT to_regclass('cursor') IS NOT NULL").fetch_one(&mut connection).await?;
+            if there {
+                let indexed: Option<i64> = sqlx::query_scalar("SELECT number FROM cursor").fetch_optional(&mut connection).await?;
+                if indexed.and_then(|number| u64::try_from(number).ok()).is_some_and(|number| number >= head) {
+                    return Ok(());
+                }
+            }
+            if self.child.try_wait()?.is_some() || started.elapsed() > PATIENCE {
+                bail!("the indexer did not get to block {head}: {}", fs::read_to_string(&self.log)?);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// The most memory it ever held, in MB of 10^6 bytes.
+    pub(crate) fn peak_mb(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("the system does not account for memory")?;
+        let kib: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
+        Ok((kib * 1024).div_ceil(1_000_000))
+    }
+}
+
+impl Drop for Indexer {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _status = self.child.wait();
+    }
+}

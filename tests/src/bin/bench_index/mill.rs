@@ -1,0 +1,134 @@
+//! A chain with a long and busy past, made in seconds: the events are the market's, emitted in bulk by `EventMill` at the contracts' own
+//! addresses.
+
+use std::{fs, process::Command, time::Duration};
+
+use alloy::{
+    primitives::{Address, Bytes},
+    providers::{Provider, ext::AnvilApi},
+    rpc::types::{
+        TransactionRequest,
+        anvil::{ReorgOptions, TransactionData},
+    },
+    sol,
+    sol_types::SolCall,
+};
+use anyhow::{Context, Result, ensure};
+use clawpay_cli::local::Toolbox;
+use clawpay_tests::{OPERATOR, Stack};
+
+sol! {
+    function register(uint256 agents) external;
+    function stake(uint256 agents, uint256 amount) external;
+    function turn(uint256 number, uint256 width, uint256 agents) external;
+}
+
+/// Agents of the market.
+const AGENTS: u64 = 100;
+/// Behind each of them, in base units: enough for every run it ever holds at once.
+const STAKE: u64 = 10_000_000_000;
+/// Above what any turn needs, below what a transaction may take.
+const GAS: u64 = 16_000_000;
+const ARTIFACT: &str = "target/forge/out/EventMill.sol/EventMill.json";
+const SOURCE: &str = "contracts/test/mocks/EventMill.sol";
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// The code, and how far the story has been told.
+pub(crate) struct Mill<'a> {
+    stack: &'a Stack,
+    from: Address,
+    code: Bytes,
+    /// New runs a turn.
+    width: u64,
+    turns: u64,
+}
+
+impl<'a> Mill<'a> {
+    /// Compiles the mill, and registers and stakes the agents.
+    pub(crate) async fn start(stack: &'a Stack, width: u64) -> Result<Self> {
+        let from = stack.actor(OPERATOR).await?.address();
+        let mut mill = Self { stack, from, code: compile()?, width, turns: 0 };
+        let contracts = stack.deployment.contracts;
+        let agents = alloy::primitives::U256::from(AGENTS);
+        let register = registerCall { agents }.abi_encode();
+        let stakes = stakeCall { agents, amount: alloy::primitives::U256::from(STAKE) }.abi_encode();
+        mill.acting(async |mill| {
+            mill.send(mill.request(contracts.agent_registry, register)).await?;
+            mill.send(mill.request(contracts.agent_stake, stakes)).await
+        })
+        .await?;
+        Ok(mill)
+    }
+
+    /// Adds blocks of one turn each.
+    pub(crate) async fn grow(&mut self, blocks: u64) -> Result<()> {
+        self.acting(async |mill| {
+            for _ in 0..blocks {
+                let request = mill.next_turn();
+                mill.send(request).await?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Replaces the last `depth` blocks by as many with the turns that follow.
+    pub(crate) async fn reorganise(&mut self, depth: u64) -> Result<()> {
+        self.turns -= depth;
+        let mut tx_block_pairs = Vec::new();
+        for block in 0..depth {
+            tx_block_pairs.push((TransactionData::JSON(self.next_turn()), block));
+        }
+        self.stack.provider().anvil_reorg(ReorgOptions { depth, tx_block_pairs }).await?;
+        Ok(())
+    }
+
+    /// Works with the mill's code at the contracts' addresses, which are themselves again afterwards: an indexer that starts asks them.
+    pub(crate) async fn acting<T>(&mut self, work: impl AsyncFnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let provider = self.stack.provider();
+        let mut codes = Vec::new();
+        for address in self.stack.deployment.contracts.indexed() {
+            codes.push((address, provider.get_code_at(address).await?));
+            provider.anvil_set_code(address, self.code.clone()).await?;
+        }
+        let outcome = work(self).await;
+        for (address, code) in codes {
+            provider.anvil_set_code(address, code).await?;
+        }
+        outcome
+    }
+
+    /// The transaction of the next turn.
+    pub(crate) fn next_turn(&mut self) -> TransactionRequest {
+        let [number, width, agents] = [self.turns, self.width, AGENTS].map(alloy::primitives::U256::from);
+        self.turns += 1;
+        self.request(self.stack.deployment.contracts.run_escrow, turnCall { number, width, agents }.abi_encode())
+    }
+
+    fn request(&self, to: Address, data: Vec<u8>) -> TransactionRequest {
+        TransactionRequest { gas: Some(GAS), ..TransactionRequest::default().from(self.from).to(to).input(data.into()) }
+    }
+
+    /// Sends, and waits until the node has mined it in a block of its own.
+    async fn send(&self, request: TransactionRequest) -> Result<()> {
+        let provider = self.stack.provider();
+        let hash = *provider.send_transaction(request).await?.tx_hash();
+        loop {
+            if let Some(receipt) = provider.get_transaction_receipt(hash).await? {
+                ensure!(receipt.status(), "the mill reverted");
+                return Ok(());
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+/// The mill's runtime code, compiled now if it has changed.
+fn compile() -> Result<Bytes> {
+    let root = Toolbox::find()?.root().to_owned();
+    let output = Command::new(root.join("node_modules/.bin/forge")).args(["build", SOURCE]).current_dir(&root).output()?;
+    ensure!(output.status.success(), "forge failed: {}", String::from_utf8_lossy(&output.stderr));
+    let artifact: serde_json::Value = serde_json::from_str(&fs::read_to_string(root.join(ARTIFACT))?)?;
+    let code = artifact["deployedBytecode"]["object"].as_str().context("the artifact has no code")?;
+    Ok(code.parse()?)
+}

@@ -1,0 +1,39 @@
+//! The projections, folded again from the stored events.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use clawpay_store::Writer;
+use sqlx::{Connection, PgConnection};
+
+/// Replays the index at `database_url` into tables beside its own, and answers how many events there were and how long it took, commit
+/// included. What comes out must be what is there.
+pub(crate) async fn replay(database_url: &str) -> Result<(u64, Duration)> {
+    let mut connection = PgConnection::connect(database_url).await?;
+    sqlx::raw_sql(
+        "CREATE SCHEMA again;
+         CREATE TABLE again.runs (LIKE public.runs INCLUDING ALL);
+         CREATE TABLE again.agents (LIKE public.agents INCLUDING ALL)",
+    )
+    .execute(&mut connection)
+    .await?;
+    let mut session = Writer::new(database_url)?.try_lock().await?.context("an indexer is running")?;
+    let chain = session.chain().await?.context("nothing is indexed")?;
+    let cursor = session.indexed().await?.context("nothing is indexed")?;
+
+    let started = Instant::now();
+    let mut batch = session.begin(cursor.number, cursor.hash).await?;
+    batch.redirect("again").await?;
+    let replayed = clawpay_indexer::replay(&mut batch, &chain, |_| ()).await?;
+    batch.commit(cursor.number).await?;
+    let took = started.elapsed();
+
+    let different: i64 = sqlx::query_scalar(
+        "SELECT (SELECT count(*) FROM (TABLE public.runs EXCEPT TABLE again.runs) r) + (SELECT count(*) FROM (TABLE again.runs EXCEPT TABLE public.runs) r)
+              + (SELECT count(*) FROM (TABLE public.agents EXCEPT TABLE again.agents) a) + (SELECT count(*) FROM (TABLE again.agents EXCEPT TABLE public.agents) a)",
+    )
+    .fetch_one(&mut connection)
+    .await?;
+    ensure!(different == 0 && replayed.corrected == 0, "the replay differs in {different} rows and {} events", replayed.corrected);
+    Ok((replayed.events, took))
+}
