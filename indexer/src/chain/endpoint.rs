@@ -26,6 +26,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
+    Head,
     header::Header,
     health::Health,
     refusal::{self, Meaning},
@@ -189,14 +190,15 @@ impl Endpoint {
         header.map(|header| self.genuine(number, header)).transpose()
     }
 
-    pub(super) async fn head(&self) -> Result<(Header, Tags), NodeError> {
-        let (head, safe, finalized) = futures::try_join!(self.header_by_tag("latest"), self.named("safe"), self.named("finalized"))?;
+    pub(super) async fn head(&self) -> Result<Head, NodeError> {
+        let (head, safe, promised) = futures::try_join!(self.header_by_tag("latest"), self.named("safe"), self.named("finalized"))?;
         let head = head.ok_or(NodeError::MissingBlock(0))?;
         let number = head.number();
         let head = self.genuine(number, head)?;
         // The three were asked one beside the other, and a balancer may have sent them to three nodes.
-        let finalized = self.finalized(number, finalized.map(|named| named.min(number)));
-        Ok((head, Tags { head: number, safe: safe.map(|named| named.min(number)), finalized }))
+        let finalized = self.finalized(number, promised.as_ref().map(|promised| promised.number().min(number)));
+        let tags = Tags { head: number, safe: safe.map(|safe| safe.number().min(number)), finalized };
+        Ok(Head { header: head, tags, promised: promised.map(|promised| promised.block()) })
     }
 
     /// The height up to which blocks are final, on a chain of `height` blocks of which the node calls those up to `named` so.
@@ -217,10 +219,11 @@ impl Endpoint {
         self.ask("eth_getBlockByNumber", (tag, false)).await
     }
 
-    /// The height of the block that the node calls `tag`, if it knows the word.
-    async fn named(&self, tag: &str) -> Result<Option<u64>, NodeError> {
+    /// The block that the node calls `tag`, if it knows the word.
+    async fn named(&self, tag: &str) -> Result<Option<Header>, NodeError> {
         match self.header_by_tag(tag).await {
-            Ok(header) => Ok(header.map(|header| header.number())),
+            Ok(Some(header)) => self.genuine(header.number(), header).map(Some),
+            Ok(None) => Ok(None),
             Err(NodeError::Refused { .. } | NodeError::NotUnderstood { .. }) => Ok(None),
             Err(error) => Err(error),
         }

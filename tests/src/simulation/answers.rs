@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{
     provider::error,
     script::{Finality, Setting, View},
-    tree::{BlockId, Tree},
+    tree::{BlockId, GAS, Tree},
 };
 
 /// A node that holds one view of the chain.
@@ -148,7 +148,9 @@ impl Node<'_> {
                 "transactionIndex": format!("{index:#x}"),
                 "blockHash": mined.block.hash,
                 "blockNumber": format!("{:#x}", mined.block.number),
+                "type": "0x2",
                 "status": "0x1",
+                "cumulativeGasUsed": format!("{:#x}", (index as u64 + 1) * GAS),
                 "logs": logs,
             }));
         }

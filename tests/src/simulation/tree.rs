@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use alloy::{
-    consensus,
+    consensus::{self, ReceiptEnvelope, proofs::calculate_receipt_root},
     primitives::{B64, B256, Bloom, Bytes, Log as RawLog, U256, keccak256},
     rpc::types::{self, Log},
 };
@@ -20,6 +20,8 @@ use super::{
 
 /// Seconds since 1970 of block 0.
 const BEGINNING: u64 = 1_760_000_000;
+/// Gas of each transaction.
+pub(crate) const GAS: u64 = 50_000;
 const GAS_LIMIT: u64 = 30_000_000;
 
 /// A block of a [`Tree`].
@@ -31,6 +33,15 @@ pub(crate) struct BlockId(usize);
 pub(crate) struct Transaction {
     hash: B256,
     emissions: Vec<Emission>,
+}
+
+impl Transaction {
+    /// Its receipt, in a block in which the transactions before it used this much gas.
+    fn receipt(&self, gas_before: u64) -> ReceiptEnvelope {
+        let logs = self.emissions.iter().map(|emission| RawLog { address: emission.contract, data: emission.log.clone() }).collect();
+        let receipt = consensus::Receipt { status: true.into(), cumulative_gas_used: gas_before + GAS, logs };
+        ReceiptEnvelope::Eip1559(receipt.with_bloom())
+    }
 }
 
 /// What is mined into a block.
@@ -162,8 +173,11 @@ impl Tree {
         for emission in transactions.iter().flat_map(|transaction| &transaction.emissions) {
             logs_bloom.accrue_log(&RawLog { address: emission.contract, data: emission.log.clone() });
         }
+        let receipts: Vec<_> = (0_u64..).zip(&transactions).map(|(before, transaction)| transaction.receipt(before * GAS)).collect();
         let header = consensus::Header {
             parent_hash,
+            receipts_root: calculate_receipt_root(&receipts),
+            gas_used: GAS * receipts.len() as u64,
             state_root: keccak256(salt.to_be_bytes()),
             logs_bloom,
             number,
