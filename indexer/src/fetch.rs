@@ -62,16 +62,16 @@ impl Window {
         data + self.events.len() * EVENT + self.blocks.len() * size_of::<Block>()
     }
 
-    /// Adds the blocks that follow; gives them back if they do not build on these.
+    /// Adds the blocks that follow; gives them back if they do not build on these, or if only one of the two is of final blocks, of which not
+    /// all headers are kept.
     pub(crate) fn append(&mut self, next: Self) -> Result<(), Self> {
-        if next.parent != self.end.hash {
+        if next.parent != self.end.hash || next.proved != self.proved {
             return Err(next);
         }
         self.range = *self.range.start()..=*next.range.end();
         self.end = next.end;
         self.blocks.extend(next.blocks);
         self.events.extend(next.events);
-        self.proved &= next.proved;
         Ok(())
     }
 }
