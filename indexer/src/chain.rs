@@ -8,6 +8,7 @@ mod endpoint;
 mod header;
 mod heads;
 mod health;
+mod receipt;
 mod refusal;
 
 use std::{
@@ -18,9 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use alloy::{
-    primitives::{Address, B256, Bytes},
-};
+use alloy::primitives::{Address, B256, Bytes};
 use clawpay_store::{Block, Tags};
 use futures::future::join_all;
 use tokio::time::MissedTickBehavior;
@@ -202,8 +201,8 @@ impl Node {
     }
 
     /// Every log of a block, by its receipts; nothing if the node does not serve them.
-    pub(crate) async fn receipt_logs(&self, number: u64, block: B256) -> Result<Option<Vec<Log>>, NodeError> {
-        self.asked().receipt_logs(number, block).await
+    pub(crate) async fn receipt_logs(&self, header: &Header) -> Result<Option<Vec<Log>>, NodeError> {
+        self.asked().receipt_logs(header).await
     }
 
     /// What another endpoint answers to the same question about one block; nothing, if there is none or it does not have the block.

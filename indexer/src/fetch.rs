@@ -169,12 +169,14 @@ impl Source {
             let number = log.block_number().ok_or(NodeError::Contradiction { number: from, reason: "a log has no block" })?;
             by_block.entry(number).or_default().push(log);
         }
+        // A long answer may have been cut off, and inside a block.
+        let last_with_logs = by_block.keys().next_back().copied();
         let mut verified = Logs::new();
         let mut suspicious = Vec::new();
         for header in &headers {
             let number = header.number();
             let logs = self.verify(header, by_block.remove(&number).unwrap_or_default())?;
-            if self.expects_more(header, &logs) {
+            if self.expects_more(header, &logs) || last_with_logs == Some(number) {
                 suspicious.push(header);
             } else {
                 verified.insert(number, logs);
@@ -189,7 +191,12 @@ impl Source {
     }
 
     /// Blocks that may be replaced: each by its hash, proved.
-    async fn read_by_hash(&self, range: RangeInclusive<u64>, head: Option<&Header>, scrutiny: Scrutiny) -> Result<(Vec<Header>, Logs), NodeError> {
+    async fn read_by_hash(
+        &self,
+        range: RangeInclusive<u64>,
+        head: Option<&Header>,
+        scrutiny: Scrutiny,
+    ) -> Result<(Vec<Header>, Logs), NodeError> {
         let head = head.filter(|head| head.number() == *range.end());
         let mut numbers = Vec::from_iter(range);
         if head.is_some() {
@@ -223,7 +230,13 @@ impl Source {
 
     /// Compares what the node answered for a block with what its receipts say, or with a second answer where it serves no receipts. A block
     /// whose filter rules our contracts out, and that came without logs, needs no proof.
-    async fn prove(&self, header: &Header, logs: Vec<VerifiedLog>, receipts: Receipts, scrutiny: Scrutiny) -> Result<(u64, Vec<VerifiedLog>), NodeError> {
+    async fn prove(
+        &self,
+        header: &Header,
+        logs: Vec<VerifiedLog>,
+        receipts: Receipts,
+        scrutiny: Scrutiny,
+    ) -> Result<(u64, Vec<VerifiedLog>), NodeError> {
         let number = header.number();
         let expects_more = self.expects_more(header, &logs);
         if logs.is_empty() && !expects_more {
@@ -249,7 +262,7 @@ impl Source {
     }
 
     async fn receipts(&self, header: &Header) -> Result<Receipts, NodeError> {
-        Ok(self.node.receipt_logs(header.number(), header.hash).await?.map_or(Receipts::NotServed, Receipts::Logs))
+        Ok(self.node.receipt_logs(header).await?.map_or(Receipts::NotServed, Receipts::Logs))
     }
 
     /// Checks that logs are of this block and of our contracts, and puts them in order.

@@ -53,7 +53,8 @@ impl<'a> Follower<'a> {
         let mut heads = self.source.node.heads();
         loop {
             self.source.node.settle().await?;
-            match self.look().await {
+            // On the heap, as below: a walk's state is large.
+            match Box::pin(self.look()).await {
                 Ok(()) => self.source.node.succeeded(),
                 Err(IndexError::Node(error)) => {
                     metrics::refused(&error);
@@ -83,7 +84,7 @@ impl<'a> Follower<'a> {
         }
         if head.number() == cursor.number + 1 && head.parent_hash == cursor.hash {
             self.require_promised(cursor.number).await?;
-            return self.catch_up(head, tags).await;
+            return Box::pin(self.catch_up(head, tags)).await;
         }
         let kept = if height == cursor.number { Some(cursor) } else { self.index.block_at_or_below(height).await? };
         let Some(kept) = kept.filter(|kept| kept.number == height) else {
@@ -111,7 +112,7 @@ impl<'a> Follower<'a> {
         }
         if head.number() > cursor.number {
             self.require_promised(cursor.number).await?;
-            return self.catch_up(head, tags).await;
+            return Box::pin(self.catch_up(head, tags)).await;
         }
         if self.head_noted.is_none_or(|noted| noted.elapsed() >= self.config.hurried(HEAD_NOTED_EVERY)) {
             self.require_promised(cursor.number).await?;

@@ -4,6 +4,7 @@
 mod api;
 mod indexer;
 mod local_stack;
+mod other_node;
 mod random_walk;
 mod simulation;
 mod stack;

@@ -60,7 +60,7 @@ impl Database {
 }
 
 /// Starts a server with an empty database in `directory`.
-pub(crate) fn start(toolbox: &Toolbox, directory: &Path) -> Result<Postgres> {
+pub fn start(toolbox: &Toolbox, directory: &Path) -> Result<Postgres> {
     copy(&template(toolbox)?, directory).context("cannot copy the Postgres template")?;
     Postgres::start(toolbox, directory, Durability::ThrowAway)
 }

@@ -21,7 +21,7 @@ use alloy::{
 };
 use clawpay_store::Tags;
 use futures::{StreamExt, TryStreamExt, stream};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use url::Url;
 
@@ -29,10 +29,11 @@ use super::{
     Head,
     header::Header,
     health::Health,
+    receipt::{self, Receipt},
     refusal::{self, Meaning},
 };
 use crate::{
-    config::{Config, HeaderHashes, Secrets, origin},
+    config::{Config, Hashes, Secrets, origin},
     error::{IndexError, NodeError},
     log::Log,
 };
@@ -46,12 +47,6 @@ const BATCH: usize = 100;
 const CONCURRENT_BATCHES: usize = 4;
 /// Characters of a node's message that are worth keeping.
 const MESSAGE_LENGTH: usize = 200;
-
-/// What the index reads of a receipt.
-#[derive(Debug, Deserialize)]
-struct Receipt {
-    logs: Vec<Log>,
-}
 
 /// What can be a call's parameters.
 trait Question: Serialize + Clone + Debug + Send + Sync + Unpin {}
@@ -76,7 +71,7 @@ pub(super) struct Endpoint {
     health: Mutex<Health>,
     /// Whether it has shown which chain it is on since it was last put on the bench.
     is_proven: AtomicBool,
-    /// Whether headers are recomputed from their fields.
+    /// Whether hashes are computed again from what they are of.
     recomputes: AtomicBool,
     /// Whether the node has ever named a finalized block. Then its silence means trouble, not that it does not know the word.
     knows_finality: AtomicBool,
@@ -102,7 +97,7 @@ impl Endpoint {
             genesis_hash: config.deployment.genesis_hash,
             health: Mutex::new(Health::new(config.poll_interval * super::BENCH_POLLS)),
             is_proven: AtomicBool::new(false),
-            recomputes: AtomicBool::new(config.header_hashes == HeaderHashes::Recomputed),
+            recomputes: AtomicBool::new(config.hashes == Hashes::Recomputed),
             knows_finality: AtomicBool::new(false),
             batch: AtomicUsize::new(BATCH),
         })
@@ -257,9 +252,18 @@ impl Endpoint {
         self.ask_many("eth_getLogs", &params).await
     }
 
-    pub(super) async fn receipt_logs(&self, number: u64, block: B256) -> Result<Option<Vec<Log>>, NodeError> {
-        match self.ask_at_length::<_, Option<Vec<Receipt>>>("eth_getBlockReceipts", (block,)).await {
-            Ok(Some(receipts)) => Ok(Some(receipts.into_iter().flat_map(|receipt| receipt.logs).collect())),
+    pub(super) async fn receipt_logs(&self, header: &Header) -> Result<Option<Vec<Log>>, NodeError> {
+        let number = header.number();
+        match self.ask_at_length::<_, Option<Vec<Receipt>>>("eth_getBlockReceipts", (header.hash,)).await {
+            Ok(Some(receipts)) => {
+                if self.recomputes.load(Relaxed)
+                    && let Some(expected) = header.receipts_root()
+                    && receipt::root(&receipts).is_some_and(|found| found != expected)
+                {
+                    return Err(NodeError::Contradiction { number, reason: "its receipts do not hash to their root in its header" });
+                }
+                Ok(Some(receipts.into_iter().flat_map(|receipt| receipt.logs).collect()))
+            }
             Ok(None) => Err(NodeError::MissingBlock(number)),
             Err(NodeError::Refused { .. } | NodeError::NotUnderstood { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -339,7 +343,8 @@ impl Endpoint {
         limit: Duration,
         answer: impl IntoFuture<Output = TransportResult<T>>,
     ) -> Result<T, NodeError> {
-        match tokio::time::timeout(limit, answer.into_future()).await {
+        // On the heap: a call's state is large, and many are held by one look.
+        match tokio::time::timeout(limit, Box::pin(answer.into_future())).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(self.explain(method, &error)),
             Err(_) => Err(NodeError::Timeout { method, limit }),
