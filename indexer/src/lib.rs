@@ -14,6 +14,7 @@ mod follow;
 mod index;
 mod log;
 mod progress;
+mod recent;
 mod replay;
 mod start;
 

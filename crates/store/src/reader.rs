@@ -136,7 +136,7 @@ impl Snapshot {
     /// Everything that happened to a run, oldest first.
     pub async fn run_events(&mut self, id: RunId) -> Result<Vec<EventRecord>, StoreError> {
         let Ok(id) = bigint(id.0) else { return Ok(Vec::new()) };
-        events::about(&mut self.transaction, &[id], &[]).await
+        events::about(&mut self.transaction, &[id], &[], 0).await
     }
 
     /// The hash of an indexed block, if its header is kept: every block with an event of the market is.
