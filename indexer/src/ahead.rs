@@ -17,6 +17,7 @@ use crate::{
     chain::Header,
     error::NodeError,
     fetch::{Scrutiny, Source, Window},
+    metrics,
 };
 
 /// What is wrong with a block whose parent is another than the one below it.
@@ -185,12 +186,13 @@ async fn read_range(source: Arc<Source>, pace: Arc<Pace>, walk: Arc<Walk>, range
                 read = Some(whole);
                 from = to + 1;
             }
-            Err(error) if error.may_be_the_range() && to > from => {
-                span = (to - from).div_ceil(2);
+            Err(error) => {
+                let Some(smaller) = error.smaller_span(from, to) else { return Err(error) };
+                metrics::refused(&error);
+                tracing::debug!(%error, from, to, smaller, "asking for fewer blocks");
+                span = smaller;
                 pace.refused(span);
-                tracing::debug!(%error, from, to, "asking for fewer blocks");
             }
-            Err(error) => return Err(error),
         }
     }
 }

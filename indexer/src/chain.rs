@@ -1,307 +1,265 @@
-//! The node, asked in the few ways the index needs. Every call has a time limit, and no error shows the node's address beyond its origin.
+//! The chain, as one or several nodes tell it, asked in the few ways the index needs.
 //!
-//! Answers are taken apart here and believed nowhere: `fetch` compares them with one another.
+//! One look at the chain asks one endpoint: the most preferred of those that are well. An endpoint that fails, lags behind the others,
+//! contradicts itself or sits on a fork that the others do not follow is put on the bench for a while, then proved anew. Answers are taken
+//! apart here and believed nowhere: `fetch` compares them with one another and, where something is odd, with another endpoint's.
+
+mod endpoint;
+mod header;
+mod heads;
+mod health;
+mod refusal;
 
 use std::{
-    fmt::Debug,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
-    time::Duration,
-};
-
-use alloy::{
-    primitives::{Address, B256, Bloom, Bytes, U64},
-    pubsub::RawSubscription,
-    rpc::{
-        client::{ClientBuilder, RpcClient, WsConnect},
-        types::Filter,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
     },
-    transports::{RpcError, TransportError, TransportErrorKind, TransportResult},
+    time::{Duration, Instant},
 };
-use clawpay_domain::Timestamp;
-use clawpay_store::{Block, Tags};
-use futures::{StreamExt, TryStreamExt, stream};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use tokio::sync::broadcast::error::RecvError;
-use url::Url;
 
+use alloy::primitives::{Address, B256, Bytes};
+use clawpay_store::Tags;
+use futures::future::join_all;
+use tokio::time::MissedTickBehavior;
+use tokio_util::task::AbortOnDropHandle;
+
+use self::endpoint::Endpoint;
+pub use self::refusal::Fits;
+pub(crate) use self::{header::Header, heads::Heads};
 use crate::{
-    config::{Config, origin},
-    error::NodeError,
+    config::Config,
+    error::{IndexError, NodeError},
     log::Log,
 };
 
-const TIMEOUT: Duration = Duration::from_secs(20);
-/// Questions in one JSON-RPC batch, and batches on their way at once.
-const BATCH: usize = 100;
-const CONCURRENT_BATCHES: usize = 4;
-/// Characters of a node's message that are worth keeping.
-const MESSAGE_LENGTH: usize = 200;
+/// The first time on the bench, and the time between two comparisons of all endpoints, in poll intervals.
+const BENCH_POLLS: u32 = 5;
+const WATCH_POLLS: u32 = 5;
+/// How often in a row an endpoint may contradict itself before another one is asked or, where there is none, before it is connected to anew;
+/// and the pause before it is asked again.
+const STRIKES: u32 = 3;
+const CONTRADICTIONS: u32 = 20;
+const CONTRADICTION_PAUSE: Duration = Duration::from_millis(150);
+/// How much shorter another endpoint's chain may be and still speak against a reorganisation.
+const AS_LONG: u64 = 2;
 
-/// What the index reads of a header.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Header {
-    number: U64,
-    pub(crate) hash: B256,
-    pub(crate) parent_hash: B256,
-    timestamp: U64,
-    /// All zero on chains that keep none.
-    #[serde(default)]
-    pub(crate) logs_bloom: Bloom,
-}
-
-impl Header {
-    pub(crate) fn number(&self) -> u64 {
-        self.number.to()
-    }
-
-    pub(crate) fn block(&self) -> Block {
-        Block { number: self.number(), hash: self.hash, parent_hash: self.parent_hash, timestamp: Timestamp(self.timestamp.to()) }
-    }
-}
-
-/// What the index reads of a receipt.
-#[derive(Debug, Deserialize)]
-struct Receipt {
-    logs: Vec<Log>,
-}
-
-/// What can be a call's parameters.
-trait Question: Serialize + Clone + Debug + Send + Sync + Unpin {}
-impl<T: Serialize + Clone + Debug + Send + Sync + Unpin> Question for T {}
-
-/// What can be a call's result.
-trait Answer: DeserializeOwned + Debug + Send + Sync + Unpin + 'static {}
-impl<T: DeserializeOwned + Debug + Send + Sync + Unpin + 'static> Answer for T {}
-
-/// One node.
+/// All endpoints, one of which is asked.
 #[derive(Debug)]
 pub(crate) struct Node {
-    client: RpcClient,
-    origin: String,
-    confirmations: u64,
-    /// Whether the node has ever named a finalized block. Then its silence means trouble, not that it does not know the word.
-    knows_finality: AtomicBool,
-    /// Questions in one batch: one, once a batch was refused.
-    batch: AtomicUsize,
+    /// In order of preference.
+    endpoints: Arc<[Endpoint]>,
+    current: AtomicUsize,
+    contradiction_pause: Duration,
+    _watch: Option<AbortOnDropHandle<()>>,
 }
 
 impl Node {
-    /// Connects. An HTTP node is first spoken to by the first call.
-    pub(crate) async fn connect(config: &Config) -> Result<Self, NodeError> {
-        let origin = origin(&config.rpc_url);
-        let client = match config.rpc_url.scheme() {
-            "http" | "https" => ClientBuilder::default().http(config.rpc_url.clone()),
-            // Reconnecting is the follower's business, which starts by proving the chain again.
-            "ws" | "wss" => {
-                let connect = WsConnect::new(config.rpc_url.as_str()).with_max_retries(1);
-                match tokio::time::timeout(TIMEOUT, ClientBuilder::default().ws(connect)).await {
-                    Ok(Ok(client)) => client,
-                    Ok(Err(error)) => return Err(NodeError::Unreachable { origin, reason: innermost(&error, &config.rpc_url) }),
-                    Err(_) => return Err(NodeError::Timeout { method: "the WebSocket handshake", seconds: TIMEOUT.as_secs() }),
-                }
-            }
-            other => return Err(NodeError::Scheme(other.to_owned())),
-        };
-        let confirmations = config.confirmations;
-        Ok(Self { client, origin, confirmations, knows_finality: AtomicBool::new(false), batch: AtomicUsize::new(BATCH) })
+    /// Asks nobody yet. Endpoints beyond the first are watched in the background from here on.
+    pub(crate) fn new(config: &Config) -> Result<Self, NodeError> {
+        let urls = [&config.rpc_url].into_iter().chain(&config.fallback_rpc_urls);
+        let endpoints: Arc<[Endpoint]> = urls.map(|url| Endpoint::new(url, config)).collect::<Result<Vec<_>, _>>()?.into();
+        let watch = (endpoints.len() > 1).then(|| {
+            let pace = config.poll_interval * WATCH_POLLS;
+            AbortOnDropHandle::new(tokio::spawn(watch(Arc::clone(&endpoints), pace)))
+        });
+        let contradiction_pause = config.hurried(CONTRADICTION_PAUSE);
+        Ok(Self { endpoints, current: AtomicUsize::new(0), contradiction_pause, _watch: watch })
     }
 
-    pub(crate) async fn chain_id(&self) -> Result<u64, NodeError> {
-        self.ask("eth_chainId", self.client.request_noparams::<U64>("eth_chainId")).await.map(|id| id.to())
+    /// Chooses whom to ask: the most preferred endpoint that is well. If none is, all that do not object are tried in turn.
+    pub(crate) async fn settle(&self) -> Result<(), IndexError> {
+        if let Some(index) = self.endpoints.iter().position(Endpoint::is_well) {
+            self.choose(index);
+            return Ok(());
+        }
+        let mut failure = None;
+        for (index, endpoint) in self.endpoints.iter().enumerate() {
+            let wished_pause = endpoint.health().wished_pause(Instant::now());
+            let error = match wished_pause {
+                Some(wait) => NodeError::Busy { origin: endpoint.origin.clone(), seconds: wait.as_secs() }.into(),
+                None => match endpoint.prove().await {
+                    Ok(_) => {
+                        endpoint.health().restore();
+                        self.choose(index);
+                        return Ok(());
+                    }
+                    Err(error) => {
+                        bench(endpoint, &error);
+                        error
+                    }
+                },
+            };
+            // One of them may come back, even if another is on a wrong chain.
+            if failure.as_ref().is_none_or(|failure: &IndexError| !failure.is_transient()) {
+                failure = Some(error);
+            }
+        }
+        Err(failure.unwrap_or(NodeError::MissingBlock(0).into()))
+    }
+
+    /// Whether an endpoint is well that is preferred to the one being asked.
+    pub(crate) fn prefers_another(&self) -> bool {
+        let index = self.current.load(Relaxed);
+        self.endpoints.iter().take(index).any(Endpoint::is_well)
+    }
+
+    fn choose(&self, index: usize) {
+        if self.current.swap(index, Relaxed) != index {
+            tracing::info!(node = self.endpoints[index].origin, "asking another node from now on");
+        }
+    }
+
+    /// The look is over, and all went well.
+    pub(crate) fn succeeded(&self) {
+        self.asked().health().praise();
+    }
+
+    /// The look failed. Answers how long to wait before the next, or the error if there is nobody left to ask.
+    pub(crate) fn failed(&self, error: NodeError) -> Result<Duration, NodeError> {
+        let endpoint = self.asked();
+        let has_other = self.others().next().is_some();
+        if matches!(error, NodeError::Contradiction { .. } | NodeError::MissingBlock(_)) {
+            // Perhaps the chain changed between two questions.
+            let strikes = endpoint.health().strike();
+            if strikes <= if has_other { STRIKES } else { CONTRADICTIONS } {
+                tracing::debug!(%error, node = endpoint.origin, "nothing was written; looking again");
+                return Ok(self.contradiction_pause);
+            }
+        }
+        if has_other {
+            tracing::warn!(%error, node = endpoint.origin, "leaving this node alone for a while");
+        }
+        endpoint.bench(&error);
+        if has_other { Ok(Duration::ZERO) } else { Err(error) }
+    }
+
+    fn asked(&self) -> &Endpoint {
+        &self.endpoints[self.current.load(Relaxed)]
+    }
+
+    /// Those that could be asked instead.
+    fn others(&self) -> impl Iterator<Item = &Endpoint> {
+        let current = self.current.load(Relaxed);
+        self.endpoints.iter().enumerate().filter(move |(index, endpoint)| *index != current && endpoint.is_well()).map(|(_, other)| other)
+    }
+
+    /// Pushed heads, where a node pushes.
+    pub(crate) fn heads(&self) -> Heads {
+        Heads::listen(Arc::clone(&self.endpoints))
     }
 
     pub(crate) async fn code(&self, address: Address) -> Result<Bytes, NodeError> {
-        self.ask("eth_getCode", self.client.request("eth_getCode", (address, "latest"))).await
+        self.asked().code(address).await
     }
 
     /// The result of a view function, by the latest block.
     pub(crate) async fn call(&self, to: Address, data: Vec<u8>) -> Result<Bytes, NodeError> {
-        let request = std::collections::BTreeMap::from([("to", to.to_string()), ("data", Bytes::from(data).to_string())]);
-        self.ask("eth_call", self.client.request("eth_call", (request, "latest"))).await
+        self.asked().call(to, data).await
+    }
+
+    /// The results of view functions, all by the block at this height; nothing where a call reverts.
+    pub(crate) async fn calls(&self, calls: &[(Address, Vec<u8>)], number: u64) -> Result<Vec<Option<Bytes>>, NodeError> {
+        self.asked().calls(calls, number).await
     }
 
     /// The header at a height, if the node has one there.
     pub(crate) async fn header(&self, number: u64) -> Result<Option<Header>, NodeError> {
-        let header = self.header_by_tag(&format!("{number:#x}")).await?;
-        match &header {
-            Some(header) if header.number() != number => Err(NodeError::Contradiction { number, reason: "it answers with another block" }),
-            _ => Ok(header),
-        }
+        self.asked().header(number).await
     }
 
     /// The node's highest block, and which blocks it promises to keep.
     pub(crate) async fn head(&self) -> Result<(Header, Tags), NodeError> {
-        let (head, safe, mut finalized) = futures::try_join!(self.header_by_tag("latest"), self.named("safe"), self.named("finalized"))?;
-        let head = head.ok_or(NodeError::MissingBlock(0))?;
-        if finalized.is_some() {
-            self.knows_finality.store(true, Relaxed);
-        } else if !self.knows_finality.load(Relaxed) {
-            finalized = head.number().checked_sub(self.confirmations);
-        }
-        let tags = Tags { head: head.number(), safe, finalized };
-        Ok((head, tags))
-    }
-
-    async fn header_by_tag(&self, tag: &str) -> Result<Option<Header>, NodeError> {
-        const METHOD: &str = "eth_getBlockByNumber";
-        self.ask(METHOD, self.client.request::<_, Option<Header>>(METHOD, (tag.to_owned(), false))).await
-    }
-
-    /// The height of the block that the node calls `tag`, if it knows the word.
-    async fn named(&self, tag: &str) -> Result<Option<u64>, NodeError> {
-        match self.header_by_tag(tag).await {
-            Ok(header) => Ok(header.map(|header| header.number())),
-            Err(NodeError::Refused { .. } | NodeError::NotUnderstood { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
+        self.asked().head().await
     }
 
     /// The headers at these heights, in the same order.
     pub(crate) async fn headers(&self, numbers: &[u64]) -> Result<Vec<Header>, NodeError> {
-        let params: Vec<_> = numbers.iter().map(|number| (format!("{number:#x}"), false)).collect();
-        let headers = self.ask_many::<_, Option<Header>>("eth_getBlockByNumber", &params).await?;
-        headers
-            .into_iter()
-            .zip(numbers)
-            .map(|(header, number)| match header {
-                Some(header) if header.number() == *number => Ok(header),
-                Some(_) => Err(NodeError::Contradiction { number: *number, reason: "it answers with another block" }),
-                None => Err(NodeError::MissingBlock(*number)),
-            })
-            .collect()
+        self.asked().headers(numbers).await
     }
 
     /// The logs of `addresses` from one height to another, both included.
     pub(crate) async fn logs(&self, addresses: &[Address], from: u64, to: u64) -> Result<Vec<Log>, NodeError> {
-        let filter = Filter::new().address(addresses.to_vec()).from_block(from).to_block(to);
-        self.ask("eth_getLogs", self.client.request("eth_getLogs", (filter,))).await
+        self.asked().logs(addresses, from, to).await
     }
 
     /// The logs of `addresses` in each of these blocks, in the same order.
     pub(crate) async fn logs_of(&self, addresses: &[Address], blocks: &[B256]) -> Result<Vec<Vec<Log>>, NodeError> {
-        let params: Vec<_> = blocks.iter().map(|hash| (Filter::new().address(addresses.to_vec()).at_block_hash(*hash),)).collect();
-        self.ask_many("eth_getLogs", &params).await
+        self.asked().logs_of(addresses, blocks).await
     }
 
     /// Every log of a block, by its receipts; nothing if the node does not serve them.
     pub(crate) async fn receipt_logs(&self, number: u64, block: B256) -> Result<Option<Vec<Log>>, NodeError> {
-        const METHOD: &str = "eth_getBlockReceipts";
-        match self.ask(METHOD, self.client.request::<_, Option<Vec<Receipt>>>(METHOD, (block,))).await {
-            Ok(Some(receipts)) => Ok(Some(receipts.into_iter().flat_map(|receipt| receipt.logs).collect())),
-            Ok(None) => Err(NodeError::MissingBlock(number)),
-            Err(NodeError::Refused { .. } | NodeError::NotUnderstood { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
+        self.asked().receipt_logs(number, block).await
     }
 
-    /// Pushed heads, where the node pushes.
-    pub(crate) async fn heads(&self) -> Result<Heads, NodeError> {
-        let Some(frontend) = self.client.pubsub_frontend() else { return Ok(Heads(None)) };
-        const METHOD: &str = "eth_subscribe";
-        let id = self.ask(METHOD, self.client.request::<_, B256>(METHOD, ("newHeads",))).await?;
-        let subscription = self.ask(METHOD, frontend.get_subscription(id)).await?;
-        Ok(Heads(Some(subscription)))
-    }
-
-    /// Asks one method many times, in batches, several at once; the answers come in the order of the questions.
-    async fn ask_many<P, R>(&self, method: &'static str, params: &[P]) -> Result<Vec<R>, NodeError>
-    where
-        P: Question,
-        R: Answer,
-    {
-        let questions: Vec<_> = params.chunks(self.batch.load(Relaxed)).map(|chunk| self.ask_chunk(method, chunk)).collect();
-        let answers: Vec<Vec<R>> = stream::iter(questions).buffered(CONCURRENT_BATCHES).try_collect().await?;
-        Ok(answers.into_iter().flatten().collect())
-    }
-
-    async fn ask_chunk<P, R>(&self, method: &'static str, params: &[P]) -> Result<Vec<R>, NodeError>
-    where
-        P: Question,
-        R: Answer,
-    {
-        if params.len() > 1 {
-            match self.ask(method, self.ask_batch(method, params)).await {
-                Ok(answers) => return Ok(answers),
-                Err(error @ NodeError::Unreachable { .. }) => return Err(error),
-                Err(error) => {
-                    tracing::debug!(%error, method, "a batch was refused; asking one by one");
-                    self.batch.store(1, Relaxed);
-                }
+    /// What another endpoint answers to the same question about one block; nothing, if there is none or it does not have the block.
+    pub(crate) async fn logs_elsewhere(&self, addresses: &[Address], block: B256) -> Option<Vec<Log>> {
+        for other in self.others() {
+            match other.logs_of(addresses, &[block]).await {
+                Ok(mut answers) => return answers.pop(),
+                Err(error) => tracing::debug!(%error, node = other.origin, "no second opinion"),
             }
         }
-        let questions: Vec<_> = params.iter().map(|params| self.ask(method, self.client.request::<_, R>(method, params.clone()))).collect();
-        stream::iter(questions).buffered(CONCURRENT_BATCHES).try_collect().await
+        None
     }
 
-    async fn ask_batch<P, R>(&self, method: &'static str, params: &[P]) -> TransportResult<Vec<R>>
-    where
-        P: Question,
-        R: Answer,
-    {
-        let mut batch = self.client.new_batch();
-        let answers = params.iter().map(|params| batch.add_call::<P, R>(method, params)).collect::<TransportResult<Vec<_>>>()?;
-        batch.send().await?;
-        futures::future::try_join_all(answers).await
+    /// Whether another endpoint still has this block, on a chain that is as long as `head`. Then the endpoint being asked is on a fork of
+    /// its own, for all that can be known.
+    pub(crate) async fn is_kept_elsewhere(&self, number: u64, hash: B256, head: u64) -> bool {
+        let keeps = self.others().map(async |other| {
+            let (height, header) = futures::try_join!(other.height(), other.header(number))?;
+            Ok::<_, NodeError>(height + AS_LONG >= head && header.is_some_and(|header| header.hash == hash))
+        });
+        join_all(keeps).await.into_iter().any(|keeps| keeps.unwrap_or(false))
     }
+}
 
-    /// Waits for an answer, but not for ever, and tells the failures apart.
-    async fn ask<T>(&self, method: &'static str, answer: impl IntoFuture<Output = TransportResult<T>>) -> Result<T, NodeError> {
-        match tokio::time::timeout(TIMEOUT, answer.into_future()).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(self.explain(method, &error)),
-            Err(_) => Err(NodeError::Timeout { method, seconds: TIMEOUT.as_secs() }),
-        }
-    }
-
-    fn explain(&self, method: &'static str, error: &TransportError) -> NodeError {
-        match error {
-            RpcError::ErrorResp(payload) => NodeError::Refused { method, code: payload.code, message: shorten(&payload.message) },
-            RpcError::DeserError { err, .. } => NodeError::NotUnderstood { method, reason: shorten(&err.to_string()) },
-            RpcError::NullResp => NodeError::NotUnderstood { method, reason: "it is null".to_owned() },
-            RpcError::Transport(TransportErrorKind::HttpError(http)) => {
-                NodeError::Refused { method, code: http.status.into(), message: format!("HTTP status {}", http.status) }
+/// Compares the endpoints now and then: tries those whose time on the bench is up, and benches those that lag.
+async fn watch(endpoints: Arc<[Endpoint]>, pace: Duration) {
+    let mut tick = tokio::time::interval(pace);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let heights = join_all(endpoints.iter().map(height)).await;
+        let Some(best) = heights.iter().copied().flatten().max() else { continue };
+        for (endpoint, height) in endpoints.iter().zip(heights) {
+            let Some(height) = height else { continue };
+            let lags = endpoint.health().measure(height, best);
+            if lags {
+                let error = NodeError::Lagging { origin: endpoint.origin.clone(), height, best };
+                bench(endpoint, &error.into());
+            } else if endpoint.health().is_due(Instant::now()) {
+                endpoint.health().restore();
             }
-            RpcError::Transport(TransportErrorKind::HttpErrorWithRetryAfter { error: http, .. }) => {
-                NodeError::Refused { method, code: http.status.into(), message: format!("HTTP status {}", http.status) }
-            }
-            other => NodeError::Unreachable { origin: self.origin.clone(), reason: shorten(&root(other).to_string()) },
         }
     }
 }
 
-/// Heads that the node pushes: a wake-up, whose content is not looked at.
-pub(crate) struct Heads(Option<RawSubscription>);
+/// How far an endpoint is, if it may be asked; one that comes from the bench proves itself first.
+async fn height(endpoint: &Endpoint) -> Option<u64> {
+    let is_due = endpoint.is_unknown() || endpoint.health().is_due(Instant::now());
+    let height = if is_due {
+        endpoint.prove().await
+    } else if endpoint.is_well() {
+        endpoint.height().await.map_err(Into::into)
+    } else {
+        return None;
+    };
+    height.inspect_err(|error| bench(endpoint, error)).ok()
+}
 
-impl Heads {
-    /// Returns when a head was pushed; never, if none ever will be.
-    pub(crate) async fn wait(&mut self) {
-        if let Some(subscription) = &mut self.0 {
-            match subscription.recv().await {
-                // Heads that came while one was being indexed need no second look.
-                Ok(_) => while subscription.rx.try_recv().is_ok() {},
-                Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => self.0 = None,
-            }
-        } else {
-            std::future::pending().await
+/// Puts an endpoint on the bench that was not being asked by anybody.
+fn bench(endpoint: &Endpoint, error: &IndexError) {
+    match error {
+        IndexError::Node(error) => {
+            tracing::debug!(%error, node = endpoint.origin, "this node is left alone for a while");
+            endpoint.bench(error);
+        }
+        // Somebody has to change something.
+        error => {
+            tracing::error!(%error, node = endpoint.origin, "this node is no use");
+            endpoint.bench(&NodeError::MissingBlock(0));
         }
     }
-}
-
-/// The cause at the bottom: the ones above tend to repeat the address, which may hold a key.
-fn root(error: &dyn std::error::Error) -> &dyn std::error::Error {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error
-}
-
-fn innermost(error: &TransportError, url: &Url) -> String {
-    shorten(&root(error).to_string().replace(url.as_str(), &origin(url)))
-}
-
-fn shorten(message: &str) -> String {
-    message.chars().take(MESSAGE_LENGTH).collect()
 }

@@ -8,20 +8,33 @@ use url::{Host, Url};
 /// One indexer.
 #[derive(Clone)]
 pub struct Config {
-    /// A node's JSON-RPC: `ws`, `wss` (new heads are pushed), `http` or `https` (they are asked for). May hold credentials.
+    /// The preferred node's JSON-RPC: `ws`, `wss` (new heads are pushed), `http` or `https` (they are asked for). May hold credentials.
     pub rpc_url: Url,
+    /// Nodes to ask when the preferred one is no use, and for a second opinion, in order of preference.
+    pub fallback_rpc_urls: Vec<Url>,
     /// Where the market lives.
     pub deployment: Deployment,
     /// Longest time between two looks at the head, pushed heads or not.
     pub poll_interval: Duration,
-    /// Blocks that must lie on top of a block before it counts as final, on a node that does not know the word.
-    pub confirmations: u64,
+    /// Blocks that must lie on top of a block before it counts as final, however final the node calls it. If nothing is said: as the node
+    /// says, and 64 where it does not know the word. No reorganisation reaches deeper.
+    pub confirmations: Option<u64>,
     /// Which headers of finalized blocks are read.
     pub finalized_headers: FinalizedHeaders,
+    /// What makes a header's hash.
+    pub header_hashes: HeaderHashes,
+    /// Longest a node may take for an answer that may be long. A short one has five seconds, or this if that is less.
+    pub node_timeout: Duration,
     /// What a chain that is shorter than the index means.
     pub shorter_chain: ShorterChain,
+    /// How long another indexer of the same database may be silent before this one, standing by, takes its place. One that is well says
+    /// something every second, or whenever the node answers.
+    pub standby_patience: Duration,
     /// Whether to draw a progress bar, if there is a terminal.
     pub progress: bool,
+    /// How many times shorter than usual all pauses, and all time limits on the node, are. 1, except where a test has a simulated node and
+    /// thousands of pauses to sit through.
+    pub hurry: u32,
 }
 
 /// Which headers of finalized blocks are read while catching up.
@@ -31,6 +44,16 @@ pub enum FinalizedHeaders {
     Every,
     /// Those with events of ours, for chains with very many blocks. A node that hides a whole block's events is believed.
     WithEvents,
+}
+
+/// What is done about a header's hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderHashes {
+    /// It is computed again from the header's fields, which costs one Keccak hash of some 600 bytes per header, and a header that hashes to
+    /// something else is refused. On a chain whose genesis block does not hash to its own hash it is taken as told.
+    Recomputed,
+    /// It is taken as told: for a chain that has changed how its headers are hashed.
+    AsTold,
 }
 
 /// What it means when the node's head is below the indexed block and nothing conflicts.
@@ -48,13 +71,23 @@ impl Config {
         let poll_interval = if is_loopback(&rpc_url) { Duration::from_millis(200) } else { Duration::from_secs(1) };
         Self {
             rpc_url,
+            fallback_rpc_urls: Vec::new(),
             deployment,
             poll_interval,
-            confirmations: 64,
+            confirmations: None,
             finalized_headers: FinalizedHeaders::Every,
+            header_hashes: HeaderHashes::Recomputed,
+            node_timeout: Duration::from_secs(20),
             shorter_chain: ShorterChain::NodeIsBehind,
+            standby_patience: Duration::from_secs(30),
             progress: false,
+            hurry: 1,
         }
+    }
+
+    /// A pause or time limit, as long as this indexer takes it.
+    pub(crate) fn hurried(&self, usual: Duration) -> Duration {
+        usual / self.hurry.max(1)
     }
 }
 
@@ -63,12 +96,17 @@ impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
             .field("rpc_url", &origin(&self.rpc_url))
+            .field("fallback_rpc_urls", &self.fallback_rpc_urls.iter().map(origin).collect::<Vec<_>>())
             .field("deployment", &self.deployment)
             .field("poll_interval", &self.poll_interval)
             .field("confirmations", &self.confirmations)
             .field("finalized_headers", &self.finalized_headers)
+            .field("header_hashes", &self.header_hashes)
+            .field("node_timeout", &self.node_timeout)
             .field("shorter_chain", &self.shorter_chain)
+            .field("standby_patience", &self.standby_patience)
             .field("progress", &self.progress)
+            .field("hurry", &self.hurry)
             .finish()
     }
 }
@@ -77,6 +115,40 @@ impl fmt::Debug for Config {
 pub(crate) fn origin(url: &Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
+}
+
+/// The parts of addresses that providers put keys into: user, password, path and query.
+#[derive(Clone)]
+pub struct Secrets(Vec<String>);
+
+impl Secrets {
+    /// Shorter parts are no keys, and may be ordinary words.
+    const SHORTEST: usize = 8;
+
+    /// The secrets of these addresses.
+    pub fn of<'a>(urls: impl IntoIterator<Item = &'a Url>) -> Self {
+        let mut secrets = Vec::new();
+        for url in urls {
+            let values: Vec<_> = url.query_pairs().map(|(_, value)| value.into_owned()).collect();
+            let parts = [url.username(), url.password().unwrap_or_default(), url.path(), url.query().unwrap_or_default()];
+            let all = parts.into_iter().chain(url.path_segments().into_iter().flatten()).chain(values.iter().map(String::as_str));
+            secrets.extend(all.filter(|part| part.len() >= Self::SHORTEST).map(str::to_owned));
+        }
+        // A part that is hidden before the whole would leave the rest readable.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        Self(secrets)
+    }
+
+    /// `text` without them.
+    pub fn hide(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "(hidden)"))
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(hidden)")
+    }
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -103,11 +175,21 @@ mod tests {
 
     #[test]
     fn a_config_never_shows_the_addresss_secrets() {
-        let shown = format!("{:?}", config("wss://user:pass@node.example:8546/v3/key?token=t"));
-        assert!(shown.contains("wss://node.example:8546"), "{shown}");
+        let mut config = config("wss://user:pass@node.example:8546/v3/key?token=t");
+        config.fallback_rpc_urls.push("https://user:pass@other.example/key?token=t".parse().unwrap());
+        let shown = format!("{config:?}");
+        assert!(shown.contains("wss://node.example:8546") && shown.contains("https://other.example"), "{shown}");
         for secret in ["user", "pass", "key", "token"] {
             assert!(!shown.contains(secret), "{secret} in {shown}");
         }
+    }
+
+    #[test]
+    fn what_a_node_repeats_of_its_address_is_hidden() {
+        let secrets = Secrets::of([&"https://somebody:password@node.example/v3/0123456789abcdef?apikey=fedcba9876543210".parse().unwrap()]);
+        let said = secrets.hide("project 0123456789abcdef of somebody: /v3/0123456789abcdef?apikey=fedcba9876543210, password");
+        assert_eq!(said, "project (hidden) of (hidden): (hidden)?(hidden), (hidden)");
+        assert_eq!(Secrets::of([&"https://node.example/rpc".parse().unwrap()]).hide("rpc error"), "rpc error");
     }
 
     #[test]

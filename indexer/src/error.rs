@@ -1,8 +1,12 @@
 //! What stops an indexer. Enums, because `run` waits out some of these and its caller tells the rest apart.
 
+use std::time::Duration;
+
 use alloy::primitives::{Address, B256};
 use clawpay_store::StoreError;
 use thiserror::Error;
+
+use crate::chain::Fits;
 
 /// Why the indexer stopped.
 #[derive(Debug, Error)]
@@ -108,12 +112,12 @@ pub enum NodeError {
         reason: String,
     },
     /// No answer came in time.
-    #[error("the node has not answered {method} within {seconds} s")]
+    #[error("the node has not answered {method} within {limit:?}")]
     Timeout {
         /// The JSON-RPC method.
         method: &'static str,
         /// How long it had.
-        seconds: u64,
+        limit: Duration,
     },
     /// It answered with an error.
     #[error("the node refuses {method}: {message} ({code})")]
@@ -124,6 +128,38 @@ pub enum NodeError {
         code: i64,
         /// Its message, shortened.
         message: String,
+        /// What it would answer instead, if it says so.
+        fits: Option<Fits>,
+    },
+    /// It was asked too often.
+    #[error("the node has had enough of {method}: {message} ({code})")]
+    Quota {
+        /// The JSON-RPC method.
+        method: &'static str,
+        /// Its error code.
+        code: i64,
+        /// Its message, shortened.
+        message: String,
+        /// How long it wants to be left alone, if it says so.
+        wait: Option<Duration>,
+    },
+    /// It asked to be left alone, and nobody else is there to be asked.
+    #[error("the node at {origin} wants to be left alone for another {seconds} s")]
+    Busy {
+        /// Scheme, host and port.
+        origin: String,
+        /// For how long.
+        seconds: u64,
+    },
+    /// It is behind the other nodes.
+    #[error("the node at {origin} is at block {height}, another one at block {best}")]
+    Lagging {
+        /// Scheme, host and port.
+        origin: String,
+        /// Its head.
+        height: u64,
+        /// The head of the furthest.
+        best: u64,
     },
     /// It answered with something else than the method's result.
     #[error("the node's answer to {method} is not understood: {reason}")]
@@ -153,63 +189,73 @@ impl NodeError {
             Self::Unreachable { .. }
             | Self::Timeout { .. }
             | Self::Refused { .. }
+            | Self::Quota { .. }
+            | Self::Busy { .. }
+            | Self::Lagging { .. }
             | Self::NotUnderstood { .. }
             | Self::MissingBlock(_)
             | Self::Contradiction { .. } => true,
         }
     }
 
-    /// Whether a smaller question may be answered.
-    pub(crate) fn may_be_the_range(&self) -> bool {
+    /// Whether a call was executed and refused by the contract: EIP-1474's code, or what older nodes say.
+    pub(crate) fn is_revert(&self) -> bool {
+        matches!(self, Self::Refused { method: "eth_call", code, message, .. } if *code == 3 || message.to_ascii_lowercase().contains("revert"))
+    }
+
+    /// How many blocks from `from` to ask for, after a question about the blocks from there to `to` ended like this; nothing, if fewer would
+    /// not help. What the node suggests is believed only where it is less.
+    pub(crate) fn smaller_span(&self, from: u64, to: u64) -> Option<u64> {
+        let asked = to.checked_sub(from)?.saturating_add(1);
+        let half = (asked > 1).then(|| (asked / 2).max(1));
         match self {
-            Self::Refused { message, .. } => !is_quota(message),
-            Self::Timeout { .. } | Self::NotUnderstood { .. } => true,
+            Self::Refused { fits, .. } => fits.and_then(|fits| fits.blocks(from, asked)).or(half),
             // A connection may be cut because an answer is too large.
-            Self::Unreachable { .. } => true,
-            Self::Scheme(_) | Self::MissingBlock(_) | Self::Contradiction { .. } => false,
+            Self::Timeout { .. } | Self::NotUnderstood { .. } | Self::Unreachable { .. } => half,
+            Self::Scheme(_)
+            | Self::Quota { .. }
+            | Self::Busy { .. }
+            | Self::Lagging { .. }
+            | Self::MissingBlock(_)
+            | Self::Contradiction { .. } => None,
         }
     }
-}
-
-/// Whether a provider's refusal is about how often it was asked, not about what.
-fn is_quota(message: &str) -> bool {
-    let message = message.to_ascii_lowercase();
-    ["rate limit", "rate-limit", "too many requests", "quota", "compute units", "capacity", "throughput", "429"]
-        .iter()
-        .any(|word| message.contains(word))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn refused(code: i64, message: &str) -> NodeError {
-        NodeError::Refused { method: "eth_getLogs", code, message: message.to_owned() }
+    fn refused(fits: Option<Fits>) -> NodeError {
+        NodeError::Refused { method: "eth_getLogs", code: -32_000, message: "too much".to_owned(), fits }
     }
 
     #[test]
-    fn a_refused_range_is_told_from_a_spent_quota() {
-        for (code, message) in [
-            (-32005, "query returned more than 10000 results"),
-            (-32602, "Log response size exceeded. You can make eth_getLogs requests with up to a 2K block range"),
-            (-32000, "exceed maximum block range: 5000"),
-            (-32600, "eth_getLogs is limited to a 10,000 range"),
-            (-32701, "Please specify an address in your request or, to remove restrictions, order a dedicated full node"),
-            (-32000, "block range is too wide"),
-            (-32603, "query timeout exceeded"),
-            (35, "ranges over 10000 blocks are not supported on freetier"),
-            (-32614, "eth_getLogs and eth_newFilter are limited to a 10,000 blocks range"),
-            (-32000, "something nobody has seen before"),
-        ] {
-            assert!(refused(code, message).may_be_the_range(), "{message}");
+    fn fewer_blocks_are_asked_for_down_to_one() {
+        let mut asked = 2_000;
+        let mut spans = Vec::new();
+        while let Some(span) = refused(None).smaller_span(100, 99 + asked) {
+            assert!(span < asked);
+            spans.push(span);
+            asked = span;
         }
-        for (code, message) in [
-            (-32005, "daily request count exceeded, request rate limited: rate limit"),
-            (429, "Your app has exceeded its compute units per second capacity"),
-            (-32029, "Too Many Requests"),
-            (-32005, "project ID request quota reached"),
-        ] {
-            assert!(!refused(code, message).may_be_the_range(), "{message}");
-        }
+        assert_eq!(spans, [1_000, 500, 250, 125, 62, 31, 15, 7, 3, 1]);
+    }
+
+    #[test]
+    fn a_suggestion_is_taken_only_where_it_is_smaller() {
+        assert_eq!(refused(Some(Fits::Range(100, 130))).smaller_span(100, 1_099), Some(31));
+        assert_eq!(refused(Some(Fits::Blocks(800))).smaller_span(100, 1_099), Some(800));
+        assert_eq!(refused(Some(Fits::Range(100, 1_099))).smaller_span(100, 1_099), Some(500));
+        assert_eq!(refused(Some(Fits::Range(90, 130))).smaller_span(100, 1_099), Some(500));
+        assert_eq!(refused(Some(Fits::Blocks(10_000))).smaller_span(100, 1_099), Some(500));
+        assert_eq!(refused(Some(Fits::Blocks(1))).smaller_span(100, 100), None);
+    }
+
+    #[test]
+    fn a_spent_quota_is_no_reason_to_ask_for_less() {
+        let quota = NodeError::Quota { method: "eth_getLogs", code: 429, message: String::new(), wait: None };
+        assert_eq!(quota.smaller_span(1, 1_000), None);
+        assert_eq!(NodeError::MissingBlock(7).smaller_span(1, 1_000), None);
     }
 }

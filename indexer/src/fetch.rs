@@ -4,7 +4,7 @@
 //! came. Blocks that can still be replaced are read by hash and proved by their receipts; finalized ones are read by range, and only those
 //! whose filter says more than the answer are proved as well. What does not fit is an error, and nothing of it is written.
 
-use std::{collections::BTreeMap, ops::RangeInclusive};
+use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
 
 use alloy::primitives::{Address, B256, BloomInput, Bytes, keccak256};
 use clawpay_bindings::{Contracts, signatures};
@@ -87,7 +87,7 @@ pub(crate) enum Scrutiny {
 /// Where windows come from.
 #[derive(Debug)]
 pub(crate) struct Source {
-    pub(crate) node: Node,
+    pub(crate) node: Arc<Node>,
     contracts: Contracts,
     finalized_headers: FinalizedHeaders,
     filters: Vec<Filter>,
@@ -103,7 +103,7 @@ struct Filter {
 }
 
 impl Source {
-    pub(crate) fn new(node: Node, contracts: Contracts, finalized_headers: FinalizedHeaders) -> Self {
+    pub(crate) fn new(node: Arc<Node>, contracts: Contracts, finalized_headers: FinalizedHeaders) -> Self {
         let filters = signatures(&contracts)
             .into_iter()
             .map(|(contract, topics)| Filter {
@@ -125,7 +125,7 @@ impl Source {
     ) -> Result<Window, NodeError> {
         let by_range = finalized && scrutiny == Scrutiny::Usual;
         let (headers, mut logs) =
-            if by_range { self.read_by_range(range.clone()).await? } else { self.read_by_hash(range.clone(), head).await? };
+            if by_range { self.read_by_range(range.clone()).await? } else { self.read_by_hash(range.clone(), head, scrutiny).await? };
         let (Some(first), Some(last)) = (headers.first(), headers.last()) else {
             return Err(NodeError::MissingBlock(*range.start()));
         };
@@ -183,12 +183,17 @@ impl Source {
             return Err(NodeError::Contradiction { number, reason: "a log is of a block that was not asked for" });
         }
         let hashes: Vec<_> = suspicious.iter().map(|header| header.hash).collect();
-        verified.extend(self.read_blocks(&suspicious, &hashes).await?);
+        verified.extend(self.read_blocks(&suspicious, &hashes, Scrutiny::Usual).await?);
         Ok((headers, verified))
     }
 
     /// Blocks that may be replaced: each by its hash, proved.
-    async fn read_by_hash(&self, range: RangeInclusive<u64>, head: Option<&Header>) -> Result<(Vec<Header>, Logs), NodeError> {
+    async fn read_by_hash(
+        &self,
+        range: RangeInclusive<u64>,
+        head: Option<&Header>,
+        scrutiny: Scrutiny,
+    ) -> Result<(Vec<Header>, Logs), NodeError> {
         let head = head.filter(|head| head.number() == *range.end());
         let mut numbers = Vec::from_iter(range);
         if head.is_some() {
@@ -198,12 +203,12 @@ impl Source {
         headers.extend(head.cloned());
         require_chain(&headers)?;
         let hashes: Vec<_> = headers.iter().map(|header| header.hash).collect();
-        let verified = self.read_blocks(&Vec::from_iter(&headers), &hashes).await?;
+        let verified = self.read_blocks(&Vec::from_iter(&headers), &hashes, scrutiny).await?;
         Ok((headers, verified))
     }
 
     /// Asks for the logs of blocks, and at the same time for the receipts of those that seem to hold some of ours.
-    async fn read_blocks(&self, headers: &[&Header], hashes: &[B256]) -> Result<Logs, NodeError> {
+    async fn read_blocks(&self, headers: &[&Header], hashes: &[B256], scrutiny: Scrutiny) -> Result<Logs, NodeError> {
         let ours = self.contracts.indexed();
         let mut receipts = Vec::new();
         for header in headers {
@@ -215,16 +220,23 @@ impl Source {
         let mut proofs = Vec::new();
         for ((header, logs), receipts) in headers.iter().zip(answers).zip(receipts) {
             let logs = self.verify(header, logs)?;
-            proofs.push(self.prove(header, logs, receipts));
+            proofs.push(self.prove(header, logs, receipts, scrutiny));
         }
         stream::iter(proofs).buffered(CONCURRENT_PROOFS).try_collect().await
     }
 
     /// Compares what the node answered for a block with what its receipts say, or with a second answer where it serves no receipts. A block
     /// whose filter rules our contracts out, and that came without logs, needs no proof.
-    async fn prove(&self, header: &Header, logs: Vec<VerifiedLog>, receipts: Receipts) -> Result<(u64, Vec<VerifiedLog>), NodeError> {
+    async fn prove(
+        &self,
+        header: &Header,
+        logs: Vec<VerifiedLog>,
+        receipts: Receipts,
+        scrutiny: Scrutiny,
+    ) -> Result<(u64, Vec<VerifiedLog>), NodeError> {
         let number = header.number();
-        if logs.is_empty() && !self.expects_more(header, &logs) {
+        let expects_more = self.expects_more(header, &logs);
+        if logs.is_empty() && !expects_more {
             return Ok((number, logs));
         }
         let receipts = if let Receipts::NotAsked = receipts { self.receipts(header).await? } else { receipts };
@@ -233,11 +245,17 @@ impl Source {
             Receipts::Logs(all) => all.into_iter().filter(|log| ours.contains(&log.address)).collect(),
             Receipts::NotAsked | Receipts::NotServed => self.node.logs_of(&ours, &[header.hash]).await?.into_iter().flatten().collect(),
         };
-        if self.verify(header, again)? == logs {
-            Ok((number, logs))
-        } else {
-            Err(NodeError::Contradiction { number, reason: "its logs differ from its receipts" })
+        if self.verify(header, again)? != logs {
+            return Err(NodeError::Contradiction { number, reason: "its logs differ from its receipts" });
         }
+        if (expects_more || scrutiny == Scrutiny::Full)
+            && let Some(theirs) = self.node.logs_elsewhere(&ours, header.hash).await
+            && let Ok(theirs) = self.verify(header, theirs)
+            && theirs.iter().any(|log| !logs.contains(log))
+        {
+            return Err(NodeError::Contradiction { number, reason: "another node has logs of it that this one keeps back" });
+        }
+        Ok((number, logs))
     }
 
     async fn receipts(&self, header: &Header) -> Result<Receipts, NodeError> {

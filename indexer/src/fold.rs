@@ -8,8 +8,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use alloy::primitives::B256;
 use clawpay_domain::{Agent, AgentEvent, AgentId, Parameters, Run, RunEvent, RunId, SlashEntry};
-use clawpay_store::{AgentRecord, Batch, EventRecord, RunRecord, StoreError};
+use clawpay_store::{AgentRecord, Batch, EventRecord, RunRecord, StateDigest, StoreError};
 
 use crate::{decode::Event, recent::Before};
 
@@ -29,6 +30,15 @@ pub(crate) struct Projection {
     unsaved_agents: BTreeSet<AgentId>,
     /// The highest ids in the database: what is above them need not be looked for. Nothing until it was asked.
     stored: Option<(Option<RunId>, Option<AgentId>)>,
+    /// The part each row has in the digest, as far as it was asked for.
+    hashes: BTreeMap<Subject, B256>,
+}
+
+/// What a row is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Subject {
+    Run(RunId),
+    Agent(AgentId),
 }
 
 impl Projection {
@@ -41,6 +51,7 @@ impl Projection {
             unsaved_runs: BTreeSet::new(),
             unsaved_agents: BTreeSet::new(),
             stored: None,
+            hashes: BTreeMap::new(),
         }
     }
 
@@ -90,8 +101,36 @@ impl Projection {
         self.unsaved_agents.extend(self.agents.keys());
     }
 
+    /// Folds the events of one block in and takes the digest of all rows from before the block to after it. Answers how many events the
+    /// rules refuse.
+    pub(crate) fn fold_block(&mut self, events: &mut [Event], digest: &mut StateDigest) -> usize {
+        let runs = events.iter().filter_map(|event| event.record.run).map(Subject::Run);
+        let agents = events.iter().filter_map(|event| event.record.agent).map(Subject::Agent);
+        let subjects: BTreeSet<Subject> = runs.chain(agents).collect();
+        for subject in &subjects {
+            if let Some(hash) = self.hashes.remove(subject).or_else(|| self.hash(*subject)) {
+                digest.remove(hash);
+            }
+        }
+        let refused = events.iter_mut().map(|event| usize::from(self.fold(event))).sum();
+        for subject in subjects {
+            if let Some(hash) = self.hash(subject) {
+                digest.add(hash);
+                self.hashes.insert(subject, hash);
+            }
+        }
+        refused
+    }
+
+    fn hash(&self, subject: Subject) -> Option<B256> {
+        match subject {
+            Subject::Run(id) => self.runs.get(&id).map(RunRecord::row_hash),
+            Subject::Agent(id) => self.agents.get(&id).map(AgentRecord::row_hash),
+        }
+    }
+
     /// Folds one event in, or writes down on it why the rules refuse it. Answers whether they did.
-    pub(crate) fn fold(&mut self, event: &mut Event) -> bool {
+    fn fold(&mut self, event: &mut Event) -> bool {
         let refused = event.record.refusal.is_none()
             && match self.apply(event) {
                 Ok(()) => false,
@@ -148,6 +187,11 @@ impl Projection {
         self.unsaved_agents.clear();
         self.runs.retain(|_, record| record.run.settled_at.is_none());
         self.make_room();
+        let (runs, agents) = (&self.runs, &self.agents);
+        self.hashes.retain(|subject, _| match subject {
+            Subject::Run(id) => runs.contains_key(id),
+            Subject::Agent(id) => agents.contains_key(id),
+        });
     }
 
     /// Another one by the same rules, without rows.

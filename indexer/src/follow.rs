@@ -18,14 +18,12 @@ use crate::{
     error::{IndexError, NodeError},
     fetch::{Scrutiny, Source, Window, require_chain},
     index::{Index, Written},
+    metrics,
     progress::Progress,
 };
 
 /// How often an unchanged head is noted.
 const HEAD_NOTED_EVERY: Duration = Duration::from_secs(1);
-/// How often a node may contradict itself in a row before it is connected to anew.
-const CONTRADICTIONS: u32 = 20;
-const CONTRADICTION_PAUSE: Duration = Duration::from_millis(150);
 /// Before the loss of a finalized block is believed, the node is asked this often, with this pause.
 const CERTAIN_LOOKS: u32 = 3;
 const CERTAIN_PAUSE: Duration = Duration::from_millis(500);
@@ -60,31 +58,28 @@ impl<'a> Follower<'a> {
 
     /// Follows until something stops it.
     pub(crate) async fn follow(&mut self) -> Result<Infallible, IndexError> {
-        let mut heads = self.source.node.heads().await?;
-        let mut contradictions = 0;
+        let mut heads = self.source.node.heads();
         // A node that goes back and forth between two chains is followed no faster than it is polled.
         let mut eager = true;
         loop {
+            self.source.node.settle().await?;
             match self.look().await {
                 Ok(looked) => {
-                    contradictions = 0;
+                    self.source.node.succeeded();
                     if looked == Looked::Again && eager {
                         eager = false;
                         continue;
                     }
                     eager = true;
                 }
-                Err(IndexError::Node(error @ (NodeError::Contradiction { .. } | NodeError::MissingBlock(_)))) => {
-                    contradictions += 1;
-                    if contradictions > CONTRADICTIONS {
-                        return Err(error.into());
-                    }
-                    tracing::debug!(%error, "nothing was written; looking again");
-                    tokio::time::sleep(CONTRADICTION_PAUSE).await;
+                Err(IndexError::Node(error)) => {
+                    metrics::refused(&error);
+                    tokio::time::sleep(self.source.node.failed(error)?).await;
                     continue;
                 }
                 Err(error) => return Err(error),
             }
+            heads.seen(self.index.cursor.number);
             tokio::select! {
                 () = heads.wait() => {}
                 () = tokio::time::sleep(self.config.poll_interval) => {}
@@ -96,6 +91,7 @@ impl<'a> Follower<'a> {
     async fn look(&mut self) -> Result<Looked, IndexError> {
         let (head, tags) = self.source.node.head().await?;
         let cursor = self.index.cursor;
+        metrics::head_checked(&tags, cursor.number);
         // The highest block that both have. A chain that is merely shorter contradicts nothing.
         let height = head.number().min(cursor.number);
         if self.index.finalized.is_some_and(|finalized| height < finalized) {
@@ -110,6 +106,9 @@ impl<'a> Follower<'a> {
         };
         let found = if height == head.number() { head.clone() } else { self.header(height).await? };
         if found.hash != kept.hash && self.header(height).await?.hash != kept.hash {
+            if self.source.node.is_kept_elsewhere(height, kept.hash, head.number()).await {
+                return Err(NodeError::Contradiction { number: height, reason: "another node still has the block indexed" }.into());
+            }
             return self.undo(height, &tags).await.map(|()| Looked::Again);
         }
         if head.number() < cursor.number {
@@ -127,7 +126,7 @@ impl<'a> Follower<'a> {
         if head.number() > cursor.number {
             return self.catch_up(head, tags).await.map(|()| Looked::Enough);
         }
-        if self.head_noted.is_none_or(|noted| noted.elapsed() >= HEAD_NOTED_EVERY) {
+        if self.head_noted.is_none_or(|noted| noted.elapsed() >= self.config.hurried(HEAD_NOTED_EVERY)) {
             self.index.checked_head(&tags).await?;
             self.head_noted = Some(Instant::now());
         }
@@ -151,6 +150,9 @@ impl<'a> Follower<'a> {
             self.write(&mut batch.window, &tags).await?;
             progress.reached(self.index.cursor.number, batch.window.events.len());
             self.head_noted = Some(Instant::now());
+            if self.source.node.prefers_another() {
+                return Ok(());
+            }
         }
     }
 
@@ -207,6 +209,7 @@ impl<'a> Follower<'a> {
             height = below;
             depth = (depth * 4).min(LARGEST_DEPTH);
         };
+        metrics::reorganised(self.index.cursor.number.saturating_sub(base.number));
         tracing::warn!(indexed = self.index.cursor.number, back_to = base.number, "the chain was reorganised; undoing");
         self.index.rewind(base, base_is_kept, tags).await
     }
@@ -215,7 +218,7 @@ impl<'a> Follower<'a> {
     async fn finalized_block_replaced(&self, kept: &Block) -> IndexError {
         let mut found = kept.hash;
         for _ in 0..CERTAIN_LOOKS {
-            tokio::time::sleep(CERTAIN_PAUSE).await;
+            tokio::time::sleep(self.config.hurried(CERTAIN_PAUSE)).await;
             match self.header(kept.number).await {
                 Ok(header) if header.hash != kept.hash => found = header.hash,
                 Ok(_) => return NodeError::Contradiction { number: kept.number, reason: "it changed and changed back" }.into(),

@@ -1,16 +1,21 @@
 //! The database's side of following a chain: one transaction per window, and one per reorg.
 
-use std::{collections::BTreeSet, future::Future, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    time::{Duration, Instant},
+};
 
 use clawpay_bindings::Contracts;
 use clawpay_domain::{AgentId, Parameters, RunId};
-use clawpay_store::{Block, Session, StoreError, Tags};
+use clawpay_store::{Block, Session, StateDigest, StoreError, Tags};
 
 use crate::{
     decode::Event,
     error::IndexError,
     fetch::Window,
     fold::Projection,
+    metrics,
     recent::{Before, Recent},
 };
 
@@ -26,6 +31,8 @@ pub(crate) struct Index {
     recent: Recent,
     /// The last block indexed.
     pub(crate) cursor: Block,
+    /// Of all rows after that block.
+    digest: StateDigest,
     /// The highest block that was final when it was written.
     pub(crate) finalized: Option<u64>,
     /// What the last batch was told of the node.
@@ -49,8 +56,10 @@ impl Index {
         let missing = || StoreError::Corrupt { table: "cursor", value: "nothing".to_owned() };
         let indexed = within(session.indexed()).await?.ok_or_else(missing)?;
         let cursor = within(session.block_at_or_below(indexed.number)).await?.ok_or_else(missing)?;
+        let digest = within(session.state_digest(cursor.number)).await?;
         let projection = Projection::new(parameters);
-        Ok(Self { session, contracts, projection, recent: Recent::default(), cursor, finalized: indexed.finalized, tags: None })
+        let recent = Recent::default();
+        Ok(Self { session, contracts, projection, recent, cursor, digest, finalized: indexed.finalized, tags: None })
     }
 
     /// The header that is kept at a height, or the next below it.
@@ -65,17 +74,21 @@ impl Index {
 
     /// Adds the blocks that follow the cursor.
     pub(crate) async fn write(&mut self, window: &mut Window, tags: &Tags) -> Result<Written, IndexError> {
+        let started = Instant::now();
         let before = match tags.finalized {
             Some(finalized) if window.end.number <= finalized => None,
             _ => Some(Before::from(*window.range.start())),
         };
-        let written = within(write(&mut self.session, &mut self.projection, &self.cursor, window, before, tags)).await;
+        let mut digest = self.digest;
+        let written = within(write(&mut self.session, &mut self.projection, &self.cursor, &mut digest, window, before, tags)).await;
         let Ok(Some((refused, before))) = written else {
             self.projection.forget();
             return written.map(|_| Written::Doubtful);
         };
         self.projection.saved();
+        self.digest = digest;
         self.moved(window.end, tags);
+        metrics::wrote(window.range.end() - window.range.start() + 1, window.events.len(), refused, started.elapsed());
         match before {
             Some(before) => self.recent.remember(before, self.finalized),
             None => self.recent.forget(),
@@ -91,11 +104,12 @@ impl Index {
         let before = self.recent.before(first_gone);
         let since = before.as_ref().map_or(0, |before| before.first);
         let cursor = self.cursor;
-        within(async {
+        self.digest = within(async {
             let mut batch = self.session.begin(cursor.number, cursor.hash).await?;
             let rewound = batch.rewind(first_gone, since).await?;
             if !base_is_kept {
-                batch.insert_blocks(&[base]).await?;
+                // Not even the block below the deployment is the same: there is no row left.
+                batch.insert_blocks(&[(base, StateDigest::EMPTY)]).await?;
             }
             let runs: BTreeSet<RunId> = rewound.runs.into_iter().collect();
             let agents: BTreeSet<AgentId> = rewound.agents.into_iter().collect();
@@ -107,8 +121,10 @@ impl Index {
                 projection.refold(&event, &runs, &agents).map_err(|value| StoreError::Corrupt { table: "events", value })?;
             }
             projection.save(&mut batch).await?;
+            let digest = batch.state_digest(base.number).await?;
             batch.advance(&base, tags).await?;
-            batch.commit(base.number).await
+            batch.commit(base.number).await?;
+            Ok(digest)
         })
         .await?;
         self.recent.cut(first_gone);
@@ -137,6 +153,7 @@ impl Index {
         self.cursor = cursor;
         self.finalized = self.finalized.max(tags.finalized.map(|number| number.min(cursor.number)));
         self.tags = Some(*tags);
+        metrics::moved(cursor.number, self.finalized, tags);
     }
 }
 
@@ -145,25 +162,28 @@ async fn write(
     session: &mut Session,
     projection: &mut Projection,
     cursor: &Block,
+    digest: &mut StateDigest,
     window: &mut Window,
     mut before: Option<Before>,
     tags: &Tags,
 ) -> Result<Option<(usize, Option<Before>)>, StoreError> {
     let mut batch = session.begin(cursor.number, cursor.hash).await?;
     let mut refused = 0;
+    let mut trail = Trail::new(*digest);
     if !window.events.is_empty() {
         projection.load(&window.events, &mut batch).await?;
         if let Some(before) = &mut before {
             projection.note_before(before, &window.events);
         }
-        for event in &mut window.events {
-            refused += usize::from(projection.fold(event));
+        for events in window.events.chunk_by_mut(|one, next| one.record.block_number == next.record.block_number) {
+            refused += projection.fold_block(events, digest);
+            trail.mark(events, *digest);
         }
         if refused > 0 && !window.proved {
             return Ok(None);
         }
     }
-    batch.insert_blocks(&window.blocks).await?;
+    batch.insert_blocks(&trail.along(&window.blocks)).await?;
     let records: Vec<_> = window.events.iter().map(|event| &event.record).collect();
     if !records.is_empty() {
         batch.insert_events(&records).await?;
@@ -172,6 +192,31 @@ async fn write(
     batch.advance(&window.end, tags).await?;
     batch.commit(window.end.number).await?;
     Ok(Some((refused, before)))
+}
+
+/// The digests after those blocks of a window that hold events.
+struct Trail {
+    before: StateDigest,
+    after: BTreeMap<u64, StateDigest>,
+}
+
+impl Trail {
+    fn new(before: StateDigest) -> Self {
+        Self { before, after: BTreeMap::new() }
+    }
+
+    /// Notes the digest after the block of these events.
+    fn mark(&mut self, events: &[Event], digest: StateDigest) {
+        if let Some(event) = events.first() {
+            self.after.insert(event.record.block_number, digest);
+        }
+    }
+
+    /// Each block with the digest after it: that of the last block with events.
+    fn along(&self, blocks: &[Block]) -> Vec<(Block, StateDigest)> {
+        let after = |block: &Block| self.after.range(..=block.number).next_back().map_or(self.before, |(_, digest)| *digest);
+        blocks.iter().map(|block| (*block, after(block))).collect()
+    }
 }
 
 /// Waits for the database, but not for ever.

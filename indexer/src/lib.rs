@@ -13,22 +13,29 @@ mod fold;
 mod follow;
 mod index;
 mod log;
+pub mod metrics;
 mod progress;
 mod recent;
+mod reindex;
 mod replay;
 mod start;
+mod verify;
 
 use std::{
     convert::Infallible,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use clawpay_store::{Session, StoreError, Writer};
+use clawpay_store::{Standby, Writer};
 use tokio_util::sync::CancellationToken;
 
-pub use config::{Config, FinalizedHeaders, ShorterChain};
+pub use chain::Fits;
+pub use config::{Config, FinalizedHeaders, HeaderHashes, Secrets, ShorterChain};
 pub use error::{IndexError, NodeError};
+pub use reindex::{Reindexed, reindex};
 pub use replay::{Replayed, replay};
+pub use verify::{Difference, Verified, VerifyError, verify};
 
 use crate::{chain::Node, fetch::Source, follow::Follower, index::Index};
 
@@ -36,62 +43,62 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// After working this long, the next failure is a new one.
 const HEALTHY: Duration = Duration::from_secs(30);
+
 /// How often a standby asks for the lock.
-const STANDBY_PAUSE: Duration = Duration::from_secs(1);
+const STANDBY_PAUSE: Duration = Duration::from_millis(200);
 
 /// Indexes until `shutdown`, waiting out an absent node, an absent database and another active indexer. Returns an error only for what
 /// waiting does not mend.
 pub async fn run(config: Config, store: Writer, shutdown: CancellationToken) -> Result<(), IndexError> {
+    let node = Arc::new(Node::new(&config)?);
     // Dropping the work at any point is as good as stopping it: an open transaction rolls back with its connection.
     tokio::select! {
         biased;
         () = shutdown.cancelled() => Ok(()),
-        result = keep_going(&config, &store) => result.map(|never| match never {}),
+        result = keep_going(&config, &node, &store) => result.map(|never| match never {}),
     }
 }
 
-async fn keep_going(config: &Config, store: &Writer) -> Result<Infallible, IndexError> {
+async fn keep_going(config: &Config, node: &Arc<Node>, store: &Writer) -> Result<Infallible, IndexError> {
     let mut pause = FIRST_PAUSE;
     loop {
         let started = Instant::now();
-        let Err(error) = index(config, store).await;
+        let Err(error) = index(config, node, store).await;
         if !error.is_transient() {
             return Err(error);
         }
-        if started.elapsed() >= HEALTHY {
+        if started.elapsed() >= config.hurried(HEALTHY) {
             pause = FIRST_PAUSE;
         }
+        metrics::writing(false);
+        metrics::retried(&error);
         tracing::warn!(%error, "the indexer is waiting; trying again in {pause:?}");
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(config.hurried(pause)).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
 /// One attempt, from proving the chain to whatever goes wrong.
-async fn index(config: &Config, store: &Writer) -> Result<Infallible, IndexError> {
-    let node = Node::connect(config).await?;
-    let proof = start::prove(config, &node).await?;
+async fn index(config: &Config, node: &Arc<Node>, store: &Writer) -> Result<Infallible, IndexError> {
+    let proof = loop {
+        node.settle().await?;
+        match start::prove(config, node).await {
+            Err(IndexError::Node(error)) => tokio::time::sleep(node.failed(error)?).await,
+            proof => break proof?,
+        }
+    };
     store.migrate().await?;
-    let mut session = lock(store).await?;
+    let patience = config.standby_patience;
+    let tell = |standby| match standby {
+        Standby::Waiting => tracing::info!("another indexer is writing to this database; standing by"),
+        Standby::WriterDisconnected => tracing::warn!("the other indexer was silent for {patience:?}; taking over"),
+    };
+    let mut session = store.lock(config.hurried(STANDBY_PAUSE), patience, tell).await?;
+    metrics::writing(true);
     session.initialise(&proof.chain, &proof.start, &proof.tags).await?;
     let contracts = config.deployment.contracts;
     let index = Index::open(session, contracts, proof.chain.parameters).await?;
     tracing::info!(chain = proof.chain.chain_id, block = index.cursor.number, head = proof.tags.head, "indexing");
-    let source = Source::new(node, contracts, config.finalized_headers);
+    let source = Source::new(Arc::clone(node), contracts, config.finalized_headers);
     Follower::new(config, source, index).follow().await
-}
-
-/// Becomes the database's writer, once no other indexer is.
-async fn lock(store: &Writer) -> Result<Session, StoreError> {
-    let mut announced = false;
-    loop {
-        if let Some(session) = store.try_lock().await? {
-            return Ok(session);
-        }
-        if !announced {
-            tracing::info!("another indexer is writing to this database; standing by");
-            announced = true;
-        }
-        tokio::time::sleep(STANDBY_PAUSE).await;
-    }
 }

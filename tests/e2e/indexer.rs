@@ -1,5 +1,6 @@
 //! The indexer on a real node and a real database: whatever happens on the way, the rows end up as those of a fresh index.
 
+mod digest;
 mod faults;
 mod following;
 mod reorgs;
@@ -67,6 +68,13 @@ async fn execute(database_url: &str, sql: &'static str) -> anyhow::Result<u64> {
 
 /// The one number that a query answers.
 async fn number(database_url: &str, sql: &'static str) -> anyhow::Result<i64> {
+    use sqlx::Connection;
+    let mut connection = sqlx::PgConnection::connect(database_url).await?;
+    Ok(sqlx::query_scalar(sql).fetch_one(&mut connection).await?)
+}
+
+/// The one text that a query answers.
+async fn text(database_url: &str, sql: &'static str) -> anyhow::Result<String> {
     use sqlx::Connection;
     let mut connection = sqlx::PgConnection::connect(database_url).await?;
     Ok(sqlx::query_scalar(sql).fetch_one(&mut connection).await?)

@@ -4,7 +4,7 @@ use alloy::primitives::{Address, B256, Bytes, U256};
 use clawpay_domain::{
     Agent, AgentId, Claim, Parameters, Run, RunId, RunState, SlashEntry, StakeRecord, Submission, Terms, Timestamp, TrackRecord, Usdc,
 };
-use clawpay_store::{AgentRecord, Block, Chain, EventRecord, RunRecord, StoreError, Tags, Writer};
+use clawpay_store::{AgentRecord, Block, Chain, EventRecord, RunRecord, StateDigest, StoreError, Tags, Writer};
 use clawpay_tests::Stack;
 
 /// The largest number that a column of 64 bits holds.
@@ -134,7 +134,7 @@ async fn a_writer_that_is_not_where_it_thinks_it_is_writes_nothing() -> anyhow::
     session.initialise(&chain(), &START, &tags(12, None)).await?;
     let next = block(10, 2);
     let mut batch = session.begin(START.number, START.hash).await?;
-    batch.insert_blocks(&[next]).await?;
+    batch.insert_blocks(&[(next, StateDigest::EMPTY)]).await?;
     batch.advance(&next, &tags(12, None)).await?;
     batch.commit(next.number).await?;
 
@@ -145,7 +145,7 @@ async fn a_writer_that_is_not_where_it_thinks_it_is_writes_nothing() -> anyhow::
     assert_eq!(refused.to_string(), "the database holds another market: its chain id is 31337, not 1; give this one its own database");
     // Dropped, a batch has not happened.
     let mut batch = session.begin(next.number, next.hash).await?;
-    batch.insert_blocks(&[block(11, 3)]).await?;
+    batch.insert_blocks(&[(block(11, 3), StateDigest::EMPTY)]).await?;
     drop(batch);
     assert_eq!(session.block_at_or_below(99).await?, Some(next));
     Ok(())
@@ -177,7 +177,7 @@ async fn rewinding_answers_what_remains_of_what_it_touched() -> anyhow::Result<(
     let kept = [event(&first, 0, 1, None), event(&first, 1, 2, Some(5)), event(&first, 2, 3, None)];
     let gone = [event(&second, 0, 1, Some(5))];
     let mut batch = session.begin(START.number, START.hash).await?;
-    batch.insert_blocks(&[first, second]).await?;
+    batch.insert_blocks(&[(first, StateDigest::EMPTY), (second, StateDigest::EMPTY)]).await?;
     batch.insert_events(&kept.iter().chain(&gone).collect::<Vec<_>>()).await?;
     batch.advance(&second, &tags(12, None)).await?;
     batch.commit(second.number).await?;
@@ -208,7 +208,7 @@ async fn finality_never_runs_ahead_of_the_cursor_nor_back() -> anyhow::Result<()
         (block(14, 6), Some(12), Some(12)),
     ] {
         let mut batch = session.begin(at.number, at.hash).await?;
-        batch.insert_blocks(&[next]).await?;
+        batch.insert_blocks(&[(next, StateDigest::EMPTY)]).await?;
         batch.advance(&next, &tags(99, named)).await?;
         batch.commit(next.number).await?;
         at = next;

@@ -1,32 +1,68 @@
 //! A node that lies: an HTTP proxy before one or two honest ones that changes some of their answers.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
 
+use alloy::hex;
 use anyhow::Result;
-use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{HeaderName, StatusCode, header::RETRY_AFTER},
+    response::{IntoResponse, Response},
+    routing::post,
+};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
 use url::Url;
 
-/// What is wrong with the answers.
+/// What is wrong with the answers. Lies with a number are told that often; the number left is what [`LyingNode::lie`] answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lie {
     /// Nothing.
     None,
     /// There are none: every request is turned away.
     Away,
-    /// This many answers to `eth_getLogs` that hold logs lack the last one.
+    /// They never come.
+    Silent,
+    /// Each is that this was one question too many, with the seconds to wait in `Retry-After`.
+    Busy(u64),
+    /// The same as a JSON-RPC error, -32005, where the code stands for that.
+    BusyInWords,
+    /// Answers to `eth_getLogs` that hold logs lack the last one.
     DropsALog(usize),
-    /// This many answers to `eth_getLogs` that hold logs are empty.
+    /// Answers to `eth_getLogs` that hold logs are empty, and receipts hold none either.
     HidesLogs(usize),
+    /// As before, and the headers' filters are empty too.
+    HidesLogsAndFilters(usize),
+    /// Of logs asked for by range, those in the second half are missing.
+    TruncatesLogs(usize),
+    /// `eth_getLogs` answers the logs twice, backwards.
+    RepeatsLogs(usize),
+    /// `eth_getLogs` answers the logs backwards.
+    ReversesLogs(usize),
+    /// Logs name another block's hash.
+    MisplacesLogs(usize),
+    /// Headers come with another block's timestamp.
+    ChangesHeaders(usize),
+    /// There is no block where there is one.
+    LosesBlocks(usize),
     /// Each request goes to the other node of the two.
     MixesForks,
     /// Blocks above this height are the second node's, the others the first's.
     SplitsAt(u64),
-    /// `eth_getLogs` over more than this many blocks is refused.
+    /// Everything is the second node's.
+    IsOnOtherFork,
+    /// The chain ends at this height.
+    EndsAt(u64),
+    /// `eth_getLogs` over more than this many blocks is refused, in words nobody knows.
     RefusesRangesOver(u64),
-    /// `eth_getLogs` answers the logs twice, backwards.
-    RepeatsLogs(usize),
+    /// The same, and the refusal names a range that would do.
+    SuggestsRangesOf(u64),
+    /// The same as -32005, where the code stands for that.
+    RefusesResultsOver(u64),
 }
 
 /// A lying node.
@@ -34,6 +70,7 @@ pub enum Lie {
 pub struct LyingNode {
     url: Url,
     lie: Arc<Mutex<Lie>>,
+    requests: Arc<AtomicUsize>,
     server: JoinHandle<()>,
 }
 
@@ -42,6 +79,7 @@ struct Proxy {
     nodes: Vec<Url>,
     lie: Arc<Mutex<Lie>>,
     turn: Arc<Mutex<usize>>,
+    requests: Arc<AtomicUsize>,
     client: reqwest::Client,
 }
 
@@ -49,15 +87,18 @@ impl LyingNode {
     /// Starts to lie before `nodes`, the first of which is asked unless forks are mixed.
     pub async fn start(nodes: Vec<Url>, lie: Lie) -> Result<Self> {
         let lie = Arc::new(Mutex::new(lie));
-        let proxy = Proxy { nodes, lie: Arc::clone(&lie), turn: Arc::default(), client: reqwest::Client::new() };
+        let requests = Arc::<AtomicUsize>::default();
+        let client = reqwest::Client::new();
+        let proxy = Proxy { nodes, lie: Arc::clone(&lie), turn: Arc::default(), requests: Arc::clone(&requests), client };
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}/", listener.local_addr()?).parse()?;
-        let router = Router::new().route("/", post(answer)).with_state(proxy);
+        // Whatever the path: providers put keys there.
+        let router = Router::new().fallback(post(answer)).with_state(proxy);
         let server = tokio::spawn(async move {
             // Ends when the test does.
             let _ended = axum::serve(listener, router).await;
         });
-        Ok(Self { url, lie, server })
+        Ok(Self { url, lie, requests, server })
     }
 
     /// Where it listens.
@@ -74,6 +115,11 @@ impl LyingNode {
     pub fn lie(&self) -> Lie {
         *locked(&self.lie)
     }
+
+    /// How many requests have come.
+    pub fn requests(&self) -> usize {
+        self.requests.load(Relaxed)
+    }
 }
 
 impl Drop for LyingNode {
@@ -82,9 +128,17 @@ impl Drop for LyingNode {
     }
 }
 
-async fn answer(State(proxy): State<Proxy>, Json(request): Json<Value>) -> Result<Json<Value>, StatusCode> {
-    if *locked(&proxy.lie) == Lie::Away {
-        return Err(StatusCode::BAD_GATEWAY);
+async fn answer(State(proxy): State<Proxy>, Json(request): Json<Value>) -> Result<Response, StatusCode> {
+    proxy.requests.fetch_add(1, Relaxed);
+    let lie = *locked(&proxy.lie);
+    match lie {
+        Lie::Away => return Err(StatusCode::BAD_GATEWAY),
+        Lie::Silent => std::future::pending().await,
+        Lie::Busy(seconds) => {
+            let wait: [(HeaderName, String); 1] = [(RETRY_AFTER, seconds.to_string())];
+            return Ok((StatusCode::TOO_MANY_REQUESTS, wait, "slow down").into_response());
+        }
+        _ => {}
     }
     Ok(Json(match request {
         Value::Array(requests) => {
@@ -95,27 +149,29 @@ async fn answer(State(proxy): State<Proxy>, Json(request): Json<Value>) -> Resul
             Value::Array(answers)
         }
         request => proxy.ask(request).await?,
-    }))
+    })
+    .into_response())
 }
 
 impl Proxy {
-    async fn ask(&self, request: Value) -> Result<Value, StatusCode> {
-        let method = request["method"].as_str().unwrap_or_default().to_owned();
-        let filter = request["params"][0].clone();
-        if let Lie::RefusesRangesOver(limit) = *locked(&self.lie)
-            && method == "eth_getLogs"
-            && span(&filter) > limit
-        {
-            let error = json!({"code": -32602, "message": "that is a range nobody wants to search"});
+    async fn ask(&self, mut request: Value) -> Result<Value, StatusCode> {
+        let lie = *locked(&self.lie);
+        if let Some(error) = refusal(lie, &request) {
             return Ok(json!({"jsonrpc": "2.0", "id": request["id"], "error": error}));
+        }
+        if let Lie::EndsAt(height) = lie
+            && let Some(answer) = shortened(&mut request, height)
+        {
+            return Ok(answer);
         }
         let response = self.client.post(self.node(&request)).json(&request).send().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
         let mut answer: Value = response.json().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
-        if method == "eth_getLogs"
-            && let Some(logs) = answer["result"].as_array_mut()
-            && !logs.is_empty()
-        {
-            self.lie_about(logs);
+        match request["method"].as_str().unwrap_or_default() {
+            "eth_getLogs" => self.lie_about_logs(&request, &mut answer["result"]),
+            "eth_getBlockReceipts" => self.lie_about_receipts(&mut answer["result"]),
+            // The beginning of the chain is what a node shows itself by.
+            "eth_getBlockByNumber" if request["params"][0] != "0x0" => self.lie_about_header(&mut answer["result"]),
+            _ => {}
         }
         Ok(answer)
     }
@@ -125,36 +181,118 @@ impl Proxy {
         *turn = match *locked(&self.lie) {
             Lie::MixesForks => (*turn + 1) % self.nodes.len(),
             Lie::SplitsAt(height) => usize::from(is_above(request, height)),
-            Lie::None | Lie::Away | Lie::DropsALog(_) | Lie::HidesLogs(_) | Lie::RepeatsLogs(_) | Lie::RefusesRangesOver(_) => 0,
+            Lie::IsOnOtherFork => 1,
+            _ => 0,
         };
         self.nodes[*turn].clone()
     }
 
-    fn lie_about(&self, logs: &mut Vec<Value>) {
+    fn lie_about_logs(&self, request: &Value, result: &mut Value) {
+        let Some(logs) = result.as_array_mut().filter(|logs| !logs.is_empty()) else { return };
+        let is_range = request["params"][0].get("fromBlock").is_some();
         let mut lie = locked(&self.lie);
-        match &mut *lie {
-            Lie::DropsALog(left) if *left > 0 => {
-                *left -= 1;
-                logs.pop();
-            }
-            Lie::HidesLogs(left) if *left > 0 => {
-                *left -= 1;
-                logs.clear();
-            }
-            Lie::RepeatsLogs(left) if *left > 0 => {
-                *left -= 1;
+        match *lie {
+            Lie::DropsALog(1..) => drop(logs.pop()),
+            Lie::HidesLogs(1..) | Lie::HidesLogsAndFilters(1..) => logs.clear(),
+            Lie::TruncatesLogs(1..) if is_range => logs.truncate(logs.len() / 2),
+            Lie::RepeatsLogs(1..) => {
                 let backwards: Vec<_> = logs.iter().rev().cloned().collect();
                 logs.extend(backwards);
             }
-            Lie::None
-            | Lie::Away
-            | Lie::DropsALog(_)
-            | Lie::HidesLogs(_)
-            | Lie::RepeatsLogs(_)
-            | Lie::MixesForks
-            | Lie::SplitsAt(_)
-            | Lie::RefusesRangesOver(_) => {}
+            Lie::ReversesLogs(1..) => logs.reverse(),
+            Lie::MisplacesLogs(1..) => {
+                for log in logs {
+                    log["blockHash"] = json!(hex::encode_prefixed([7; 32]));
+                }
+            }
+            _ => return,
         }
+        lie.is_told_once_more();
+    }
+
+    /// A lie about logs that receipts give away is no good one.
+    fn lie_about_receipts(&self, result: &mut Value) {
+        if let Lie::HidesLogs(1..) | Lie::HidesLogsAndFilters(1..) = *locked(&self.lie) {
+            for receipt in result.as_array_mut().into_iter().flatten() {
+                receipt["logs"] = json!([]);
+            }
+        }
+    }
+
+    fn lie_about_header(&self, result: &mut Value) {
+        if result.is_null() {
+            return;
+        }
+        let mut lie = locked(&self.lie);
+        match *lie {
+            Lie::ChangesHeaders(1..) => result["timestamp"] = json!("0x77359400"),
+            Lie::LosesBlocks(1..) => *result = Value::Null,
+            Lie::HidesLogsAndFilters(1..) => {
+                // Counted by the logs.
+                result["logsBloom"] = json!(hex::encode_prefixed([0; 256]));
+                return;
+            }
+            _ => return,
+        }
+        lie.is_told_once_more();
+    }
+}
+
+impl Lie {
+    /// One less of a counted lie.
+    const fn is_told_once_more(&mut self) {
+        if let Self::DropsALog(left)
+        | Self::HidesLogs(left)
+        | Self::HidesLogsAndFilters(left)
+        | Self::TruncatesLogs(left)
+        | Self::RepeatsLogs(left)
+        | Self::ReversesLogs(left)
+        | Self::MisplacesLogs(left)
+        | Self::ChangesHeaders(left)
+        | Self::LosesBlocks(left) = self
+        {
+            *left = left.saturating_sub(1);
+        }
+    }
+}
+
+/// The error that is answered instead of anything.
+fn refusal(lie: Lie, request: &Value) -> Option<Value> {
+    let filter = &request["params"][0];
+    let is_wide = |limit| request["method"] == "eth_getLogs" && span(filter) > limit;
+    match lie {
+        Lie::BusyInWords => {
+            Some(json!({"code": -32005, "message": "project ID request rate exceeded", "data": {"rate": {"backoff_seconds": 1}}}))
+        }
+        Lie::RefusesRangesOver(limit) if is_wide(limit) => {
+            Some(json!({"code": -32602, "message": "that is more than anybody wants to search"}))
+        }
+        Lie::SuggestsRangesOf(blocks) if is_wide(blocks) => {
+            let from = number(&filter["fromBlock"]).unwrap_or_default();
+            let message = format!("this block range should work: [{from:#x}, {:#x}]", from + blocks - 1);
+            Some(json!({"code": -32602, "message": message}))
+        }
+        Lie::RefusesResultsOver(limit) if is_wide(limit) => {
+            Some(json!({"code": -32005, "message": "query returned more than 10000 results"}))
+        }
+        _ => None,
+    }
+}
+
+/// Makes a question about the head one about `height`; or the answer, if it is about something higher.
+fn shortened(request: &mut Value, height: u64) -> Option<Value> {
+    let answer = |result: Value| Some(json!({"jsonrpc": "2.0", "id": request["id"], "result": result}));
+    match request["method"].as_str() {
+        Some("eth_blockNumber") => answer(json!(format!("{height:#x}"))),
+        Some("eth_getBlockByNumber") => match number(&request["params"][0]) {
+            Some(number) if number > height => answer(Value::Null),
+            None if request["params"][0] == "latest" => {
+                request["params"][0] = json!(format!("{height:#x}"));
+                None
+            }
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use clawpay_store::ReaderOptions;
+use metrics_exporter_prometheus::PrometheusHandle;
 use url::Url;
 
 /// How one API server runs. Which market it serves is not here: the database says so.
@@ -24,6 +25,8 @@ pub struct Config {
     pub node_timeout: Duration,
     /// Connections to the database, and their limits.
     pub database: ReaderOptions,
+    /// What `/metrics` shows; without it there is no such path.
+    pub metrics: Option<PrometheusHandle>,
 }
 
 impl Config {
@@ -38,6 +41,7 @@ impl Config {
             confirmation_wait: Duration::from_secs(30),
             node_timeout: Duration::from_secs(5),
             database: ReaderOptions::default(),
+            metrics: None,
         }
     }
 }

@@ -14,7 +14,7 @@ use tower_http::{
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, RequestId, SetRequestIdLayer},
 };
 
-use crate::{App, error::ApiError};
+use crate::{App, error::ApiError, metrics};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -34,7 +34,9 @@ async fn log(request: Request, next: Next) -> Response {
     let id = request.extensions().get::<RequestId>().and_then(|id| id.header_value().to_str().ok()).unwrap_or("-").to_owned();
     let started = Instant::now();
     let response = next.run(request).await;
-    let latency_ms = started.elapsed().as_millis();
+    let took = started.elapsed();
+    let latency_ms = took.as_millis();
+    metrics::answered(method.as_str(), &path, response.status().as_u16(), took);
     tracing::info!(%id, %method, path, status = response.status().as_u16(), latency_ms, "request");
     response
 }

@@ -12,6 +12,7 @@ mod dto;
 mod error;
 mod extract;
 mod layers;
+pub mod metrics;
 mod node;
 mod prepare;
 mod routes;
@@ -19,7 +20,7 @@ mod server;
 mod state;
 
 pub use config::Config;
-pub use server::{ServeError, router, serve};
+pub use server::{ServeError, router, serve, serve_probes};
 pub use state::App;
 
 /// Largest request body.

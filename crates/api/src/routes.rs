@@ -53,8 +53,15 @@ pub(crate) fn paths() -> Router<App> {
         .route("/api/config", get(market::config))
         .route("/api/stats", get(market::stats))
         .route("/api/status", get(market::status))
+        .merge(probes())
+}
+
+/// What watches over a process asks it.
+pub(crate) fn probes() -> Router<App> {
+    Router::new()
         .route("/healthz", get(probes::healthz))
         .route("/readyz", get(probes::readyz))
+        .route("/metrics", get(probes::metrics))
         .fallback(async || ApiError::UnknownPath)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
 }

@@ -31,7 +31,19 @@ pub enum ServeError {
 pub async fn serve(listener: TcpListener, config: Config, shutdown: CancellationToken) -> Result<(), ServeError> {
     let app = App::new(config, shutdown.clone())?;
     let announcing = tokio::spawn(hear_of_the_index(app.clone()));
-    let server = axum::serve(listener, router(app)).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let served = until(listener, router(app), shutdown).await;
+    announcing.abort();
+    served
+}
+
+/// Serves `/healthz`, `/readyz` and `/metrics` alone, for a process whose business is another one.
+pub async fn serve_probes(listener: TcpListener, config: Config, shutdown: CancellationToken) -> Result<(), ServeError> {
+    let app = App::new(config, shutdown.clone())?;
+    until(listener, layers::wrap(routes::probes()).with_state(app), shutdown).await
+}
+
+async fn until(listener: TcpListener, router: Router, shutdown: CancellationToken) -> Result<(), ServeError> {
+    let server = axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let overdue = async {
         shutdown.cancelled().await;
         tokio::time::sleep(LAST_REQUESTS).await;
@@ -40,7 +52,6 @@ pub async fn serve(listener: TcpListener, config: Config, shutdown: Cancellation
         served = server => served,
         () = overdue => Ok(()),
     };
-    announcing.abort();
     Ok(served?)
 }
 

@@ -1,6 +1,6 @@
 //! What every request handler can reach.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use clawpay_store::{IndexedBlock, Reader, Snapshot, StoreError};
 use tokio::sync::watch;
@@ -22,6 +22,7 @@ struct Inner {
     /// Changes whenever the index may have moved.
     index_moved: watch::Sender<()>,
     shutdown: CancellationToken,
+    started: Instant,
 }
 
 impl App {
@@ -29,7 +30,7 @@ impl App {
     pub fn new(config: Config, shutdown: CancellationToken) -> Result<Self, StoreError> {
         let reader = Reader::new(&config.database_url, config.database)?;
         let node = Node::new(config.rpc_url.clone(), config.node_timeout);
-        let inner = Inner { config, reader, node, index_moved: watch::Sender::new(()), shutdown };
+        let inner = Inner { config, reader, node, index_moved: watch::Sender::new(()), shutdown, started: Instant::now() };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -47,6 +48,10 @@ impl App {
 
     pub(crate) fn shutdown(&self) -> &CancellationToken {
         &self.inner.shutdown
+    }
+
+    pub(crate) fn started(&self) -> Instant {
+        self.inner.started
     }
 
     pub(crate) fn index_moved(&self) -> &watch::Sender<()> {

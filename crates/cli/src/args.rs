@@ -30,8 +30,20 @@ pub enum Command {
     Index,
     /// Serve the API from an indexed database (DATABASE_URL, RPC_URL).
     Serve,
+    /// Compare every run, agent and total in the database with the contracts (DATABASE_URL, RPC_URL); exit with 1 if any differs.
+    Verify(Verify),
+    /// Fold all stored events anew, without a node (DATABASE_URL). API and indexer go on meanwhile.
+    Reindex,
     /// Deploy the contracts (RPC_URL) and write the deployment file.
     Deploy(Box<Deploy>),
+}
+
+/// How to tell what differs.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Verify {
+    /// One JSON object per line: each difference, then the summary.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What to deploy. Rules are immutable once deployed; each has the documented default.

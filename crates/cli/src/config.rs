@@ -1,10 +1,12 @@
 //! What the environment and `.env` say. The environment wins; an empty value is as good as none; a `CLAWPAY_` name that means nothing here
 //! is refused, because a misspelt setting that does nothing is worse than an error.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
 
 use alloy::{primitives::Address, signers::local::PrivateKeySigner};
 use anyhow::{Context, Result, bail};
+use clawpay_bindings::Deployment;
+use clawpay_indexer::{HeaderHashes, Secrets};
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
@@ -13,8 +15,12 @@ use url::Url;
 pub struct Config {
     /// `DATABASE_URL`: a Postgres of yours, as `postgres://user:password@host:port/database`. The embedded one if not set.
     pub database_url: Option<Secret<String>>,
-    /// `RPC_URL`: a node of yours, http, https, ws or wss. An embedded anvil if not set.
-    pub rpc_url: Option<Secret<Url>>,
+    /// `RPC_URL`: nodes of yours in order of preference, separated by commas; http, https, ws or wss. An embedded anvil if not set.
+    pub rpc_urls: Vec<Secret<Url>>,
+    /// `CLAWPAY_CONFIRMATIONS`: blocks that must lie on top of a block before it counts as final, however final the node calls it.
+    pub confirmations: Option<u64>,
+    /// `CLAWPAY_TRUST_HEADERS`: `1` takes headers' hashes as told, for a chain that hashes its headers in a way of its own.
+    pub trust_headers: bool,
     /// `CLAWPAY_DATA_DIR`: directory of the embedded parts; `.clawpay` if not set. Made for its owner alone.
     pub data_dir: PathBuf,
     /// `CLAWPAY_API_PORT`: loopback port of the API; 3000 if not set.
@@ -29,6 +35,8 @@ pub struct Config {
     pub deployer_key: Option<Secret<PrivateKeySigner>>,
     /// `CLAWPAY_USDC`: address of the token `clawpay deploy` uses on a chain that is not local.
     pub usdc: Option<Address>,
+    /// `CLAWPAY_METRICS_ADDR`: where `clawpay index` serves `/metrics`, `/healthz` and `/readyz`; nowhere if not set.
+    pub metrics_addr: Option<SocketAddr>,
     /// `CLAWPAY_LOG`: what is logged, as a tracing filter such as `info,clawpay_indexer=debug`.
     pub log: Option<String>,
 }
@@ -88,7 +96,9 @@ impl Config {
         let mut take = |name: &str| ours.remove(name).map(|value| value.trim().to_owned());
         let config = Self {
             database_url: take("DATABASE_URL").map(Secret),
-            rpc_url: take("RPC_URL").map(|text| rpc_url(&text)).transpose()?.map(Secret),
+            rpc_urls: take("RPC_URL").map(|text| rpc_urls(&text)).transpose()?.unwrap_or_default(),
+            confirmations: take("CLAWPAY_CONFIRMATIONS").map(|text| confirmations(&text)).transpose()?,
+            trust_headers: switch("CLAWPAY_TRUST_HEADERS", take("CLAWPAY_TRUST_HEADERS"))?,
             data_dir: take("CLAWPAY_DATA_DIR").unwrap_or_else(|| DEFAULT_DATA_DIR.to_owned()).into(),
             api_port: port("CLAWPAY_API_PORT", take("CLAWPAY_API_PORT"), DEFAULT_API_PORT)?,
             rpc_port: port("CLAWPAY_RPC_PORT", take("CLAWPAY_RPC_PORT"), DEFAULT_RPC_PORT)?,
@@ -98,6 +108,7 @@ impl Config {
             usdc: take("CLAWPAY_USDC")
                 .map(|text| parse_address(&text).with_context(|| format!("CLAWPAY_USDC: {text} is not an address")))
                 .transpose()?,
+            metrics_addr: take("CLAWPAY_METRICS_ADDR").map(|text| socket_address(&text)).transpose()?,
             log: take("CLAWPAY_LOG").map(filter).transpose()?,
         };
         if let Some(unknown) = ours.keys().next() {
@@ -111,9 +122,25 @@ impl Config {
         self.database_url.as_ref().map(|url| url.0.as_str()).context("set DATABASE_URL, as postgres://user:password@host:port/database")
     }
 
-    /// The node, for commands that cannot do without one.
+    /// The preferred node, for commands that cannot do without one.
     pub fn require_rpc_url(&self) -> Result<&Url> {
-        self.rpc_url.as_ref().map(|url| &url.0).context("set RPC_URL, as http://host:port or ws://host:port")
+        self.rpc_urls.first().map(|url| &url.0).context("set RPC_URL, as http://host:port or ws://host:port")
+    }
+
+    /// What an indexer of `deployment` is told: the nodes, and how far they are believed.
+    pub fn indexer(&self, deployment: Deployment) -> Result<clawpay_indexer::Config> {
+        let mut indexer = clawpay_indexer::Config::new(self.require_rpc_url()?.clone(), deployment);
+        indexer.fallback_rpc_urls = self.rpc_urls.iter().skip(1).map(|url| url.0.clone()).collect();
+        indexer.confirmations = self.confirmations;
+        if self.trust_headers {
+            indexer.header_hashes = HeaderHashes::AsTold;
+        }
+        Ok(indexer)
+    }
+
+    /// The keys in the nodes' addresses, which libraries repeat in their errors.
+    pub fn secrets(&self) -> Secrets {
+        Secrets::of(self.rpc_urls.iter().map(|url| &url.0))
     }
 }
 
@@ -133,6 +160,11 @@ fn is_ours(name: &str) -> bool {
     name.starts_with("CLAWPAY_") || matches!(name, "DATABASE_URL" | "RPC_URL")
 }
 
+fn rpc_urls(text: &str) -> Result<Vec<Secret<Url>>> {
+    let urls = text.split(',').map(str::trim).filter(|url| !url.is_empty());
+    urls.map(|url| rpc_url(url).map(Secret)).collect()
+}
+
 /// The value may hold a key, and is not quoted in the error.
 fn rpc_url(text: &str) -> Result<Url> {
     let url = Url::parse(text).context("RPC_URL is not a URL")?;
@@ -147,6 +179,10 @@ fn key(text: &str) -> Result<PrivateKeySigner> {
     text.parse().ok().context("CLAWPAY_DEPLOYER_KEY is not a private key: 32 bytes of hex")
 }
 
+fn confirmations(text: &str) -> Result<u64> {
+    text.parse().ok().with_context(|| format!("CLAWPAY_CONFIRMATIONS: {text} is not a number of blocks"))
+}
+
 fn port(name: &str, value: Option<String>, default: u16) -> Result<Port> {
     match value {
         None => Ok(Port { number: default, is_explicit: false }),
@@ -155,6 +191,10 @@ fn port(name: &str, value: Option<String>, default: u16) -> Result<Port> {
             _ => bail!("{name}: {text} is not a port, 1 to 65535"),
         },
     }
+}
+
+fn socket_address(text: &str) -> Result<SocketAddr> {
+    text.parse().ok().with_context(|| format!("CLAWPAY_METRICS_ADDR: {text} is not an address and a port such as 127.0.0.1:9464"))
 }
 
 fn switch(name: &str, value: Option<String>) -> Result<bool> {
@@ -185,9 +225,18 @@ mod tests {
     #[test]
     fn nothing_set_is_the_local_stack() {
         let config = config(&[("PATH", "/bin"), ("RPC_URL", "")]).unwrap();
-        assert!(config.database_url.is_none() && config.rpc_url.is_none() && !config.empty);
+        assert!(config.database_url.is_none() && config.rpc_urls.is_empty() && !config.empty);
         assert_eq!(config.api_port, Port { number: 3000, is_explicit: false });
         assert_eq!(config.rpc_port, Port { number: 8545, is_explicit: false });
+    }
+
+    #[test]
+    fn several_nodes_are_kept_in_order_of_preference() {
+        let config = config(&[("RPC_URL", "wss://a.example/key , https://b.example,")]).unwrap();
+        let hosts: Vec<_> = config.rpc_urls.iter().filter_map(|url| url.0.host_str()).collect();
+        assert_eq!(hosts, ["a.example", "b.example"]);
+        assert_eq!(config.require_rpc_url().unwrap().host_str(), Some("a.example"));
+        assert!(refusal(&[("RPC_URL", "https://a.example,ftp://b.example")]).starts_with("RPC_URL"));
     }
 
     #[test]
@@ -207,8 +256,11 @@ mod tests {
             ("CLAWPAY_API_PORT", "0"),
             ("CLAWPAY_RPC_PORT", "x"),
             ("CLAWPAY_EMPTY", "maybe"),
+            ("CLAWPAY_CONFIRMATIONS", "-1"),
+            ("CLAWPAY_TRUST_HEADERS", "maybe"),
             ("CLAWPAY_USDC", "0x12"),
             ("CLAWPAY_USDC", "0xF39fd6e51aad88F6F4ce6aB8827279cffFb92266"),
+            ("CLAWPAY_METRICS_ADDR", "9464"),
             ("CLAWPAY_LOG", "a=b=c"),
             ("CLAWPAY_DEPLOYER_KEY", "0x00"),
             ("RPC_URL", "ipc:///tmp/node"),
@@ -241,6 +293,8 @@ mod tests {
         let expected = [
             "DATABASE_URL",
             "RPC_URL",
+            "CLAWPAY_CONFIRMATIONS",
+            "CLAWPAY_TRUST_HEADERS",
             "CLAWPAY_DATA_DIR",
             "CLAWPAY_API_PORT",
             "CLAWPAY_RPC_PORT",
@@ -248,6 +302,7 @@ mod tests {
             "CLAWPAY_DEPLOYMENT",
             "CLAWPAY_DEPLOYER_KEY",
             "CLAWPAY_USDC",
+            "CLAWPAY_METRICS_ADDR",
             "CLAWPAY_LOG",
         ];
         assert_eq!(names, expected);

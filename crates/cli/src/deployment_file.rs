@@ -12,7 +12,6 @@ use alloy::{
 };
 use anyhow::{Context, Result, bail};
 use clawpay_bindings::Deployment;
-use url::Url;
 
 use crate::{config::Config, deploy::is_local, output::progress, wallet};
 
@@ -45,9 +44,11 @@ pub fn write(path: &Path, deployment: &Deployment) -> Result<()> {
         .with_context(|| format!("cannot write the deployment file {}", path.display()))
 }
 
-/// As [`find`], on the node at `rpc_url`. Waits for a node that is away; one on the wrong chain is an error.
-pub async fn wait_and_find(config: &Config, rpc_url: &Url) -> Result<Deployment> {
-    let provider = wallet::wait_for_node(rpc_url, |error| {
+/// As [`find`], on the first of the configured nodes that answers. Waits for nodes that are away; one on the wrong chain is an error.
+pub async fn wait_and_find(config: &Config) -> Result<Deployment> {
+    config.require_rpc_url()?;
+    let rpc_urls: Vec<_> = config.rpc_urls.iter().map(|url| url.0.clone()).collect();
+    let provider = wallet::wait_for_node(&rpc_urls, |rpc_url, error| {
         progress(format_args!("Waiting for the node at {}: {error:#}", wallet::shown(rpc_url)));
     })
     .await;

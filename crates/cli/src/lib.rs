@@ -6,6 +6,7 @@ pub mod commands;
 pub mod config;
 pub mod deploy;
 pub mod deployment_file;
+pub mod discretion;
 pub mod local;
 pub mod output;
 pub mod shutdown;

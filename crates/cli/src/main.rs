@@ -7,6 +7,7 @@ use clawpay_cli::{
     args::{Arguments, Command},
     commands,
     config::Config,
+    discretion,
     output::{self, FAILED, MISUSED},
     telemetry,
 };
@@ -17,6 +18,7 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return output::failure(&error, MISUSED),
     };
+    discretion::keep(config.secrets());
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return output::failure(&error.into(), FAILED),
@@ -33,7 +35,7 @@ fn main() -> ExitCode {
 
 async fn run(arguments: &Arguments, config: &Config) -> anyhow::Result<()> {
     let (default_filter, json) = match arguments.command {
-        Command::Up | Command::Deploy(_) => ("warn", false),
+        Command::Up | Command::Deploy(_) | Command::Verify(_) | Command::Reindex => ("warn", false),
         Command::Index | Command::Serve => ("info", !std::io::IsTerminal::is_terminal(&std::io::stderr())),
     };
     telemetry::start(config.log.as_deref().unwrap_or(default_filter), json);
@@ -41,6 +43,8 @@ async fn run(arguments: &Arguments, config: &Config) -> anyhow::Result<()> {
         Command::Up => commands::up::run(config).await,
         Command::Index => commands::index::run(config).await,
         Command::Serve => commands::serve::run(config).await,
+        Command::Verify(verify) => commands::verify::run(*verify, config).await,
+        Command::Reindex => commands::reindex::run(config).await,
         Command::Deploy(deploy) => commands::deploy::run(deploy, config).await,
     }
 }

@@ -2,6 +2,8 @@
 
 use std::{fmt::Display, io::Write, process::ExitCode};
 
+use crate::discretion;
+
 /// Something failed.
 pub const FAILED: u8 = 1;
 /// The command line or the environment is wrong; clap uses the same.
@@ -9,7 +11,7 @@ pub const MISUSED: u8 = 2;
 
 /// One line of progress.
 pub fn progress(line: impl Display) {
-    let _closed = writeln!(std::io::stderr(), "{line}");
+    let _closed = writeln!(std::io::stderr(), "{}", discretion::hide(&line.to_string()));
 }
 
 /// A result.
@@ -20,6 +22,6 @@ pub fn result(text: impl Display) {
 
 /// Why it ended, with all causes, as one line.
 pub fn failure(error: &anyhow::Error, code: u8) -> ExitCode {
-    let _closed = writeln!(std::io::stderr(), "clawpay: {error:#}");
+    let _closed = writeln!(std::io::stderr(), "clawpay: {}", discretion::hide(&format!("{error:#}")));
     ExitCode::from(code)
 }

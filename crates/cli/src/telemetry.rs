@@ -1,17 +1,49 @@
-//! Logs: lines for people on a terminal, JSON for machines, always on standard error.
+//! Logs: lines for people on a terminal, JSON for machines, always on standard error. And the numbers behind `/metrics`.
 
-use std::io::IsTerminal;
+use std::{io::IsTerminal, time::Duration};
 
+use anyhow::{Context, Result};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::{EnvFilter, fmt};
 
-/// Libraries that write whole addresses into their details, key and all. They are held at warnings, whatever is asked for.
+use crate::discretion::Discreet;
+
+/// Libraries that write whole addresses into their details, and whole answers. They are held at warnings, whatever is asked for.
 const TALKATIVE: [&str; 6] = ["alloy_transport_http", "hyper", "hyper_util", "reqwest", "tokio_tungstenite", "tungstenite"];
 
 /// Starts logging what `filter` lets through. `json` where nobody watches; a second call changes nothing.
 pub fn start(filter: &str, json: bool) {
-    let layer = fmt().with_env_filter(discreet(filter)).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let layer = fmt().with_env_filter(discreet(filter)).with_writer(|| Discreet(std::io::stderr())).with_ansi(std::io::stderr().is_terminal());
     // Somebody else, such as a test, may have installed a subscriber already.
     let _already = if json { layer.json().try_init() } else { layer.with_target(false).try_init() };
+}
+
+/// Upper bounds of what a batch or a request may take, seconds.
+const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+/// Upper bounds of what a reorganisation may undo, blocks.
+const BLOCKS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
+/// How often samples are moved into their buckets, asked for or not.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Starts counting what indexer and API report, for as long as the process lives. Answers what `/metrics` shows.
+pub fn count() -> Result<PrometheusHandle> {
+    let recorder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
+        .and_then(|builder| builder.set_buckets_for_metric(Matcher::Suffix("_blocks".to_owned()), &BLOCKS))
+        .context("the metrics' buckets")?
+        .build_recorder();
+    let handle = recorder.handle();
+    metrics::set_global_recorder(recorder).ok().context("something else counts already")?;
+    clawpay_indexer::metrics::describe();
+    clawpay_api::metrics::describe();
+    let upkeep = handle.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(UPKEEP).await;
+            upkeep.run_upkeep();
+        }
+    });
+    Ok(handle)
 }
 
 /// `filter`, without what could hold a key.

@@ -46,23 +46,23 @@ async fn client(rpc_url: &Url) -> Result<RpcClient> {
     }
 }
 
-/// A connection to a node that answers, however long it takes. `report` hears once why it is waiting.
-pub async fn wait_for_node(rpc_url: &Url, report: impl Fn(&anyhow::Error)) -> DynProvider {
+/// A connection to the first of these nodes that answers, however long it takes. `report` hears once of each why it does not.
+pub async fn wait_for_node(rpc_urls: &[Url], report: impl Fn(&Url, &anyhow::Error)) -> DynProvider {
     let mut is_reported = false;
     loop {
-        let attempt = async {
-            let provider = connect(rpc_url).await?;
-            provider.get_chain_id().await?;
-            Ok(provider)
-        };
-        match attempt.await {
-            Ok(provider) => return provider,
-            Err(error) if !is_reported => {
-                report(&error);
-                is_reported = true;
+        for rpc_url in rpc_urls {
+            let attempt = async {
+                let provider = connect(rpc_url).await?;
+                tokio::time::timeout(CALL_TIMEOUT, provider.get_chain_id()).await.context("no answer came")??;
+                Ok(provider)
+            };
+            match attempt.await {
+                Ok(provider) => return provider,
+                Err(error) if !is_reported => report(rpc_url, &error),
+                Err(_) => {}
             }
-            Err(_) => {}
         }
+        is_reported = true;
         tokio::time::sleep(LAST_WAIT).await;
     }
 }

@@ -43,6 +43,11 @@ pub struct AgentRow {
     pub inconsistency: Option<String>,
 }
 
+/// The columns of an [`AgentRow`], as SQL.
+pub(crate) const COLUMNS: &str = "\
+     id, owner, wallet, uri, registered_at, stake, owed, runs_in_hand, slashes, completions, staked_since, claimed, rejected, \
+     volume, slash_history::text AS slash_history, updated_block, inconsistency";
+
 /// One entry of `slash_history`.
 #[derive(Serialize, Deserialize)]
 struct SlashJson {

@@ -7,7 +7,7 @@ use clawpay_domain::Timestamp;
 use sqlx::PgConnection;
 
 use crate::{
-    Hash, StoreError,
+    Hash, StateDigest, StoreError,
     columns::{bigint, seconds, timestamp, unsigned},
 };
 
@@ -88,19 +88,21 @@ pub struct Tags {
     pub finalized: Option<u64>,
 }
 
-/// Adds headers of blocks that are not there yet.
-pub(crate) async fn insert(connection: &mut PgConnection, blocks: &[Block]) -> Result<(), StoreError> {
-    let numbers = blocks.iter().map(|block| bigint(block.number)).collect::<Result<Vec<_>, _>>()?;
-    let hashes: Vec<_> = blocks.iter().map(|block| Hash(block.hash)).collect();
-    let parents: Vec<_> = blocks.iter().map(|block| Hash(block.parent_hash)).collect();
-    let timestamps = blocks.iter().map(|block| seconds(block.timestamp)).collect::<Result<Vec<_>, _>>()?;
+/// Adds headers of blocks that are not there yet, each with the digest of the state after it.
+pub(crate) async fn insert(connection: &mut PgConnection, blocks: &[(Block, StateDigest)]) -> Result<(), StoreError> {
+    let numbers = blocks.iter().map(|(block, _)| bigint(block.number)).collect::<Result<Vec<_>, _>>()?;
+    let hashes: Vec<_> = blocks.iter().map(|(block, _)| Hash(block.hash)).collect();
+    let parents: Vec<_> = blocks.iter().map(|(block, _)| Hash(block.parent_hash)).collect();
+    let timestamps = blocks.iter().map(|(block, _)| seconds(block.timestamp)).collect::<Result<Vec<_>, _>>()?;
+    let digests: Vec<_> = blocks.iter().map(|(_, digest)| Hash(digest.to_word())).collect();
     sqlx::query!(
-        "INSERT INTO blocks (number, hash, parent_hash, timestamp)
-         SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bigint[])",
+        "INSERT INTO blocks (number, hash, parent_hash, timestamp, state_digest)
+         SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bytea[])",
         &numbers,
         &hashes as &[Hash],
         &parents as &[Hash],
         &timestamps,
+        &digests as &[Hash],
     )
     .execute(connection)
     .await?;

@@ -124,6 +124,11 @@ pub(crate) fn bigint(number: u64) -> Result<i64, StoreError> {
     i64::try_from(number).map_err(|_| StoreError::TooLarge(number))
 }
 
+/// The end of a range of numbers in a `bigint` column, none of which is larger.
+pub(crate) fn clamp(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
 /// A time for a `bigint` column.
 pub(crate) fn seconds(at: Timestamp) -> Result<i64, StoreError> {
     bigint(at.0)

@@ -8,9 +8,11 @@ mod blocks;
 mod chain;
 mod columns;
 mod copy;
+mod digest;
 mod error;
 mod events;
 mod reader;
+mod rebuild;
 mod runs;
 mod writer;
 
@@ -18,16 +20,23 @@ pub use agents::{AgentRecord, AgentRow};
 pub use blocks::{Block, IndexedBlock, Tags};
 pub use chain::Chain;
 pub use columns::{Account, Amount, Hash, State};
+pub use digest::StateDigest;
 pub use error::StoreError;
 pub use events::{EventRecord, Place};
 pub use reader::{
     AgentFilter, IndexListener, Listing, MarketTotals, Page, PosterRecord, Reader, ReaderOptions, RunFilter, RunSearch, RunSort, Snapshot,
     StateTotals,
 };
+pub use rebuild::{Rebuild, Replaced};
 pub use runs::{RunRecord, RunRow};
-pub use writer::{Batch, Rewound, Session, Writer};
+pub use writer::{Batch, Rewound, Session, Standby, Writer};
 
 /// Channel on which a writer announces each committed block number. A wake-up, not the data: read the cursor.
 pub const INDEXED_CHANNEL: &str = "clawpay_indexed";
 
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
+/// The schema as this version knows it. A database that a later version has widened is as good.
+fn migrations() -> sqlx::migrate::Migrator {
+    let mut migrations = sqlx::migrate!();
+    migrations.set_ignore_missing(true);
+    migrations
+}

@@ -14,7 +14,9 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::{AgentRecord, Chain, EventRecord, Hash, IndexedBlock, RunRecord, StoreError, columns::bigint, events};
+use crate::{
+    AgentRecord, Block, Chain, EventRecord, Hash, IndexedBlock, RunRecord, StateDigest, StoreError, blocks, columns::bigint, digest, events,
+};
 
 pub use agents::AgentFilter;
 pub use listener::IndexListener;
@@ -106,6 +108,9 @@ impl Reader {
     }
 }
 
+/// SQLSTATE of a column that a later migration adds.
+const UNDEFINED_COLUMN: &str = "42703";
+
 /// SQLSTATE of a schema that no indexer has made yet.
 const UNDEFINED_TABLE: &str = "42P01";
 
@@ -137,6 +142,23 @@ impl Snapshot {
     pub async fn run_events(&mut self, id: RunId) -> Result<Vec<EventRecord>, StoreError> {
         let Ok(id) = bigint(id.0) else { return Ok(Vec::new()) };
         events::about(&mut self.transaction, &[id], &[], 0).await
+    }
+
+    /// The digest that the writer keeps of the rows; nothing if it did not know of digests.
+    pub async fn state_digest(&mut self) -> Result<Option<StateDigest>, StoreError> {
+        digest::noted(&mut self.transaction, self.indexed.number).await
+    }
+
+    /// The last block the node calls finalized whose header is kept, and the digest of all rows after it; what two indexes of one chain
+    /// compare. Nothing while no block is final, or if its writer did not know of digests.
+    pub async fn finalized_state(&mut self) -> Result<Option<(Block, StateDigest)>, StoreError> {
+        let Some(finalized) = self.indexed.finalized else { return Ok(None) };
+        let Some(block) = blocks::at_or_below(&mut self.transaction, finalized).await? else { return Ok(None) };
+        match digest::noted(&mut self.transaction, block.number).await {
+            // A schema that no indexer of this version has widened yet.
+            Err(StoreError::Database(sqlx::Error::Database(error))) if error.code().as_deref() == Some(UNDEFINED_COLUMN) => Ok(None),
+            noted => Ok(noted?.map(|digest| (block, digest))),
+        }
     }
 
     /// The hash of an indexed block, if its header is kept: every block with an event of the market is.

@@ -54,6 +54,12 @@ pub struct RunRow {
     pub inconsistency: Option<String>,
 }
 
+/// The columns of an [`RunRow`], as SQL.
+pub(crate) const COLUMNS: &str = "\
+     id, poster, content_uri, reward, fee, deadline, max_revisions, state, agent_id, wallet, stake_at_risk, claimed_at, \
+     deliverable_uri, submitted_at, revisions, feedback, due_at, review_by, created_at, funded_at, settled_at, finalized_by_silence, \
+     tx_hash, updated_block, inconsistency";
+
 impl TryFrom<RunRow> for RunRecord {
     type Error = StoreError;
 

@@ -14,9 +14,9 @@ use sqlx::{
 };
 
 use crate::{
-    AgentRecord, Block, Chain, EventRecord, INDEXED_CHANNEL, IndexedBlock, MIGRATIONS, Place, RunRecord, StoreError, Tags, agents, blocks,
+    AgentRecord, Block, Chain, EventRecord, INDEXED_CHANNEL, IndexedBlock, Place, RunRecord, StateDigest, StoreError, Tags, agents, blocks,
     columns::{Hash, bigint, seconds, unsigned},
-    events, runs,
+    digest, events, migrations, runs,
 };
 
 /// Key of the writer's advisory lock, which is per database: the ASCII of "clawpay!".
@@ -47,7 +47,7 @@ impl Writer {
         // A pool would retry a refused connection until it times out, and then not say why.
         self.connect().await?.close().await?;
         let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_TIMEOUT).connect_with(self.options.clone()).await?;
-        MIGRATIONS.run(&pool).await?;
+        migrations().run(&pool).await?;
         pool.close().await;
         Ok(())
     }
@@ -56,8 +56,27 @@ impl Writer {
     pub async fn try_lock(&self) -> Result<Option<Session>, StoreError> {
         let mut connection = self.connect().await?;
         sqlx::raw_sql(SESSION_SETTINGS).execute(&mut connection).await?;
-        let locked = sqlx::query_scalar!(r#"SELECT pg_try_advisory_lock($1) AS "locked!""#, LOCK).fetch_one(&mut connection).await?;
-        Ok(locked.then_some(Session { connection }))
+        let locked = try_lock(&mut connection).await?;
+        Ok(locked.then_some(Session { connection, epoch: None }))
+    }
+
+    /// Becomes the writer once nobody else is, asking again after each `pause`, and tells of it while somebody is. A writer whose connection has said nothing for `patience` is
+    /// disconnected: its process may be paused, its host gone. Should it ever wake up, lock and transaction are not its own any more.
+    pub async fn lock(&self, pause: Duration, patience: Duration, mut tell: impl FnMut(Standby)) -> Result<Session, StoreError> {
+        let mut connection = self.connect().await?;
+        sqlx::raw_sql(SESSION_SETTINGS).execute(&mut connection).await?;
+        let mut is_told = false;
+        while !try_lock(&mut connection).await? {
+            if !is_told {
+                tell(Standby::Waiting);
+                is_told = true;
+            }
+            if disconnect_silent(&mut connection, patience).await? {
+                tell(Standby::WriterDisconnected);
+            }
+            tokio::time::sleep(pause).await;
+        }
+        Ok(Session { connection, epoch: None })
     }
 
     /// Empties every table, so that the next indexer starts from the chain. For local stacks, whose chain may be lost.
@@ -67,7 +86,7 @@ impl Writer {
         session.close().await
     }
 
-    async fn connect(&self) -> Result<PgConnection, StoreError> {
+    pub(crate) async fn connect(&self) -> Result<PgConnection, StoreError> {
         match tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&self.options)).await {
             Ok(connection) => Ok(connection?),
             Err(_) => Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()).into()),
@@ -75,10 +94,43 @@ impl Writer {
     }
 }
 
+async fn try_lock(connection: &mut PgConnection) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar!(r#"SELECT pg_try_advisory_lock($1) AS "locked!""#, LOCK).fetch_one(connection).await?)
+}
+
+/// Ends the connection that holds the writer's lock, if it waits for its client and has for `patience`. Answers whether it did.
+async fn disconnect_silent(connection: &mut PgConnection, patience: Duration) -> Result<bool, StoreError> {
+    let patience = i64::try_from(patience.as_millis()).unwrap_or(i64::MAX);
+    let ended = sqlx::query_scalar!(
+        r#"SELECT pg_terminate_backend(a.pid) AS "ended!"
+           FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+           WHERE l.locktype = 'advisory' AND l.granted AND a.datname = current_database()
+             AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+             AND l.objsubid = 1 AND (l.classid::bigint << 32) | l.objid::bigint = $1
+             AND a.state LIKE 'idle%' AND extract(epoch FROM clock_timestamp() - a.state_change) * 1000 > $2::bigint"#,
+        LOCK,
+        patience,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(ended.unwrap_or(false))
+}
+
+/// What happens to whoever waits to become the writer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standby {
+    /// Another process is the writer.
+    Waiting,
+    /// It was silent for too long, and has lost its connection.
+    WriterDisconnected,
+}
+
 /// The writer's connection, and its lock.
 #[derive(Debug)]
 pub struct Session {
     connection: PgConnection,
+    /// Of the projections that this writer goes by; nothing before it has looked.
+    epoch: Option<i64>,
 }
 
 impl Session {
@@ -107,14 +159,20 @@ impl Session {
         blocks::highest(&mut self.connection, number, limit).await
     }
 
-    /// Makes an empty database this chain's, indexed up to `start`; refuses one that is another's.
+    /// The digest of all rows, which stand at the kept block `number`.
+    pub async fn state_digest(&mut self, number: u64) -> Result<StateDigest, StoreError> {
+        digest::at_cursor(&mut self.connection, number).await
+    }
+
+    /// Makes an empty database this chain's, indexed up to `start`; refuses one that is another's. What is read from here on may be written
+    /// back, until somebody rewrites the projections.
     pub async fn initialise(&mut self, chain: &Chain, start: &Block, tags: &Tags) -> Result<(), StoreError> {
         let mut transaction = self.connection.begin().await?;
         match Chain::read(&mut transaction).await? {
             Some(stored) => chain.require_same(&stored)?,
             None => {
                 chain.insert(&mut transaction).await?;
-                blocks::insert(&mut transaction, &[*start]).await?;
+                blocks::insert(&mut transaction, &[(*start, StateDigest::EMPTY)]).await?;
                 sqlx::query!(
                     "INSERT INTO cursor (number, hash, timestamp, head, head_checked_at) VALUES ($1, $2::bytea, $3, $4, clock_timestamp())",
                     bigint(start.number)?,
@@ -126,6 +184,7 @@ impl Session {
                 .await?;
             }
         }
+        self.epoch = Some(sqlx::query_scalar!("SELECT epoch FROM cursor").fetch_one(&mut *transaction).await?);
         transaction.commit().await?;
         Ok(())
     }
@@ -141,13 +200,16 @@ impl Session {
     /// Starts to change the index, which must be where this writer left it.
     pub async fn begin(&mut self, number: u64, hash: B256) -> Result<Batch<'_>, StoreError> {
         let mut transaction = self.connection.begin().await?;
-        let cursor = sqlx::query!(r#"SELECT number, hash AS "hash: Hash", finalized FROM cursor FOR UPDATE"#)
+        let cursor = sqlx::query!(r#"SELECT number, hash AS "hash: Hash", finalized, epoch FROM cursor FOR UPDATE"#)
             .fetch_optional(&mut *transaction)
             .await?
             .ok_or(StoreError::Fenced { expected: number, found: 0 })?;
         let found = unsigned("cursor", cursor.number)?;
         if (found, cursor.hash.0) != (number, hash) {
             return Err(StoreError::Fenced { expected: number, found });
+        }
+        if self.epoch != Some(cursor.epoch) {
+            return Err(StoreError::Rewritten);
         }
         let finalized = cursor.finalized.map(|number| unsigned("cursor", number)).transpose()?;
         Ok(Batch { transaction, finalized })
@@ -168,14 +230,14 @@ pub struct Rewound {
 /// A change of the index that happens whole or not at all. Dropped without [`Batch::commit`], it has not happened.
 #[derive(Debug)]
 pub struct Batch<'a> {
-    transaction: Transaction<'a, Postgres>,
+    pub(crate) transaction: Transaction<'a, Postgres>,
     /// Highest indexed block known to be final before this batch.
-    finalized: Option<u64>,
+    pub(crate) finalized: Option<u64>,
 }
 
 impl Batch<'_> {
-    /// Adds verified headers.
-    pub async fn insert_blocks(&mut self, blocks: &[Block]) -> Result<(), StoreError> {
+    /// Adds verified headers, each with the digest of the state after it.
+    pub async fn insert_blocks(&mut self, blocks: &[(Block, StateDigest)]) -> Result<(), StoreError> {
         blocks::insert(&mut self.transaction, blocks).await
     }
 
@@ -243,6 +305,11 @@ impl Batch<'_> {
         let runs = run_ids.into_iter().map(|id| unsigned("events", id).map(RunId)).collect::<Result<_, _>>()?;
         let agents = agent_ids.into_iter().map(|id| unsigned("events", id).map(AgentId)).collect::<Result<_, _>>()?;
         Ok(Rewound { runs, agents, events })
+    }
+
+    /// The digest of all rows, which stand at the kept block `number`.
+    pub async fn state_digest(&mut self, number: u64) -> Result<StateDigest, StoreError> {
+        digest::at_cursor(&mut self.transaction, number).await
     }
 
     /// Moves the cursor to `block` and the finality of all rows with it. What is final stays final; nothing above the cursor is.

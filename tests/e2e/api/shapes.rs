@@ -263,6 +263,7 @@ async fn every_read_says_which_block_it_reflects() -> Result<()> {
     require_shape(&status, &[("chainId", "number"), ("head", "number"), ("lag", "number"), ("stalenessMs", "number")]);
     require_shape(&status["indexedBlock"], &[("number", "number"), ("hash", "hash"), ("timestamp", "date")]);
     assert_eq!((&status["indexedBlock"]["number"], &status["lag"]), (&json!(head), &json!(0)));
+    assert_eq!(status.get("finalizedState"), Some(&Value::Null), "nothing is final yet");
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use alloy::primitives::B256;
 use clawpay_bindings::Contracts;
 use clawpay_domain::{Parameters, RunState, Seconds, Usdc};
-use clawpay_store::{Chain, IndexedBlock, MarketTotals};
+use clawpay_store::{Block, Chain, IndexedBlock, MarketTotals, StateDigest};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -126,6 +126,8 @@ pub(crate) struct StatusDto {
     indexed_block: BlockDto,
     safe_block: Option<u64>,
     finalized_block: Option<u64>,
+    /// Null while no block is final.
+    finalized_state: Option<StateDto>,
     /// The node's highest block at the last successful check.
     head: u64,
     /// Blocks the node has and the index has not.
@@ -142,14 +144,26 @@ struct BlockDto {
     timestamp: IsoDate,
 }
 
+/// All runs and agents after a block, in one string: two indexes of one chain that show the same block show the same digest.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StateDto {
+    block: u64,
+    block_hash: B256,
+    digest: B256,
+}
+
 impl StatusDto {
     /// Of this index.
-    pub(crate) fn new(chain: &Chain, indexed: &IndexedBlock) -> Self {
+    pub(crate) fn new(chain: &Chain, indexed: &IndexedBlock, finalized: Option<(Block, StateDigest)>) -> Self {
+        let state =
+            |(block, digest): (Block, StateDigest)| StateDto { block: block.number, block_hash: block.hash, digest: digest.to_word() };
         Self {
             chain_id: chain.chain_id,
             indexed_block: BlockDto { number: indexed.number, hash: indexed.hash, timestamp: IsoDate(indexed.timestamp) },
             safe_block: indexed.safe,
             finalized_block: indexed.finalized,
+            finalized_state: finalized.map(state),
             head: indexed.head,
             lag: indexed.lag(),
             staleness_ms: u64::try_from(indexed.staleness.as_millis()).unwrap_or(u64::MAX),

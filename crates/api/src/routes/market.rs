@@ -24,6 +24,7 @@ pub(super) async fn stats(State(app): State<App>, Query(Nothing {}): Query<Nothi
 }
 
 pub(super) async fn status(State(app): State<App>, Query(Nothing {}): Query<Nothing>) -> Result<Stamped<StatusDto>, ApiError> {
-    let snapshot = app.snapshot().await?;
-    Ok(Stamped::new(&app, &snapshot.indexed, StatusDto::new(&snapshot.chain, &snapshot.indexed)))
+    let mut snapshot = app.snapshot().await?;
+    let finalized = snapshot.finalized_state().await?;
+    Ok(Stamped::new(&app, &snapshot.indexed, StatusDto::new(&snapshot.chain, &snapshot.indexed, finalized)))
 }

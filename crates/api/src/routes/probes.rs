@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::State,
-    http::StatusCode,
+    http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
 use clawpay_store::{Chain, IndexedBlock};
@@ -14,9 +14,21 @@ use crate::{
     error::{ApiError, Problem},
 };
 
-/// The process answers.
-pub(super) async fn healthz() -> Json<serde_json::Value> {
-    Json(json!({ "status": "ok" }))
+/// The process answers. How the index is doing is no reason to restart it, and so a matter of `/readyz`.
+pub(super) async fn healthz(State(app): State<App>) -> Json<serde_json::Value> {
+    Json(json!({ "status": "ok", "uptimeSeconds": app.started().elapsed().as_secs() }))
+}
+
+/// Everything this process counts, in Prometheus's text format.
+pub(super) async fn metrics(State(app): State<App>) -> Result<Response, ApiError> {
+    const FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    let handle = app.config().metrics.as_ref().ok_or(ApiError::UnknownPath)?;
+    // Whoever asks wants to know of a database that is away, and not be kept from the rest.
+    match app.snapshot().await {
+        Ok(snapshot) => crate::metrics::read(&snapshot.indexed),
+        Err(_) => crate::metrics::unread(),
+    }
+    Ok(([(CONTENT_TYPE, FORMAT)], handle.render()).into_response())
 }
 
 /// Everything behind the process answers, and the index is close enough to the chain to act on.

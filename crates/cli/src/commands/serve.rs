@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use anyhow::{Context, Result};
 use tokio::net::TcpListener;
 
-use crate::{config::Config, output, shutdown};
+use crate::{config::Config, output, shutdown, telemetry};
 
 /// Runs the command until it is told to stop.
 pub async fn run(config: &Config) -> Result<()> {
@@ -17,6 +17,8 @@ pub async fn run(config: &Config) -> Result<()> {
         .await
         .with_context(|| format!("cannot listen on port {port}; CLAWPAY_API_PORT chooses another"))?;
     output::progress(format_args!("Serving the API on http://{}", listener.local_addr()?));
-    clawpay_api::serve(listener, clawpay_api::Config::new(rpc_url.clone(), database_url), shutdown).await?;
+    let mut api = clawpay_api::Config::new(rpc_url.clone(), database_url);
+    api.metrics = Some(telemetry::count()?);
+    clawpay_api::serve(listener, api, shutdown).await?;
     Ok(())
 }

@@ -33,7 +33,7 @@ use crate::{
     deployment_file,
     local::{Durability, Postgres, Toolbox},
     output::{self, progress},
-    shutdown,
+    shutdown, telemetry,
     wallet::{self, shown},
 };
 
@@ -73,8 +73,8 @@ struct Places {
     is_own_database: bool,
     /// For the API and for people.
     rpc_url: Url,
-    /// For the indexer: the embedded node pushes new heads.
-    head_url: Url,
+    /// For the indexer: the embedded node pushes new heads, and nobody else extends its chain.
+    indexer: clawpay_indexer::Config,
     is_own_chain: bool,
     deployment: Deployment,
     /// The API is ready once this block is indexed.
@@ -94,6 +94,7 @@ impl Stack {
         self.index = Some(start_index(&places, writer.clone(), self.shutdown.clone()));
         let mut api = clawpay_api::Config::new(places.rpc_url.clone(), places.database_url.clone());
         api.ready_at_block = places.ready_at;
+        api.metrics = Some(telemetry::count()?);
         let shutdown = self.shutdown.clone();
         self.api = Some(tokio::spawn(async move { Ok(clawpay_api::serve(listener, api, shutdown).await?) }));
         progress(format_args!("Serving the API on http://{address}; indexing up to block {}", places.ready_at));
@@ -128,10 +129,10 @@ impl Stack {
 
     /// Starts or finds the database and the chain.
     async fn start_ground(&mut self, config: &Config) -> Result<Places> {
-        let toolbox = if config.database_url.is_none() || config.rpc_url.is_none() { Some(Toolbox::find()?) } else { None };
+        let toolbox = if config.database_url.is_none() || config.rpc_urls.is_empty() { Some(Toolbox::find()?) } else { None };
         // A wrong chain is found out before anything is started for it.
-        let foreign = match &config.rpc_url {
-            Some(url) => Some((url.0.clone(), deployment_file::wait_and_find(config, &url.0).await?)),
+        let foreign = match config.rpc_urls.first() {
+            Some(url) => Some((url.0.clone(), deployment_file::wait_and_find(config).await?)),
             None => None,
         };
         let database_url = match (&config.database_url, &toolbox) {
@@ -147,7 +148,7 @@ impl Stack {
             (Some((rpc_url, deployment)), _) => Ok(Places {
                 database_url,
                 is_own_database,
-                head_url: rpc_url.clone(),
+                indexer: config.indexer(deployment)?,
                 rpc_url,
                 is_own_chain: false,
                 deployment,
@@ -159,7 +160,10 @@ impl Stack {
                     database_url,
                     is_own_database,
                     rpc_url: chain.node.http_url(),
-                    head_url: chain.node.ws_url(),
+                    indexer: clawpay_indexer::Config {
+                        shorter_chain: clawpay_indexer::ShorterChain::BlocksAreLost,
+                        ..clawpay_indexer::Config::new(chain.node.ws_url(), chain.deployment)
+                    },
                     is_own_chain: true,
                     deployment: chain.deployment,
                     ready_at: chain.complete_at,
@@ -222,11 +226,7 @@ async fn ended<T>(task: &mut Option<JoinHandle<T>>) -> Result<T> {
 }
 
 fn start_index(places: &Places, writer: Writer, shutdown: CancellationToken) -> JoinHandle<Result<(), clawpay_indexer::IndexError>> {
-    let mut config = clawpay_indexer::Config::new(places.head_url.clone(), places.deployment);
-    config.progress = true;
-    if places.is_own_chain {
-        config.shorter_chain = clawpay_indexer::ShorterChain::BlocksAreLost;
-    }
+    let config = clawpay_indexer::Config { progress: true, ..places.indexer.clone() };
     tokio::spawn(clawpay_indexer::run(config, writer, shutdown))
 }
 

@@ -1,10 +1,17 @@
 //! Lists of agents.
 
+use std::ops::RangeInclusive;
+
 use alloy_primitives::Address;
+use clawpay_domain::AgentId;
 use sqlx::{Postgres, QueryBuilder};
 
 use super::{Listing, Page, Snapshot};
-use crate::{Account, AgentRecord, AgentRow, StoreError, columns::unsigned};
+use crate::{
+    Account, AgentRecord, AgentRow, StoreError,
+    agents::COLUMNS,
+    columns::{clamp, unsigned},
+};
 
 /// Which agents.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,9 +19,6 @@ pub struct AgentFilter {
     /// Those this account acts for: as the token's owner or as the agent wallet.
     pub account: Option<Address>,
 }
-
-const COLUMNS: &str = "id, owner, wallet, uri, registered_at, stake, owed, runs_in_hand, slashes, completions, staked_since, claimed, \
-     rejected, volume, slash_history::text AS slash_history, updated_block, inconsistency";
 
 impl Snapshot {
     /// One page of the agents that `filter` selects, newest first.
@@ -31,6 +35,40 @@ impl Snapshot {
         let rows: Vec<AgentRow> = query.build_query_as().fetch_all(&mut *self.transaction).await?;
         let items = rows.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?;
         Ok(Listing { items, total })
+    }
+}
+
+impl Snapshot {
+    /// The agents with an id in `ids`, in order.
+    pub async fn agents_in(&mut self, ids: RangeInclusive<AgentId>) -> Result<Vec<AgentRecord>, StoreError> {
+        self.agents_where(|query| {
+            query.push("id BETWEEN ").push_bind(clamp(ids.start().0)).push(" AND ").push_bind(clamp(ids.end().0));
+        })
+        .await
+    }
+
+    /// The first `limit` agents from `first` up whose id is not in `ids`, in order.
+    pub async fn agents_outside(
+        &mut self,
+        ids: RangeInclusive<AgentId>,
+        first: AgentId,
+        limit: u16,
+    ) -> Result<Vec<AgentRecord>, StoreError> {
+        self.agents_where(|query| {
+            query.push("id NOT BETWEEN ").push_bind(clamp(ids.start().0)).push(" AND ").push_bind(clamp(ids.end().0));
+            query.push(" AND id >= ").push_bind(clamp(first.0)).push(" ORDER BY id LIMIT ").push_bind(i64::from(limit));
+        })
+        .await
+    }
+
+    async fn agents_where(&mut self, condition: impl FnOnce(&mut QueryBuilder<Postgres>)) -> Result<Vec<AgentRecord>, StoreError> {
+        let mut query = QueryBuilder::new("SELECT ");
+        query.push(COLUMNS).push(" FROM agents WHERE ");
+        condition(&mut query);
+        let rows: Vec<AgentRow> = query.build_query_as().fetch_all(&mut *self.transaction).await?;
+        let mut agents = rows.into_iter().map(AgentRecord::try_from).collect::<Result<Vec<_>, _>>()?;
+        agents.sort_unstable_by_key(|record| record.agent.id);
+        Ok(agents)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Lists of runs.
 
+use std::ops::RangeInclusive;
+
 use alloy_primitives::Address;
 use clawpay_domain::{AgentId, RunId, RunState, Timestamp, Usdc};
 use sqlx::{Postgres, QueryBuilder};
@@ -7,7 +9,8 @@ use sqlx::{Postgres, QueryBuilder};
 use super::{Listing, Page, Snapshot};
 use crate::{
     Account, Amount, RunRecord, RunRow, StoreError,
-    columns::{bigint, seconds, unsigned},
+    columns::{bigint, clamp, seconds, unsigned},
+    runs::COLUMNS,
 };
 
 /// Which runs; every condition that is there must hold.
@@ -75,10 +78,6 @@ impl RunSort {
     }
 }
 
-const COLUMNS: &str = "id, poster, content_uri, reward, fee, deadline, max_revisions, state, agent_id, wallet, stake_at_risk, claimed_at, \
-     deliverable_uri, submitted_at, revisions, feedback, due_at, review_by, created_at, funded_at, settled_at, finalized_by_silence, \
-     tx_hash, updated_block, inconsistency";
-
 impl Snapshot {
     /// One page of the runs that `filter` selects.
     pub async fn runs(&mut self, filter: &RunFilter, sort: RunSort, page: Page) -> Result<Listing<RunRecord>, StoreError> {
@@ -96,6 +95,35 @@ impl Snapshot {
         let rows: Vec<RunRow> = query.build_query_as().fetch_all(&mut *self.transaction).await?;
         let items = rows.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?;
         Ok(Listing { items, total })
+    }
+}
+
+impl Snapshot {
+    /// The runs with an id in `ids`, in order.
+    pub async fn runs_in(&mut self, ids: RangeInclusive<RunId>) -> Result<Vec<RunRecord>, StoreError> {
+        self.runs_where(|query| {
+            query.push("id BETWEEN ").push_bind(clamp(ids.start().0)).push(" AND ").push_bind(clamp(ids.end().0));
+        })
+        .await
+    }
+
+    /// The first `limit` runs from `first` up whose id is not in `ids`, in order.
+    pub async fn runs_outside(&mut self, ids: RangeInclusive<RunId>, first: RunId, limit: u16) -> Result<Vec<RunRecord>, StoreError> {
+        self.runs_where(|query| {
+            query.push("id NOT BETWEEN ").push_bind(clamp(ids.start().0)).push(" AND ").push_bind(clamp(ids.end().0));
+            query.push(" AND id >= ").push_bind(clamp(first.0)).push(" ORDER BY id LIMIT ").push_bind(i64::from(limit));
+        })
+        .await
+    }
+
+    async fn runs_where(&mut self, condition: impl FnOnce(&mut QueryBuilder<Postgres>)) -> Result<Vec<RunRecord>, StoreError> {
+        let mut query = QueryBuilder::new("SELECT ");
+        query.push(COLUMNS).push(" FROM runs WHERE ");
+        condition(&mut query);
+        let rows: Vec<RunRow> = query.build_query_as().fetch_all(&mut *self.transaction).await?;
+        let mut runs = rows.into_iter().map(RunRecord::try_from).collect::<Result<Vec<_>, _>>()?;
+        runs.sort_unstable_by_key(|record| record.run.id);
+        Ok(runs)
     }
 }
 

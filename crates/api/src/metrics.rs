@@ -1,0 +1,48 @@
+//! What an API server counts, for whoever installs a recorder.
+
+use std::time::Duration;
+
+use clawpay_store::IndexedBlock;
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+const REQUESTS: &str = "clawpay_http_requests_total";
+const LATENCY: &str = "clawpay_http_request_seconds";
+const DATABASE: &str = "clawpay_api_database_up";
+const INDEXED: &str = "clawpay_api_indexed_block";
+const LAG: &str = "clawpay_api_lag_blocks";
+const STALENESS: &str = "clawpay_api_staleness_seconds";
+
+/// Tells the recorder what each number means.
+pub fn describe() {
+    describe_counter!(REQUESTS, Unit::Count, "Requests answered, by method, path as in the documentation, and status.");
+    describe_histogram!(LATENCY, Unit::Seconds, "Time to answer them, by path.");
+    describe_gauge!(DATABASE, Unit::Count, "1 if the database answered this scrape.");
+    describe_gauge!(INDEXED, Unit::Count, "The last block in the database.");
+    describe_gauge!(LAG, Unit::Count, "Blocks that the node had at the indexer's last check of it and the database has not.");
+    describe_gauge!(STALENESS, Unit::Seconds, "How long ago that check was.");
+}
+
+/// A request was answered. `path` is the route, so that ids do not make a series each.
+pub(crate) fn answered(method: &str, path: &str, status: u16, took: Duration) {
+    counter!(REQUESTS, "method" => method.to_owned(), "path" => path.to_owned(), "status" => status.to_string()).increment(1);
+    histogram!(LATENCY, "path" => path.to_owned()).record(took);
+}
+
+/// How the index stands at this scrape.
+pub(crate) fn read(indexed: &IndexedBlock) {
+    gauge!(DATABASE).set(1.0);
+    gauge!(INDEXED).set(number(indexed.number));
+    gauge!(LAG).set(number(indexed.lag()));
+    gauge!(STALENESS).set(indexed.staleness.as_secs_f64());
+}
+
+/// The database did not answer this scrape.
+pub(crate) fn unread() {
+    gauge!(DATABASE).set(0.0);
+}
+
+/// A gauge holds 53 bits exactly, which no block number exceeds.
+#[allow(clippy::cast_precision_loss, reason = "a gauge is a float")]
+fn number(number: u64) -> f64 {
+    number as f64
+}
