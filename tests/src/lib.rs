@@ -4,15 +4,19 @@
 mod api;
 mod clawpay;
 mod database;
+mod database_proxy;
 mod index_dump;
 mod indexer;
 mod lying_node;
+mod small_disk;
 mod stack;
 
 pub use api::Api;
 pub use clawpay::{Clawpay, clawpay, processes_of, until_no_process_of};
-pub use database::{create_database, scratch};
+pub use database::{create_database, create_database_like, scratch};
+pub use database_proxy::{DatabaseProxy, Loss};
 pub use index_dump::IndexDump;
 pub use indexer::{Indexer, indexed_block};
 pub use lying_node::{Lie, LyingNode};
+pub use small_disk::SmallDisk;
 pub use stack::{OPERATOR, Stack, key};
