@@ -17,7 +17,7 @@ CARGO_DENY_VERSION := 0.20.2
 VENV := target/tools/venv
 PYTHON_TOOLS := $(VENV)/.installed
 
-.PHONY: help up demo test test-contracts test-rust test-deep mutants coverage symbolic slither evidence check fresh gas bench clean
+.PHONY: help up demo test test-contracts test-rust test-deep mutants coverage symbolic slither evidence check fresh gas bench bench-index clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -47,7 +47,7 @@ endif
 test-deep: $(INSTALLED) ## Run the tests with many more random cases, and every long check of the contracts
 	FOUNDRY_PROFILE=deep $(FORGE) test
 	$(MAKE) mutants symbolic slither coverage
-	PROPTEST_CASES=20000 $(MAKE) test-rust
+	PROPTEST_CASES=20000 INDEXER_KILLS=200 $(MAKE) test-rust
 
 mutants: $(INSTALLED) ## Break the contracts in a thousand places, one at a time, and see that a test notices
 	nice tools/mutants
@@ -82,7 +82,12 @@ fresh: $(INSTALLED) ## Regenerate what is generated, and fail if anything differ
 gas: $(INSTALLED) ## Measure the gas of each verb beside its peers, and the contracts' sizes, one JSON line each
 	@tools/gas
 
-bench: gas ## Print every benchmark's figures
+bench: gas bench-index ## Print every benchmark's figures
+
+# The indexer is measured as it is shipped, in a process of its own.
+bench-index: $(INSTALLED) ## Measure the indexer beside what node and database allow, one JSON line each
+	cargo build --quiet --release --package clawpay-cli --package clawpay-tests --bins
+	@target/release/bench_index
 
 clean: ## Remove what was built; the local stack's data stays
 	rm -rf target node_modules

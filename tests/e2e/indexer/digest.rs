@@ -7,6 +7,9 @@ use serde_json::Value;
 
 use super::{assert_equals_fresh, execute, text, trade};
 
+/// Blocks on top of a block that make it final where the node does not say.
+const CONFIRMATIONS: u64 = 64;
+
 /// Of the rows as they are, as the index keeps it beside its last block.
 const AT_CURSOR: &str = "SELECT encode(state_digest, 'hex') FROM blocks WHERE number = (SELECT number FROM cursor)";
 
