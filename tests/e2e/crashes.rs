@@ -11,6 +11,7 @@ use alloy::{providers::ext::AnvilApi, rpc::types::anvil::ReorgOptions};
 use anyhow::Result;
 use clawpay_domain::{RunId, Usdc};
 use clawpay_tests::{Clawpay, Stack};
+use futures::future::BoxFuture;
 use url::Url;
 
 /// A market that does a little something each time it is asked to, reorganisations included.
@@ -26,13 +27,17 @@ impl<'a> Busy<'a> {
         Ok(Self { stack, steps: 0 })
     }
 
-    /// One block or a few.
-    async fn step(&mut self) -> Result<()> {
-        let (poster, worker) = (self.stack.actor(1).await?, self.stack.actor(2).await?);
+    /// One block or a few. Boxed, because the futures of all the verbs together would fill a test's stack.
+    fn step(&mut self) -> BoxFuture<'_, Result<()>> {
         self.steps += 1;
-        match self.steps % 6 {
+        Box::pin(self.take(self.steps))
+    }
+
+    async fn take(&self, step: u64) -> Result<()> {
+        let (poster, worker) = (self.stack.actor(1).await?, self.stack.actor(2).await?);
+        match step % 6 {
             0 => {
-                let depth = 1 + self.steps / 6 % 4;
+                let depth = 1 + step / 6 % 4;
                 self.stack.provider().anvil_reorg(ReorgOptions { depth, tx_block_pairs: Vec::new() }).await?;
             }
             1 => {

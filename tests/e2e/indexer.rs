@@ -11,9 +11,16 @@ mod websocket;
 use alloy::primitives::B256;
 use clawpay_domain::{RunId, Seconds, Usdc};
 use clawpay_tests::{IndexDump, Stack};
+use futures::future::BoxFuture;
 
 /// A little market in which every event occurs that the index folds. Poster 1, agents of accounts 2 and 3.
-pub(crate) async fn trade(stack: &Stack) -> anyhow::Result<()> {
+///
+/// Boxed: the futures of all these calls together would fill the stack of a test that plays several.
+pub(crate) fn trade(stack: &Stack) -> BoxFuture<'_, anyhow::Result<()>> {
+    Box::pin(play(stack))
+}
+
+async fn play(stack: &Stack) -> anyhow::Result<()> {
     let poster = stack.funded_actor(1, Usdc::whole(1_000)).await?;
     let (worker, agent) = stack.staked_agent(2).await?;
     let (late, sleeper) = stack.staked_agent(3).await?;
@@ -49,7 +56,7 @@ pub(crate) async fn trade(stack: &Stack) -> anyhow::Result<()> {
 pub(crate) async fn assert_equals_fresh(stack: &Stack, database_url: &str, name: &str) -> anyhow::Result<IndexDump> {
     stack.until_indexed(database_url).await?;
     let dump = IndexDump::read(database_url).await?;
-    dump.assert_same(&stack.fresh_index(name).await?);
+    dump.assert_same(&Box::pin(stack.fresh_index(name)).await?);
     Ok(dump)
 }
 

@@ -27,7 +27,8 @@ async fn a_full_disk_stops_the_index_and_spoils_nothing() -> Result<()> {
             for _ in 0..5 {
                 let mut offer = stack.offer(Usdc::whole(2)).await?;
                 offer.content_uri = "x".repeat(2_000);
-                stack.actor(1).await?.draft(offer).await?;
+                let poster = stack.actor(1).await?;
+                Box::pin(poster.draft(offer)).await?;
                 market.step().await?;
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
