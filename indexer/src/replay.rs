@@ -51,6 +51,7 @@ impl Replay {
             agent_registry: chain.agent_registry,
             agent_stake: chain.agent_stake,
             run_escrow: chain.run_escrow,
+            forwarder: chain.forwarder,
         };
         let projection = Projection::new(chain.parameters);
         Self { contracts, projection, digest: StateDigest::EMPTY, ahead: None, last: None, replayed: Replayed::default() }

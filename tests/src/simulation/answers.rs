@@ -58,6 +58,7 @@ impl Node<'_> {
             match selector {
                 RunEscrow::agentStakeCall::SELECTOR => contracts.agent_stake.abi_encode(),
                 RunEscrow::usdcCall::SELECTOR => contracts.usdc.abi_encode(),
+                RunEscrow::trustedForwarderCall::SELECTOR => contracts.forwarder.abi_encode(),
                 RunEscrow::parametersCall::SELECTOR => IRunEscrow::Parameters::from(parameters.escrow).abi_encode(),
                 _ => Vec::new(),
             }
@@ -65,6 +66,7 @@ impl Node<'_> {
             match selector {
                 AgentStake::agentRegistryCall::SELECTOR => contracts.agent_registry.abi_encode(),
                 AgentStake::runEscrowCall::SELECTOR => contracts.run_escrow.abi_encode(),
+                AgentStake::trustedForwarderCall::SELECTOR => contracts.forwarder.abi_encode(),
                 AgentStake::parametersCall::SELECTOR => IAgentStake::Parameters::from(parameters.stake).abi_encode(),
                 _ => Vec::new(),
             }

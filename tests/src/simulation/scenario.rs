@@ -41,6 +41,7 @@ const CONTRACTS: Contracts = Contracts {
     agent_registry: Address::repeat_byte(0x22),
     agent_stake: Address::repeat_byte(0x33),
     run_escrow: Address::repeat_byte(0x44),
+    forwarder: Address::repeat_byte(0x55),
 };
 
 /// A database in which one scenario after the other is played.

@@ -69,6 +69,7 @@ fn deployment(chain: &Chain) -> Deployment {
             agent_registry: chain.agent_registry,
             agent_stake: chain.agent_stake,
             run_escrow: chain.run_escrow,
+            forwarder: chain.forwarder,
         },
     }
 }
