@@ -47,6 +47,8 @@ abstract contract VectorWorld is ClawPayTest {
         string memory world = vm.readFile("tests/vectors/world.json");
         roles = vm.parseJsonAddressArray(world, ".roles.account");
         roleNames = vm.parseJsonStringArray(world, ".roles.name");
+        owner = _roleNamed("escrowOwner");
+        treasury = _roleNamed("treasury");
         start = vm.parseJsonUintArray(world, ".start.at")[0];
         _nameErrors();
         _nameStates(vm.parseJsonStringArray(world, ".states.name"), uint256(type(RunState).max));
@@ -252,6 +254,13 @@ abstract contract VectorWorld is ClawPayTest {
         _name("AgentStake_ExceedsWithdrawable", IAgentStake.AgentStake_ExceedsWithdrawable.selector);
         _name("AgentStake_Frozen", IAgentStake.AgentStake_Frozen.selector);
         _name("ERC721NonexistentToken", IERC721Errors.ERC721NonexistentToken.selector);
+    }
+
+    function _roleNamed(string memory name) private view returns (address) {
+        for (uint256 i = 0; i < roles.length; ++i) {
+            if (same(roleNames[i], name)) return roles[i];
+        }
+        revert(string.concat("nobody is called ", name));
     }
 
     function _name(string memory word, bytes4 selector) private {

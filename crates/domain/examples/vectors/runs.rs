@@ -12,7 +12,8 @@ use crate::{
     },
 };
 
-const CALLERS: [Role; 6] = [Role::Poster, Role::Owner, Role::AgentWallet, Role::NewOwner, Role::OtherOwner, Role::Stranger];
+/// Everybody: whoever the escrow belongs to, or its fees, has no more part in a run than a stranger.
+const CALLERS: [Role; 9] = Role::ALL;
 
 /// A run in some state, and how it got there.
 struct Setup {

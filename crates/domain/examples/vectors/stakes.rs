@@ -8,7 +8,8 @@ use crate::{
     world::{AGENTS, BANNED, DAY, FROZEN, HOUR, Role, Stage, Step, UNKNOWN, WORKER, days, offer, refusal_name, usual, write_step},
 };
 
-const CALLERS: [Role; 5] = [Role::Owner, Role::AgentWallet, Role::NewOwner, Role::OtherOwner, Role::Stranger];
+const CALLERS: [Role; 8] =
+    [Role::Poster, Role::Owner, Role::AgentWallet, Role::NewOwner, Role::OtherOwner, Role::Stranger, Role::EscrowOwner, Role::Treasury];
 
 /// Agents in a situation, and the calls that made it.
 struct Setup {

@@ -32,11 +32,24 @@ pub(crate) enum Role {
     Stranger,
     /// Posted the runs of the prelude.
     OtherPoster,
+    /// Owns the escrow: may pause new business and move the treasury, and nothing else.
+    EscrowOwner,
+    /// Is sent the fees.
+    Treasury,
 }
 
 impl Role {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Poster, Self::Owner, Self::AgentWallet, Self::NewOwner, Self::OtherOwner, Self::Stranger, Self::OtherPoster];
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Poster,
+        Self::Owner,
+        Self::AgentWallet,
+        Self::NewOwner,
+        Self::OtherOwner,
+        Self::Stranger,
+        Self::OtherPoster,
+        Self::EscrowOwner,
+        Self::Treasury,
+    ];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -47,6 +60,8 @@ impl Role {
             Self::OtherOwner => "otherOwner",
             Self::Stranger => "stranger",
             Self::OtherPoster => "otherPoster",
+            Self::EscrowOwner => "escrowOwner",
+            Self::Treasury => "treasury",
         }
     }
 
