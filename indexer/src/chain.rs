@@ -20,7 +20,7 @@ use std::{
 };
 
 use alloy::primitives::{Address, B256, Bytes};
-use clawpay_store::Tags;
+use clawpay_store::{Block, Tags};
 use futures::future::join_all;
 use tokio::time::MissedTickBehavior;
 use tokio_util::task::AbortOnDropHandle;
@@ -44,6 +44,17 @@ const CONTRADICTIONS: u32 = 20;
 const CONTRADICTION_PAUSE: Duration = Duration::from_millis(150);
 /// How much shorter another endpoint's chain may be and still speak against a reorganisation.
 const AS_LONG: u64 = 2;
+
+/// What a node says of its chain.
+#[derive(Debug)]
+pub(crate) struct Head {
+    /// Its highest block.
+    pub(crate) header: Header,
+    /// How high, and up to where blocks are safe and final.
+    pub(crate) tags: Tags,
+    /// The block that it calls finalized, which another node behind the same address may have named: on another branch than the highest.
+    pub(crate) promised: Option<Block>,
+}
 
 /// All endpoints, one of which is asked.
 #[derive(Debug)]
@@ -170,7 +181,7 @@ impl Node {
     }
 
     /// The node's highest block, and which blocks it promises to keep.
-    pub(crate) async fn head(&self) -> Result<(Header, Tags), NodeError> {
+    pub(crate) async fn head(&self) -> Result<Head, NodeError> {
         self.asked().head().await
     }
 

@@ -43,6 +43,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// After working this long, the next failure is a new one.
 const HEALTHY: Duration = Duration::from_secs(30);
 
+/// How often a standby asks for the lock.
+const STANDBY_PAUSE: Duration = Duration::from_millis(200);
+
 /// Indexes until `shutdown`, waiting out an absent node, an absent database and another active indexer. Returns an error only for what
 /// waiting does not mend.
 pub async fn run(config: Config, store: Writer, shutdown: CancellationToken) -> Result<(), IndexError> {
@@ -89,7 +92,7 @@ async fn index(config: &Config, node: &Arc<Node>, store: &Writer) -> Result<Infa
         Standby::Waiting => tracing::info!("another indexer is writing to this database; standing by"),
         Standby::WriterDisconnected => tracing::warn!("the other indexer was silent for {patience:?}; taking over"),
     };
-    let mut session = store.lock(patience, tell).await?;
+    let mut session = store.lock(config.hurried(STANDBY_PAUSE), patience, tell).await?;
     metrics::writing(true);
     session.initialise(&proof.chain, &proof.start, &proof.tags).await?;
     let contracts = config.deployment.contracts;

@@ -6,5 +6,6 @@ mod indexer;
 mod local_stack;
 mod other_node;
 mod random_walk;
+mod simulation;
 mod stack;
 mod store;

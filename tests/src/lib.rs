@@ -8,12 +8,13 @@ mod hardhat;
 mod index_dump;
 mod indexer;
 mod lying_node;
+pub mod simulation;
 mod stack;
 mod websocket_proxy;
 
 pub use api::Api;
 pub use clawpay::{Clawpay, clawpay, processes_of, until_no_process_of};
-pub use database::{create_database, scratch, start as start_database};
+pub use database::{Database, create_database, scratch, start as start_database};
 pub use hardhat::Hardhat;
 pub use index_dump::IndexDump;
 pub use indexer::{Indexer, indexed_block};

@@ -61,15 +61,17 @@ impl StoreError {
         const CODES: [&str; 3] = ["40001", "40P01", "55P03"];
         const CLASSES: [&str; 3] = ["08", "57", "53"];
         match self {
-            Self::Database(error) => match error {
-                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
-                sqlx::Error::Protocol(_) => true,
-                sqlx::Error::Database(database) => database
-                    .code()
-                    .is_some_and(|code| CODES.contains(&code.as_ref()) || CLASSES.iter().any(|class| code.starts_with(class))),
-                _ => false,
-            },
-            Self::Migration(sqlx::migrate::MigrateError::Execute(error)) => matches!(error, sqlx::Error::Io(_)),
+            Self::Database(error)
+            | Self::Migration(sqlx::migrate::MigrateError::Execute(error) | sqlx::migrate::MigrateError::ExecuteMigration(error, _)) => {
+                match error {
+                    sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
+                    sqlx::Error::Protocol(_) => true,
+                    sqlx::Error::Database(database) => database
+                        .code()
+                        .is_some_and(|code| CODES.contains(&code.as_ref()) || CLASSES.iter().any(|class| code.starts_with(class))),
+                    _ => false,
+                }
+            }
             Self::Fenced { .. } | Self::Rewritten | Self::Rebuilding | Self::Locked => true,
             Self::Migration(_) | Self::Address | Self::OtherMarket { .. } | Self::Corrupt { .. } | Self::TooLarge(_) => false,
         }

@@ -108,6 +108,9 @@ impl Reader {
     }
 }
 
+/// SQLSTATE of a column that a later migration adds.
+const UNDEFINED_COLUMN: &str = "42703";
+
 /// SQLSTATE of a schema that no indexer has made yet.
 const UNDEFINED_TABLE: &str = "42P01";
 
@@ -151,7 +154,11 @@ impl Snapshot {
     pub async fn finalized_state(&mut self) -> Result<Option<(Block, StateDigest)>, StoreError> {
         let Some(finalized) = self.indexed.finalized else { return Ok(None) };
         let Some(block) = blocks::at_or_below(&mut self.transaction, finalized).await? else { return Ok(None) };
-        Ok(digest::noted(&mut self.transaction, block.number).await?.map(|digest| (block, digest)))
+        match digest::noted(&mut self.transaction, block.number).await {
+            // A schema that no indexer of this version has widened yet.
+            Err(StoreError::Database(sqlx::Error::Database(error))) if error.code().as_deref() == Some(UNDEFINED_COLUMN) => Ok(None),
+            noted => Ok(noted?.map(|digest| (block, digest))),
+        }
     }
 
     /// The hash of an indexed block, if its header is kept: every block with an event of the market is.

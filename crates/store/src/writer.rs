@@ -14,19 +14,15 @@ use sqlx::{
 };
 
 use crate::{
-    AgentRecord, Block, Chain, EventRecord, INDEXED_CHANNEL, IndexedBlock, MIGRATIONS, Place, RunRecord, StateDigest, StoreError, Tags,
-    agents, blocks,
+    AgentRecord, Block, Chain, EventRecord, INDEXED_CHANNEL, IndexedBlock, Place, RunRecord, StateDigest, StoreError, Tags, agents, blocks,
     columns::{Hash, bigint, seconds, unsigned},
-    digest, events, runs,
+    digest, events, migrations, runs,
 };
 
 /// Key of the writer's advisory lock, which is per database: the ASCII of "clawpay!".
 const LOCK: i64 = 0x636c_6177_7061_7921;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How often a standby asks for the lock.
-const STANDBY_PAUSE: Duration = Duration::from_millis(200);
 
 /// A dead client's lock is given up after 25 s; a statement or an idle transaction that takes a minute has gone wrong.
 const SESSION_SETTINGS: &str = "SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '60s';
@@ -51,7 +47,7 @@ impl Writer {
         // A pool would retry a refused connection until it times out, and then not say why.
         self.connect().await?.close().await?;
         let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_TIMEOUT).connect_with(self.options.clone()).await?;
-        MIGRATIONS.run(&pool).await?;
+        migrations().run(&pool).await?;
         pool.close().await;
         Ok(())
     }
@@ -64,9 +60,9 @@ impl Writer {
         Ok(locked.then_some(Session { connection, epoch: None }))
     }
 
-    /// Becomes the writer once nobody else is, and says so while somebody is. A writer whose connection has said nothing for `patience` is
+    /// Becomes the writer once nobody else is, asking again after each `pause`, and tells of it while somebody is. A writer whose connection has said nothing for `patience` is
     /// disconnected: its process may be paused, its host gone. Should it ever wake up, lock and transaction are not its own any more.
-    pub async fn lock(&self, patience: Duration, mut tell: impl FnMut(Standby)) -> Result<Session, StoreError> {
+    pub async fn lock(&self, pause: Duration, patience: Duration, mut tell: impl FnMut(Standby)) -> Result<Session, StoreError> {
         let mut connection = self.connect().await?;
         sqlx::raw_sql(SESSION_SETTINGS).execute(&mut connection).await?;
         let mut is_told = false;
@@ -78,7 +74,7 @@ impl Writer {
             if disconnect_silent(&mut connection, patience).await? {
                 tell(Standby::WriterDisconnected);
             }
-            tokio::time::sleep(STANDBY_PAUSE).await;
+            tokio::time::sleep(pause).await;
         }
         Ok(Session { connection, epoch: None })
     }

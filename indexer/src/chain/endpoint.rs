@@ -17,7 +17,7 @@ use alloy::{
         client::{ClientBuilder, RpcClient, WsConnect},
         types::Filter,
     },
-    transports::{RpcError, TransportError, TransportErrorKind, TransportResult},
+    transports::{RpcError, TransportError, TransportErrorKind, TransportResult, http::reqwest},
 };
 use clawpay_store::Tags;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -26,6 +26,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
+    Head,
     header::Header,
     health::Health,
     receipt::{self, Receipt},
@@ -184,14 +185,15 @@ impl Endpoint {
         header.map(|header| self.genuine(number, header)).transpose()
     }
 
-    pub(super) async fn head(&self) -> Result<(Header, Tags), NodeError> {
-        let (head, safe, finalized) = futures::try_join!(self.header_by_tag("latest"), self.named("safe"), self.named("finalized"))?;
+    pub(super) async fn head(&self) -> Result<Head, NodeError> {
+        let (head, safe, promised) = futures::try_join!(self.header_by_tag("latest"), self.named("safe"), self.named("finalized"))?;
         let head = head.ok_or(NodeError::MissingBlock(0))?;
         let number = head.number();
         let head = self.genuine(number, head)?;
         // The three were asked one beside the other, and a balancer may have sent them to three nodes.
-        let finalized = self.finalized(number, finalized.map(|named| named.min(number)));
-        Ok((head, Tags { head: number, safe: safe.map(|named| named.min(number)), finalized }))
+        let finalized = self.finalized(number, promised.as_ref().map(|promised| promised.number().min(number)));
+        let tags = Tags { head: number, safe: safe.map(|safe| safe.number().min(number)), finalized };
+        Ok(Head { header: head, tags, promised: promised.map(|promised| promised.block()) })
     }
 
     /// The height up to which blocks are final, on a chain of `height` blocks of which the node calls those up to `named` so.
@@ -212,10 +214,11 @@ impl Endpoint {
         self.ask("eth_getBlockByNumber", (tag, false)).await
     }
 
-    /// The height of the block that the node calls `tag`, if it knows the word.
-    async fn named(&self, tag: &str) -> Result<Option<u64>, NodeError> {
+    /// The block that the node calls `tag`, if it knows the word.
+    async fn named(&self, tag: &str) -> Result<Option<Header>, NodeError> {
         match self.header_by_tag(tag).await {
-            Ok(header) => Ok(header.map(|header| header.number())),
+            Ok(Some(header)) => self.genuine(header.number(), header).map(Some),
+            Ok(None) => Ok(None),
             Err(NodeError::Refused { .. } | NodeError::NotUnderstood { .. }) => Ok(None),
             Err(error) => Err(error),
         }
@@ -307,8 +310,14 @@ impl Endpoint {
         if let Some(client) = self.connection().clone() {
             return Ok(client);
         }
-        let client = if self.is_pushing() { self.open_websocket().await? } else { ClientBuilder::default().http(self.url.clone()) };
+        let client = if self.is_pushing() { self.open_websocket().await? } else { self.open_http() };
         Ok(self.connection().insert(client).clone())
+    }
+
+    fn open_http(&self) -> RpcClient {
+        // Where nothing is encrypted, the system's certificates need not be read, which takes longer than everything else.
+        let plain = (self.url.scheme() == "http").then(|| reqwest::Client::builder().tls_certs_only([]).build().ok()).flatten();
+        ClientBuilder::default().http_with_client(plain.unwrap_or_default(), self.url.clone())
     }
 
     fn connection(&self) -> MutexGuard<'_, Option<RpcClient>> {

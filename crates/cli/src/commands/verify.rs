@@ -19,7 +19,7 @@ pub async fn run(arguments: Verify, config: &Config) -> Result<()> {
 async fn compare(arguments: Verify, config: &Config) -> Result<()> {
     let reader = Reader::new(config.require_database_url()?, ReaderOptions::default())?;
     let snapshot = reader.snapshot().await?.context("no indexer has written to the database yet")?;
-    let node = clawpay_indexer::Config::new(config.require_rpc_url()?.clone(), deployment(&snapshot.chain));
+    let node = config.indexer(deployment(&snapshot.chain))?;
     let verified = verify(&node, snapshot, |difference| {
         if arguments.json {
             print_json(&difference);
