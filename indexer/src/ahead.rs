@@ -54,7 +54,7 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Adds the blocks that follow, and their room; gives them back if they do not build on these.
+    /// Adds the blocks that follow, and their room; gives them back if they do not belong to these.
     pub(crate) fn append(&mut self, next: Self) -> Result<(), Self> {
         match self.window.append(next.window) {
             Ok(()) => {
@@ -83,13 +83,13 @@ impl Ahead {
     }
 
     /// The next window, once it is there; nothing after the last.
-    pub(crate) async fn next(&mut self) -> Result<Option<Held>, NodeError> {
-        self.windows.recv().await.transpose()
+    pub(crate) async fn next(&mut self) -> Option<Result<Held, NodeError>> {
+        self.windows.recv().await
     }
 
     /// The next window, if it is there already.
-    pub(crate) fn ready(&mut self) -> Result<Option<Held>, NodeError> {
-        self.windows.try_recv().ok().transpose()
+    pub(crate) fn ready(&mut self) -> Option<Result<Held, NodeError>> {
+        self.windows.try_recv().ok()
     }
 }
 

@@ -62,16 +62,15 @@ impl Window {
         data + self.events.len() * EVENT + self.blocks.len() * size_of::<Block>()
     }
 
-    /// Adds the blocks that follow; gives them back if they do not build on these.
+    /// Adds the blocks that follow; gives them back if they do not build on these, or were read in the other way.
     pub(crate) fn append(&mut self, next: Self) -> Result<(), Self> {
-        if next.parent != self.end.hash {
+        if next.parent != self.end.hash || next.proved != self.proved {
             return Err(next);
         }
         self.range = *self.range.start()..=*next.range.end();
         self.end = next.end;
         self.blocks.extend(next.blocks);
         self.events.extend(next.events);
-        self.proved &= next.proved;
         Ok(())
     }
 }
@@ -326,7 +325,7 @@ enum Receipts {
 type Logs = BTreeMap<u64, Vec<VerifiedLog>>;
 
 /// Each header names the one before it, where that is there.
-fn require_chain(headers: &[Header]) -> Result<(), NodeError> {
+pub(crate) fn require_chain(headers: &[Header]) -> Result<(), NodeError> {
     for pair in headers.windows(2) {
         if let [below, above] = pair
             && above.number() == below.number() + 1

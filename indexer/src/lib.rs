@@ -15,6 +15,7 @@ mod index;
 mod log;
 pub mod metrics;
 mod progress;
+mod recent;
 mod reindex;
 mod replay;
 mod start;

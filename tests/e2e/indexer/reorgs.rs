@@ -49,6 +49,26 @@ async fn events_of_replaced_blocks_are_gone_at_depth_1_3_and_20() -> anyhow::Res
 }
 
 #[tokio::test]
+async fn a_batch_is_undone_from_its_middle() -> anyhow::Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    trade(&stack).await?;
+    trade(&stack).await?;
+    for (depth, name) in [(2, "depth_2"), (9, "depth_9"), (30, "depth_30")] {
+        // An indexer that starts takes all of it at once, or all that is missing.
+        let indexer = Indexer::start(stack.index_config(), &url)?;
+        stack.until_indexed(&url).await?;
+        reorg(&stack, depth).await?;
+        assert_equals_fresh(&stack, &url, name).await?;
+        reorg(&stack, 1).await?;
+        assert_equals_fresh(&stack, &url, &format!("{name}_and_1")).await?;
+        indexer.stop().await??;
+        trade(&stack).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_branch_with_other_events_replaces_the_first() -> anyhow::Result<()> {
     let stack = Stack::with_database().await?;
     let url = stack.database_url()?;
