@@ -9,8 +9,8 @@ mod hardhat;
 mod index_dump;
 mod indexer;
 mod lying_node;
-mod small_disk;
 pub mod simulation;
+mod small_disk;
 mod stack;
 mod websocket_proxy;
 
