@@ -18,6 +18,7 @@ mod progress;
 mod recent;
 mod reindex;
 mod replay;
+mod split;
 mod start;
 mod verify;
 

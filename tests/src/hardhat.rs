@@ -20,7 +20,8 @@ use crate::database::scratch;
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(2);
 /// A block may hold a deployment of any of the contracts; time is the tests' to move.
-const CONFIG: &str = r#"module.exports = { solidity: "0.8.28", networks: { hardhat: { chainId: 31337, allowBlocksWithSameTimestamp: false } } };"#;
+const CONFIG: &str =
+    r#"module.exports = { solidity: "0.8.28", networks: { hardhat: { chainId: 31337, allowBlocksWithSameTimestamp: false } } };"#;
 
 /// A running node. Dropped, it stops.
 #[derive(Debug)]

@@ -11,8 +11,9 @@ mod indexer;
 mod live_chain;
 mod lying_node;
 mod real_usdc;
-mod small_disk;
 pub mod simulation;
+mod small_disk;
+mod small_disk;
 mod stack;
 mod websocket_proxy;
 

@@ -55,8 +55,7 @@ async fn at_the_finalized_block_the_api_shows_the_state_as_it_was_there() -> any
     // More happens to the same runs and agents, none of it final once that block is.
     stack.warp(Seconds::days(1)).await?;
     trade(&stack).await?;
-    // Anvil calls a block final that has 64 on top.
-    stack.mine(there.0 + 64 - stack.head().await?).await?;
+    stack.mine(there.0 + CONFIRMATIONS - stack.head().await?).await?;
     stack.until_indexed(&url).await?;
     let shown = finalized_state(&api).await?;
     assert_eq!(shown["block"], there.0);

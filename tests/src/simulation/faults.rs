@@ -70,12 +70,8 @@ impl Transport {
     }
 }
 
-/// A wrong answer to one call and what is wrong with it, if it is this call's turn.
+/// A wrong answer to one call and what is wrong with it, if there is a wrong one to this question.
 pub(crate) fn answer(node: &Node<'_>, method: &str, params: &Value, asked: u64, dice: &mut Dice) -> Option<(Value, &'static str)> {
-    let faults = node.setting.faults;
-    if faults == 0 || !dice.one_in(faults) {
-        return None;
-    }
     let name = params[0].as_str().unwrap_or_default();
     match (dice.below(8), method) {
         (0, _) => Some((node.setting.provider.refuse_quota(), "a spent quota")),

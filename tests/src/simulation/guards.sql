@@ -1,5 +1,8 @@
 -- What must hold at every commit, whoever writes. A writer that breaks one gets an error that no waiting mends.
 
+-- Blocks that were undone, by the transaction that did it. A chain that is only shorter, or a node that is only behind, is no reason to.
+CREATE TABLE guard_undone (transaction xid8 NOT NULL, number bigint NOT NULL, hash bytea NOT NULL, parent_hash bytea NOT NULL);
+
 CREATE FUNCTION guard_finality() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     final bigint := (SELECT finalized FROM cursor);
@@ -10,6 +13,9 @@ BEGIN
         -- Pruning takes headers that no event needs, below the last final one.
         IF TG_OP = 'DELETE' AND height < final AND NOT EXISTS (SELECT FROM events WHERE block_number = height) THEN
             RETURN OLD;
+        END IF;
+        IF TG_OP = 'DELETE' THEN
+            INSERT INTO guard_undone VALUES (pg_current_xact_id(), OLD.number, OLD.hash, OLD.parent_hash);
         END IF;
     ELSE
         height := CASE WHEN TG_OP = 'DELETE' THEN OLD.block_number ELSE NEW.block_number END;

@@ -1,11 +1,12 @@
 //! How nodes and providers put their refusals. Shapes, written down from experience with the services; wording and codes change.
 
+use std::fmt;
+
 use serde_json::{Value, json};
 
 /// One provider's words.
-#[derive(Debug)]
 pub(crate) struct Provider {
-    pub(crate) name: &'static str,
+    name: &'static str,
     /// That a range or its result is too large. `{limit}`, `{from}` and `{to}` are filled in: the limit in blocks, and the largest range that
     /// would be answered.
     range: (i64, &'static str),
@@ -118,6 +119,12 @@ impl Provider {
 
     pub(crate) fn refuse_block(&self) -> Value {
         error(self.unknown_block.0, self.unknown_block.1)
+    }
+}
+
+impl fmt::Debug for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
     }
 }
 

@@ -1,6 +1,7 @@
 //! One seed, from an empty database to the last comparison.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     future::poll_fn,
     pin::pin,
@@ -13,7 +14,7 @@ use alloy::primitives::{Address, B256};
 use anyhow::{Context, Result, bail, ensure};
 use clawpay_bindings::{Contracts, Deployment};
 use clawpay_domain::Parameters;
-use clawpay_indexer::{Config, IndexError};
+use clawpay_indexer::{Config, IndexError, ShorterChain};
 use clawpay_store::Writer;
 use sqlx::{Connection, PgConnection};
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -27,7 +28,7 @@ use super::{
 };
 
 /// Pauses and time limits are this many times shorter than in earnest.
-const HURRY: u32 = 100;
+const HURRY: u32 = 40;
 /// Longest that an act, and the way to rest after it, may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(2);
@@ -56,6 +57,8 @@ pub struct Stage {
 pub struct Outcome {
     /// Everything that happened, a line each.
     pub trace: Vec<String>,
+    /// Each question that was asked while things went wrong, with how often it had been asked before, and whether the answer was to be wrong.
+    pub decisions: BTreeMap<(String, u64), bool>,
     /// Rows that were compared.
     pub rows: usize,
 }
@@ -81,13 +84,31 @@ impl Stage {
         Ok(Self { database_url: database_url.to_owned(), connection })
     }
 
+    /// Fails if blocks were undone although nothing else was ever built on the one below them.
+    async fn require_rivals(&mut self, tree: &Tree) -> Result<()> {
+        let lowest =
+            sqlx::query_scalar::<_, Vec<u8>>("SELECT DISTINCT ON (transaction) hash FROM guard_undone ORDER BY transaction, number");
+        for hash in lowest.fetch_all(&mut self.connection).await? {
+            let hash = B256::try_from(hash.as_slice())?;
+            ensure!(tree.has_rival(hash), "block {hash} was undone, and nothing ever took its place");
+        }
+        Ok(())
+    }
+
     async fn clear(&mut self) -> Result<()> {
-        sqlx::query("TRUNCATE chain, cursor, blocks, events, runs, agents").execute(&mut self.connection).await?;
+        sqlx::query("TRUNCATE chain, cursor, blocks, events, runs, agents, guard_undone").execute(&mut self.connection).await?;
         Ok(())
     }
 }
 
 impl Scenario {
+    /// All that is written down before it starts, for people.
+    pub fn synopsis(self) -> String {
+        let script = Script::new(self.seed, CONTRACTS, Parameters::default());
+        let chain = chain(&script.tree, &script.first);
+        format!("{:?}\n{chain}\n{:?}\n{:?}", script.setting, script.acts, script.ends_in_betrayal)
+    }
+
     /// Plays it. An error says what differs, and everything that had happened before.
     pub async fn play(self, stage: &mut Stage) -> Result<Outcome> {
         stage.clear().await?;
@@ -114,7 +135,7 @@ impl Scenario {
         let played = play(&world, stage).await;
         drop((node, cutter));
         match played {
-            Ok(rows) => Ok(Outcome { trace: world.trace(), rows }),
+            Ok(rows) => Ok(Outcome { trace: world.trace(), decisions: world.decisions(), rows }),
             Err(error) => Err(error.context(Story(&world).to_string())),
         }
     }
@@ -131,6 +152,9 @@ async fn play(world: &Arc<World>, stage: &mut Stage) -> Result<usize> {
         let read = Rows::read(&mut stage.connection).await?;
         read.compare(&world.script.tree, &world.script.setting, &view)?;
         rows += read.count();
+    }
+    if world.script.setting.shorter_chain == ShorterChain::NodeIsBehind {
+        stage.require_rivals(&world.script.tree).await?;
     }
     if let Some(betrayal) = &world.script.ends_in_betrayal {
         let before = Rows::read(&mut stage.connection).await?;

@@ -149,6 +149,13 @@ impl Tree {
         self.blocks.iter().position(|mined| mined.block.hash == hash).map(BlockId)
     }
 
+    /// Whether a block has a rival: another one that builds on the same.
+    pub(crate) fn has_rival(&self, hash: B256) -> bool {
+        let Some(id) = self.by_hash(hash) else { return false };
+        let parent = self.at(id).parent;
+        self.blocks.iter().enumerate().any(|(other, mined)| other != id.0 && mined.parent == parent)
+    }
+
     /// The height of the last block that two branches share.
     pub(crate) fn shared(&self, one: BlockId, other: BlockId) -> u64 {
         let height = self.number(one).min(self.number(other));

@@ -1,7 +1,7 @@
 //! The scripted world while it runs: which view the node holds, how often it was asked what, and what happened so far.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -41,6 +41,7 @@ struct State {
     /// Polls that the indexer still has to live.
     doom: Option<u64>,
     trace: Vec<String>,
+    decisions: BTreeMap<(String, u64), bool>,
 }
 
 impl World {
@@ -53,6 +54,7 @@ impl World {
             asked: HashMap::new(),
             doom: None,
             trace: Vec::new(),
+            decisions: BTreeMap::new(),
         };
         Self { seed, script, config, state: Mutex::new(state), cut: Notify::new() }
     }
@@ -85,6 +87,11 @@ impl World {
     /// What happened so far, a line each.
     pub(crate) fn trace(&self) -> Vec<String> {
         self.state().trace.clone()
+    }
+
+    /// Which answers were to be wrong, by the question and how often it had been asked.
+    pub(crate) fn decisions(&self) -> BTreeMap<(String, u64), bool> {
+        self.state().decisions.clone()
     }
 
     pub(crate) fn note(&self, what: String) {
@@ -132,6 +139,12 @@ impl World {
             return node.text(method, params);
         }
         let mut dice = Dice::new(self.seed, &format!("{question} for the {asked}th time"));
+        let faults = self.script.setting.faults;
+        let is_wrong = faults > 0 && dice.one_in(faults);
+        state.decisions.insert((question.clone(), asked), is_wrong);
+        if !is_wrong {
+            return node.text(method, params);
+        }
         match faults::answer(&node, method, params, asked, &mut dice) {
             Some((answer, fault)) => {
                 let shown: String = question.chars().take(160).collect();
