@@ -13,7 +13,6 @@ mod lying_node;
 mod real_usdc;
 pub mod simulation;
 mod small_disk;
-mod small_disk;
 mod stack;
 mod websocket_proxy;
 
