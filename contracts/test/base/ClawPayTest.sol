@@ -49,7 +49,7 @@ abstract contract ClawPayTest is Test {
 
     /// @dev Everything but the token, which must be there.
     function openMarket() internal {
-        forwarder = ERC2771Forwarder(deploy("ERC2771Forwarder", abi.encode("ClawPay Runs")));
+        forwarder = new ERC2771Forwarder("ClawPay Runs");
         registry = AgentRegistry(deploy("AgentRegistry", abi.encode(forwarder)));
         (agentStake, escrow) = deployPair(address(usdc), address(registry));
         agentId = registerAgent(wallet);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
+import { ERC2771Forwarder } from "@openzeppelin/contracts/metatx/ERC2771Forwarder.sol";
+
 import { AgentRegistry } from "../../src/AgentRegistry.sol";
-import { ERC2771Forwarder } from "../../src/ERC2771Forwarder.sol";
 import { TestUSDC } from "../../src/TestUSDC.sol";
 import { AgentStatus, IAgentStake } from "../../src/interfaces/IAgentStake.sol";
 import { ICustody } from "../../src/interfaces/ICustody.sol";
@@ -50,7 +51,7 @@ contract MarketInvariantTest is ClawPayTest {
     function setUp() public override {
         vm.warp(START);
         usdc = TestUSDC(deploy("TestUSDC", ""));
-        forwarder = ERC2771Forwarder(deploy("ERC2771Forwarder", abi.encode("ClawPay Runs")));
+        forwarder = new ERC2771Forwarder("ClawPay Runs");
         registry = AgentRegistry(deploy("AgentRegistry", abi.encode(forwarder)));
         (agentStake, escrow) = deployPair(address(usdc), address(registry));
         handler = new MarketHandler(Market(usdc, registry, agentStake, escrow, forwarder, owner, treasury));
