@@ -14,7 +14,7 @@ NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 CARGO_DENY := target/tools/bin/cargo-deny
 CARGO_DENY_VERSION := 0.20.2
 
-.PHONY: help up demo test test-contracts test-rust test-deep check fresh gas bench clean
+.PHONY: help up demo test test-contracts test-rust test-deep check fresh gas bench bench-index clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -62,7 +62,12 @@ fresh: $(INSTALLED) ## Regenerate what is generated, and fail if anything differ
 gas: $(INSTALLED) ## Measure the gas of each verb, one JSON line each
 	@tools/gas
 
-bench: gas ## Print every benchmark's figures
+bench: gas bench-index ## Print every benchmark's figures
+
+# The indexer is measured as it is shipped, in a process of its own.
+bench-index: $(INSTALLED) ## Measure the indexer beside what node and database allow, one JSON line each
+	cargo build --quiet --release --package clawpay-cli --package clawpay-tests --bins
+	@target/release/bench_index
 
 clean: ## Remove what was built; the local stack's data stays
 	rm -rf target node_modules

@@ -62,16 +62,15 @@ impl Window {
         data + self.events.len() * EVENT + self.blocks.len() * size_of::<Block>()
     }
 
-    /// Adds the blocks that follow; gives them back if they do not build on these.
+    /// Adds the blocks that follow; gives them back if they do not build on these, or were read in the other way.
     pub(crate) fn append(&mut self, next: Self) -> Result<(), Self> {
-        if next.parent != self.end.hash {
+        if next.parent != self.end.hash || next.proved != self.proved {
             return Err(next);
         }
         self.range = *self.range.start()..=*next.range.end();
         self.end = next.end;
         self.blocks.extend(next.blocks);
         self.events.extend(next.events);
-        self.proved &= next.proved;
         Ok(())
     }
 }
@@ -169,12 +168,14 @@ impl Source {
             let number = log.block_number().ok_or(NodeError::Contradiction { number: from, reason: "a log has no block" })?;
             by_block.entry(number).or_default().push(log);
         }
+        // A long answer may have been cut off, and inside a block.
+        let last_with_logs = by_block.keys().next_back().copied();
         let mut verified = Logs::new();
         let mut suspicious = Vec::new();
         for header in &headers {
             let number = header.number();
             let logs = self.verify(header, by_block.remove(&number).unwrap_or_default())?;
-            if self.expects_more(header, &logs) {
+            if self.expects_more(header, &logs) || last_with_logs == Some(number) {
                 suspicious.push(header);
             } else {
                 verified.insert(number, logs);
@@ -189,7 +190,12 @@ impl Source {
     }
 
     /// Blocks that may be replaced: each by its hash, proved.
-    async fn read_by_hash(&self, range: RangeInclusive<u64>, head: Option<&Header>, scrutiny: Scrutiny) -> Result<(Vec<Header>, Logs), NodeError> {
+    async fn read_by_hash(
+        &self,
+        range: RangeInclusive<u64>,
+        head: Option<&Header>,
+        scrutiny: Scrutiny,
+    ) -> Result<(Vec<Header>, Logs), NodeError> {
         let head = head.filter(|head| head.number() == *range.end());
         let mut numbers = Vec::from_iter(range);
         if head.is_some() {
@@ -223,7 +229,13 @@ impl Source {
 
     /// Compares what the node answered for a block with what its receipts say, or with a second answer where it serves no receipts. A block
     /// whose filter rules our contracts out, and that came without logs, needs no proof.
-    async fn prove(&self, header: &Header, logs: Vec<VerifiedLog>, receipts: Receipts, scrutiny: Scrutiny) -> Result<(u64, Vec<VerifiedLog>), NodeError> {
+    async fn prove(
+        &self,
+        header: &Header,
+        logs: Vec<VerifiedLog>,
+        receipts: Receipts,
+        scrutiny: Scrutiny,
+    ) -> Result<(u64, Vec<VerifiedLog>), NodeError> {
         let number = header.number();
         let expects_more = self.expects_more(header, &logs);
         if logs.is_empty() && !expects_more {
@@ -249,7 +261,7 @@ impl Source {
     }
 
     async fn receipts(&self, header: &Header) -> Result<Receipts, NodeError> {
-        Ok(self.node.receipt_logs(header.number(), header.hash).await?.map_or(Receipts::NotServed, Receipts::Logs))
+        Ok(self.node.receipt_logs(header).await?.map_or(Receipts::NotServed, Receipts::Logs))
     }
 
     /// Checks that logs are of this block and of our contracts, and puts them in order.
@@ -313,7 +325,7 @@ enum Receipts {
 type Logs = BTreeMap<u64, Vec<VerifiedLog>>;
 
 /// Each header names the one before it, where that is there.
-fn require_chain(headers: &[Header]) -> Result<(), NodeError> {
+pub(crate) fn require_chain(headers: &[Header]) -> Result<(), NodeError> {
     for pair in headers.windows(2) {
         if let [below, above] = pair
             && above.number() == below.number() + 1

@@ -12,7 +12,7 @@ use alloy::primitives::B256;
 use clawpay_domain::{Agent, AgentEvent, AgentId, Parameters, Run, RunEvent, RunId, SlashEntry};
 use clawpay_store::{AgentRecord, Batch, EventRecord, RunRecord, StateDigest, StoreError};
 
-use crate::decode::Event;
+use crate::{decode::Event, recent::Before};
 
 /// Bytes of rows that are kept between batches. Counted roughly: what the rows point to, and [`ROW`] for the rest.
 const ROOM: usize = 16 << 20;
@@ -74,6 +74,31 @@ impl Projection {
             self.agents.extend(rows.into_iter().map(|record| (record.agent.id, record)));
         }
         Ok(())
+    }
+
+    /// Notes the rows that these events are about to change, once they are loaded.
+    pub(crate) fn note_before(&self, before: &mut Before, events: &[Event]) {
+        for event in events {
+            if let Some(id) = event.record.run {
+                before.runs.entry(id).or_insert_with(|| self.runs.get(&id).cloned());
+            }
+            if let Some(id) = event.record.agent {
+                before.agents.entry(id).or_insert_with(|| self.agents.get(&id).cloned());
+            }
+        }
+        let runs: usize = before.runs.values().flatten().map(run_size).sum();
+        let agents: usize = before.agents.values().flatten().map(agent_size).sum();
+        before.size = runs + agents;
+    }
+
+    /// Takes rows back to what they were: those of these runs and agents.
+    pub(crate) fn restore(&mut self, before: Before, runs: &BTreeSet<RunId>, agents: &BTreeSet<AgentId>) {
+        let was = before.runs.into_iter().filter(|(id, _)| runs.contains(id)).filter_map(|(id, row)| Some((id, row?)));
+        self.runs.extend(was);
+        let was = before.agents.into_iter().filter(|(id, _)| agents.contains(id)).filter_map(|(id, row)| Some((id, row?)));
+        self.agents.extend(was);
+        self.unsaved_runs.extend(self.runs.keys());
+        self.unsaved_agents.extend(self.agents.keys());
     }
 
     /// Folds the events of one block in and takes the digest of all rows from before the block to after it. Answers how many events the
@@ -169,9 +194,14 @@ impl Projection {
         });
     }
 
+    /// Another one by the same rules, without rows.
+    pub(crate) fn empty(&self) -> Self {
+        Self::new(self.parameters)
+    }
+
     /// Forgets every row: what is here may not be what the database holds.
     pub(crate) fn forget(&mut self) {
-        *self = Self::new(self.parameters);
+        *self = self.empty();
     }
 
     /// Whether there is more in memory than is kept between batches.

@@ -13,10 +13,10 @@ use clawpay_store::{Block, Tags};
 
 use crate::{
     ahead::{Ahead, Held, Pace, Walk},
-    chain::Header,
+    chain::{Head, Header},
     config::{Config, ShorterChain},
     error::{IndexError, NodeError},
-    fetch::{Scrutiny, Source, Window},
+    fetch::{Scrutiny, Source, Window, require_chain},
     index::{Index, Written},
     metrics,
     progress::Progress,
@@ -27,8 +27,22 @@ const HEAD_NOTED_EVERY: Duration = Duration::from_secs(1);
 /// Before the loss of a finalized block is believed, the node is asked this often, with this pause.
 const CERTAIN_LOOKS: u32 = 3;
 const CERTAIN_PAUSE: Duration = Duration::from_millis(500);
+/// What is wrong with a final block that is not the one at its height.
+const OTHER_BRANCH: &str = "what it calls final is on another branch";
+/// Blocks compared at once in search of the common ancestor: most reorgs are shallow.
+const FIRST_DEPTH: u32 = 4;
+const LARGEST_DEPTH: u32 = 256;
 /// A batch takes in what has been read until it is this large, in bytes.
 const LARGE_BATCH: usize = 12 << 20;
+
+/// What a look leaves to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Looked {
+    /// Nothing, until the head moves.
+    Enough,
+    /// Blocks were undone, and the chain goes on differently.
+    Again,
+}
 
 /// Keeps one database equal to one chain.
 pub(crate) struct Follower<'a> {
@@ -37,20 +51,32 @@ pub(crate) struct Follower<'a> {
     pace: Arc<Pace>,
     index: Index,
     head_noted: Option<Instant>,
+    /// What the node called final when it was looked at last.
+    promised: Option<Block>,
 }
 
 impl<'a> Follower<'a> {
     pub(crate) fn new(config: &'a Config, source: Source, index: Index) -> Self {
-        Self { config, source: Arc::new(source), pace: Arc::new(Pace::new()), index, head_noted: None }
+        Self { config, source: Arc::new(source), pace: Arc::new(Pace::new()), index, head_noted: None, promised: None }
     }
 
     /// Follows until something stops it.
     pub(crate) async fn follow(&mut self) -> Result<Infallible, IndexError> {
         let mut heads = self.source.node.heads();
+        // A node that goes back and forth between two chains is followed no faster than it is polled.
+        let mut eager = true;
         loop {
             self.source.node.settle().await?;
-            match self.look().await {
-                Ok(()) => self.source.node.succeeded(),
+            // On the heap, as below: a walk's state is large.
+            match Box::pin(self.look()).await {
+                Ok(looked) => {
+                    self.source.node.succeeded();
+                    if looked == Looked::Again && eager {
+                        eager = false;
+                        continue;
+                    }
+                    eager = true;
+                }
                 Err(IndexError::Node(error)) => {
                     metrics::refused(&error);
                     tokio::time::sleep(self.source.node.failed(error)?).await;
@@ -66,50 +92,55 @@ impl<'a> Follower<'a> {
         }
     }
 
-    /// Brings the index to the node's head.
-    async fn look(&mut self) -> Result<(), IndexError> {
-        let (head, tags) = self.source.node.head().await?;
+    /// Brings the index to the node's head, or back to what they have in common.
+    async fn look(&mut self) -> Result<Looked, IndexError> {
+        let Head { header: head, tags, promised } = self.source.node.head().await?;
+        self.promised = promised;
         let cursor = self.index.cursor;
         metrics::head_checked(&tags, cursor.number);
         // The highest block that both have. A chain that is merely shorter contradicts nothing.
         let height = head.number().min(cursor.number);
         if self.index.finalized.is_some_and(|finalized| height < finalized) {
-            return self.shorter_than_final(head.number());
+            return self.shorter_than_final(head.number()).map(|()| Looked::Enough);
         }
         if head.number() == cursor.number + 1 && head.parent_hash == cursor.hash {
-            return self.catch_up(head, tags).await;
+            self.require_promised(cursor.number).await?;
+            return Box::pin(self.catch_up(head, tags)).await.map(|()| Looked::Enough);
         }
         let kept = if height == cursor.number { Some(cursor) } else { self.index.block_at_or_below(height).await? };
         let Some(kept) = kept.filter(|kept| kept.number == height) else {
-            return self.shorter_than_final(head.number());
+            return self.shorter_than_final(head.number()).map(|()| Looked::Enough);
         };
         let found = if height == head.number() { head.clone() } else { self.header(height).await? };
         if found.hash != kept.hash && self.header(height).await?.hash != kept.hash {
             if self.source.node.is_kept_elsewhere(height, kept.hash, head.number()).await {
                 return Err(NodeError::Contradiction { number: height, reason: "another node still has the block indexed" }.into());
             }
-            return self.undo(height, &tags).await;
+            return self.undo(height, &tags).await.map(|()| Looked::Again);
         }
         if head.number() < cursor.number {
             return match self.config.shorter_chain {
                 ShorterChain::NodeIsBehind => {
                     tracing::debug!(head = head.number(), indexed = cursor.number, "the node is behind the index");
-                    Ok(())
+                    Ok(Looked::Enough)
                 }
                 ShorterChain::BlocksAreLost => {
                     tracing::warn!(head = head.number(), indexed = cursor.number, "the chain has lost blocks; undoing them");
-                    Ok(self.index.rewind(kept, true, &tags).await?)
+                    self.require_promised(kept.number).await?;
+                    self.index.rewind(kept, true, &tags).await.map(|()| Looked::Again)
                 }
             };
         }
         if head.number() > cursor.number {
-            return self.catch_up(head, tags).await;
+            self.require_promised(cursor.number).await?;
+            return Box::pin(self.catch_up(head, tags)).await.map(|()| Looked::Enough);
         }
         if self.head_noted.is_none_or(|noted| noted.elapsed() >= self.config.hurried(HEAD_NOTED_EVERY)) {
+            self.require_promised(cursor.number).await?;
             self.index.checked_head(&tags).await?;
             self.head_noted = Some(Instant::now());
         }
-        Ok(())
+        Ok(Looked::Enough)
     }
 
     /// Walks from the cursor to the node's head.
@@ -120,11 +151,12 @@ impl<'a> Follower<'a> {
         let mut following = None;
         loop {
             let next = match following.take() {
-                Some(held) => Some(held),
-                None => ahead.next().await?,
+                Some(read) => Some(read),
+                None => ahead.next().await,
             };
-            let Some(mut batch) = next else { return Ok(()) };
-            following = extend(&mut batch, &mut ahead)?;
+            let Some(batch) = next else { return Ok(()) };
+            let mut batch = batch?;
+            following = extend(&mut batch, &mut ahead);
             self.write(&mut batch.window, &tags).await?;
             progress.reached(self.index.cursor.number, batch.window.events.len());
             self.head_noted = Some(Instant::now());
@@ -139,6 +171,11 @@ impl<'a> Follower<'a> {
             // The next look finds out whether the chain changed or the node did.
             let number = *window.range.start();
             return Err(NodeError::Contradiction { number, reason: "it does not build on the block indexed" }.into());
+        }
+        if let Some(promised) = self.promised
+            && window.blocks.iter().any(|block| block.number == promised.number && block.hash != promised.hash)
+        {
+            return Err(NodeError::Contradiction { number: promised.number, reason: OTHER_BRANCH }.into());
         }
         if self.index.write(window, tags).await? == Written::Doubtful {
             self.write_doubtful(window, tags).await?;
@@ -162,27 +199,52 @@ impl<'a> Follower<'a> {
     async fn undo(&mut self, from: u64, tags: &Tags) -> Result<(), IndexError> {
         let mut height = from;
         let mut lowest = None;
-        let (base, base_is_kept) = loop {
-            let Some(kept) = self.index.block_at_or_below(height).await? else {
+        let mut depth = FIRST_DEPTH;
+        let (base, base_is_kept) = 'search: loop {
+            let kept = self.index.highest_blocks(height, depth).await?;
+            let Some(bottom) = kept.first() else {
                 // Even the block below the deployment was replaced, and none was final yet: start from what is there now.
                 break (lowest.ok_or(NodeError::MissingBlock(height))?, false);
             };
-            let found = self.header(kept.number).await?;
-            if found.hash == kept.hash {
-                break (kept, true);
+            let numbers: Vec<_> = kept.iter().map(|block| block.number).collect();
+            let found = self.source.node.headers(&numbers).await?;
+            require_chain(&found)?;
+            for (kept, found) in kept.iter().zip(&found).rev() {
+                if found.hash == kept.hash {
+                    break 'search (*kept, true);
+                }
+                if self.index.finalized.is_some_and(|finalized| kept.number <= finalized) {
+                    return Err(self.finalized_block_replaced(kept).await);
+                }
+                lowest = Some(found.block());
             }
-            if self.index.finalized.is_some_and(|finalized| kept.number <= finalized) {
-                return Err(self.finalized_block_replaced(&kept).await);
-            }
-            lowest = Some(found.block());
-            let Some(below) = kept.number.checked_sub(1) else {
-                break (found.block(), false);
+            let Some(below) = bottom.number.checked_sub(1) else {
+                break (lowest.ok_or(NodeError::MissingBlock(0))?, false);
             };
             height = below;
+            depth = (depth * 4).min(LARGEST_DEPTH);
         };
+        if base_is_kept {
+            self.require_promised(base.number).await?;
+        }
         metrics::reorganised(self.index.cursor.number.saturating_sub(base.number));
         tracing::warn!(indexed = self.index.cursor.number, back_to = base.number, "the chain was reorganised; undoing");
         self.index.rewind(base, base_is_kept, tags).await
+    }
+
+    /// Makes sure that what is about to be final is what the node calls final. The answers about the head and about finality may come from
+    /// before and after a reorganisation, or from two nodes behind one address. All blocks up to `kept` stay.
+    async fn require_promised(&mut self, kept: u64) -> Result<(), IndexError> {
+        let Some(promised) = self.promised.filter(|promised| promised.number <= kept && Some(promised.number) > self.index.finalized)
+        else {
+            return Ok(());
+        };
+        match self.index.block_at_or_below(promised.number).await? {
+            Some(stored) if stored.number == promised.number && stored.hash != promised.hash => {
+                Err(NodeError::Contradiction { number: promised.number, reason: OTHER_BRANCH }.into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Makes sure before the loudest of all errors.
@@ -216,14 +278,17 @@ impl<'a> Follower<'a> {
     }
 }
 
-/// Puts what has been read by now into one batch, and answers the window that has no place in it.
-fn extend(batch: &mut Held, ahead: &mut Ahead) -> Result<Option<Held>, NodeError> {
-    while batch.window.size() < LARGE_BATCH
-        && let Some(next) = ahead.ready()?
-    {
-        if let Err(unconnected) = batch.append(next) {
-            return Ok(Some(unconnected));
+/// Puts what has been read by now into one batch, and answers what came next and has no place in it.
+fn extend(batch: &mut Held, ahead: &mut Ahead) -> Option<Result<Held, NodeError>> {
+    while batch.window.size() < LARGE_BATCH {
+        match ahead.ready()? {
+            Ok(next) => {
+                if let Err(other) = batch.append(next) {
+                    return Some(Ok(other));
+                }
+            }
+            Err(error) => return Some(Err(error)),
         }
     }
-    Ok(None)
+    None
 }

@@ -10,7 +10,14 @@ use clawpay_bindings::Contracts;
 use clawpay_domain::{AgentId, Parameters, RunId};
 use clawpay_store::{Block, Session, StateDigest, StoreError, Tags};
 
-use crate::{decode::Event, error::IndexError, fetch::Window, fold::Projection, metrics};
+use crate::{
+    decode::Event,
+    error::IndexError,
+    fetch::Window,
+    fold::Projection,
+    metrics,
+    recent::{Before, Recent},
+};
 
 /// A write that takes longer has lost its database.
 const TIMEOUT: Duration = Duration::from_secs(90);
@@ -21,6 +28,7 @@ pub(crate) struct Index {
     session: Session,
     contracts: Contracts,
     projection: Projection,
+    recent: Recent,
     /// The last block indexed.
     pub(crate) cursor: Block,
     /// Of all rows after that block.
@@ -50,7 +58,8 @@ impl Index {
         let cursor = within(session.block_at_or_below(indexed.number)).await?.ok_or_else(missing)?;
         let digest = within(session.state_digest(cursor.number)).await?;
         let projection = Projection::new(parameters);
-        Ok(Self { session, contracts, projection, cursor, digest, finalized: indexed.finalized, tags: None })
+        let recent = Recent::default();
+        Ok(Self { session, contracts, projection, recent, cursor, digest, finalized: indexed.finalized, tags: None })
     }
 
     /// The header that is kept at a height, or the next below it.
@@ -58,29 +67,67 @@ impl Index {
         within(self.session.block_at_or_below(number)).await
     }
 
+    /// The highest headers at or below a height that are kept, in the order of the chain.
+    pub(crate) async fn highest_blocks(&mut self, number: u64, limit: u32) -> Result<Vec<Block>, IndexError> {
+        within(self.session.highest_blocks(number, limit)).await
+    }
+
     /// Adds the blocks that follow the cursor.
     pub(crate) async fn write(&mut self, window: &mut Window, tags: &Tags) -> Result<Written, IndexError> {
         let started = Instant::now();
+        let before = match tags.finalized {
+            Some(finalized) if window.end.number <= finalized => None,
+            _ => Some(Before::from(*window.range.start())),
+        };
         let mut digest = self.digest;
-        let written = within(write(&mut self.session, &mut self.projection, &self.cursor, &mut digest, window, tags)).await;
-        if let Ok(Written::Yes { refused }) = written {
-            self.projection.saved();
-            self.digest = digest;
-            self.moved(window.end, tags);
-            metrics::wrote(window.range.end() - window.range.start() + 1, window.events.len(), refused, started.elapsed());
-        } else {
+        let written = within(write(&mut self.session, &mut self.projection, &self.cursor, &mut digest, window, before, tags)).await;
+        let Ok(Some((refused, before))) = written else {
             self.projection.forget();
+            return written.map(|_| Written::Doubtful);
+        };
+        self.projection.saved();
+        self.digest = digest;
+        self.moved(window.end, tags);
+        metrics::wrote(window.range.end() - window.range.start() + 1, window.events.len(), refused, started.elapsed());
+        match before {
+            Some(before) => self.recent.remember(before, self.finalized),
+            None => self.recent.forget(),
         }
-        written
+        Ok(Written::Yes { refused })
     }
 
     /// Goes back to `base`, which is kept or, where the first block of all was replaced, takes its place.
     pub(crate) async fn rewind(&mut self, base: Block, base_is_kept: bool, tags: &Tags) -> Result<(), IndexError> {
+        let first_gone = if base_is_kept { base.number + 1 } else { base.number };
+        let mut projection = self.projection.empty();
         self.projection.forget();
-        let rewind = rewind(&mut self.session, &self.contracts, &mut self.projection, &self.cursor, base, base_is_kept, tags);
-        let rewound = within(rewind).await;
-        self.projection.forget();
-        self.digest = rewound?;
+        let before = self.recent.before(first_gone);
+        let since = before.as_ref().map_or(0, |before| before.first);
+        let cursor = self.cursor;
+        self.digest = within(async {
+            let mut batch = self.session.begin(cursor.number, cursor.hash).await?;
+            let rewound = batch.rewind(first_gone, since).await?;
+            if !base_is_kept {
+                // Not even the block below the deployment is the same: there is no row left.
+                batch.insert_blocks(&[(base, StateDigest::EMPTY)]).await?;
+            }
+            let runs: BTreeSet<RunId> = rewound.runs.into_iter().collect();
+            let agents: BTreeSet<AgentId> = rewound.agents.into_iter().collect();
+            if let Some(before) = before {
+                projection.restore(before, &runs, &agents);
+            }
+            for record in rewound.events {
+                let event = Event::again(&self.contracts, record);
+                projection.refold(&event, &runs, &agents).map_err(|value| StoreError::Corrupt { table: "events", value })?;
+            }
+            projection.save(&mut batch).await?;
+            let digest = batch.state_digest(base.number).await?;
+            batch.advance(&base, tags).await?;
+            batch.commit(base.number).await?;
+            Ok(digest)
+        })
+        .await?;
+        self.recent.cut(first_gone);
         self.moved(base, tags);
         Ok(())
     }
@@ -110,25 +157,30 @@ impl Index {
     }
 }
 
+/// Writes a window, unless it is doubtful. Answers how many of its events the rules contradict, and what its rows were `before` if asked.
 async fn write(
     session: &mut Session,
     projection: &mut Projection,
     cursor: &Block,
     digest: &mut StateDigest,
     window: &mut Window,
+    mut before: Option<Before>,
     tags: &Tags,
-) -> Result<Written, StoreError> {
+) -> Result<Option<(usize, Option<Before>)>, StoreError> {
     let mut batch = session.begin(cursor.number, cursor.hash).await?;
     let mut refused = 0;
     let mut trail = Trail::new(*digest);
     if !window.events.is_empty() {
         projection.load(&window.events, &mut batch).await?;
+        if let Some(before) = &mut before {
+            projection.note_before(before, &window.events);
+        }
         for events in window.events.chunk_by_mut(|one, next| one.record.block_number == next.record.block_number) {
             refused += projection.fold_block(events, digest);
             trail.mark(events, *digest);
         }
         if refused > 0 && !window.proved {
-            return Ok(Written::Doubtful);
+            return Ok(None);
         }
     }
     batch.insert_blocks(&trail.along(&window.blocks)).await?;
@@ -139,36 +191,7 @@ async fn write(
     }
     batch.advance(&window.end, tags).await?;
     batch.commit(window.end.number).await?;
-    Ok(Written::Yes { refused })
-}
-
-async fn rewind(
-    session: &mut Session,
-    contracts: &Contracts,
-    projection: &mut Projection,
-    cursor: &Block,
-    base: Block,
-    base_is_kept: bool,
-    tags: &Tags,
-) -> Result<StateDigest, StoreError> {
-    let mut batch = session.begin(cursor.number, cursor.hash).await?;
-    let first_gone = if base_is_kept { base.number + 1 } else { base.number };
-    let rewound = batch.rewind(first_gone).await?;
-    if !base_is_kept {
-        // Not even the block below the deployment is the same: there is no row left.
-        batch.insert_blocks(&[(base, StateDigest::EMPTY)]).await?;
-    }
-    let runs: BTreeSet<RunId> = rewound.runs.into_iter().collect();
-    let agents: BTreeSet<AgentId> = rewound.agents.into_iter().collect();
-    for record in rewound.events {
-        let event = Event::again(contracts, record);
-        projection.refold(&event, &runs, &agents).map_err(|value| StoreError::Corrupt { table: "events", value })?;
-    }
-    projection.save(&mut batch).await?;
-    let digest = batch.state_digest(base.number).await?;
-    batch.advance(&base, tags).await?;
-    batch.commit(base.number).await?;
-    Ok(digest)
+    Ok(Some((refused, before)))
 }
 
 /// The digests after those blocks of a window that hold events.

@@ -3,8 +3,10 @@
 mod digest;
 mod faults;
 mod following;
+mod nodes;
 mod reorgs;
 mod replay;
+mod websocket;
 
 use alloy::primitives::B256;
 use clawpay_domain::{RunId, Seconds, Usdc};

@@ -6,6 +6,8 @@ mod crashes;
 mod indexer;
 mod local_stack;
 mod operations;
+mod other_node;
 mod random_walk;
+mod simulation;
 mod stack;
 mod store;

@@ -183,7 +183,7 @@ async fn rewinding_answers_what_remains_of_what_it_touched() -> anyhow::Result<(
     batch.commit(second.number).await?;
 
     let mut batch = session.begin(second.number, second.hash).await?;
-    let rewound = batch.rewind(second.number).await?;
+    let rewound = batch.rewind(second.number, 0).await?;
     assert_eq!((rewound.runs, rewound.agents), (vec![RunId(1)], vec![AgentId(5)]));
     assert_eq!(rewound.events, kept[..2]);
     batch.advance(&first, &tags(12, None)).await?;

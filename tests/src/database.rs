@@ -37,8 +37,30 @@ fn sweep(parent: &Path) {
     }
 }
 
+/// A server of its own for tests that need no node.
+#[derive(Debug)]
+pub struct Database {
+    server: Postgres,
+    _directory: TempDir,
+}
+
+impl Database {
+    /// Starts it. Its process ends with the thread that started it.
+    pub fn start() -> Result<Self> {
+        let directory = scratch()?;
+        let postgres = directory.path().join("postgres");
+        fs::create_dir(&postgres)?;
+        Ok(Self { server: start(&Toolbox::find()?, &postgres)?, _directory: directory })
+    }
+
+    /// Connection string of its empty database.
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+}
+
 /// Starts a server with an empty database in `directory`.
-pub(crate) fn start(toolbox: &Toolbox, directory: &Path) -> Result<Postgres> {
+pub fn start(toolbox: &Toolbox, directory: &Path) -> Result<Postgres> {
     copy(&template(toolbox)?, directory).context("cannot copy the Postgres template")?;
     Postgres::start(toolbox, directory, Durability::ThrowAway)
 }

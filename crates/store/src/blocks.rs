@@ -109,31 +109,35 @@ pub(crate) async fn insert(connection: &mut PgConnection, blocks: &[(Block, Stat
     Ok(())
 }
 
-/// The highest header at or below `number`.
-pub(crate) async fn at_or_below(connection: &mut PgConnection, number: u64) -> Result<Option<Block>, StoreError> {
-    let row = sqlx::query!(
+/// The `limit` highest headers at or below `number`, in the order of the chain.
+pub(crate) async fn highest(connection: &mut PgConnection, number: u64, limit: u32) -> Result<Vec<Block>, StoreError> {
+    let rows = sqlx::query!(
         r#"SELECT number, hash AS "hash: Hash", parent_hash AS "parent_hash: Hash", timestamp
-           FROM blocks WHERE number <= $1 ORDER BY number DESC LIMIT 1"#,
+           FROM blocks WHERE number <= $1 ORDER BY number DESC LIMIT $2"#,
         bigint(number)?,
+        i64::from(limit),
     )
-    .fetch_optional(connection)
+    .fetch_all(connection)
     .await?;
-    row.map(|row| {
-        Ok(Block {
-            number: unsigned("blocks", row.number)?,
-            hash: row.hash.0,
-            parent_hash: row.parent_hash.0,
-            timestamp: timestamp("blocks", row.timestamp)?,
+    rows.into_iter()
+        .rev()
+        .map(|row| {
+            Ok(Block {
+                number: unsigned("blocks", row.number)?,
+                hash: row.hash.0,
+                parent_hash: row.parent_hash.0,
+                timestamp: timestamp("blocks", row.timestamp)?,
+            })
         })
-    })
-    .transpose()
+        .collect()
 }
 
 /// Drops headers from `from` to below `finalized` that no event needs: nothing can replace them any more.
 pub(crate) async fn prune(connection: &mut PgConnection, from: u64, finalized: u64) -> Result<(), StoreError> {
     sqlx::query!(
         "DELETE FROM blocks b
-         WHERE b.number >= $1 AND b.number < $2 AND NOT EXISTS (SELECT FROM events e WHERE e.block_number = b.number)",
+         WHERE b.number >= $1 AND b.number < $2
+           AND NOT EXISTS (SELECT FROM events e WHERE e.block_number = b.number AND e.block_number >= $1 AND e.block_number < $2)",
         bigint(from)?,
         bigint(finalized)?,
     )

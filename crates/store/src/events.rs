@@ -1,5 +1,7 @@
 //! Every log of our contracts, raw, beside what was understood of it.
 
+use std::collections::BTreeMap;
+
 use alloy_primitives::{Address, B256, Bytes};
 use clawpay_domain::{AgentId, RunId, Timestamp};
 use sqlx::PgConnection;
@@ -124,22 +126,43 @@ pub(crate) async fn following(connection: &mut PgConnection, after: Option<Place
         Some(Place { block, log }) => (bigint(block)?, bigint(log)?),
         None => (-1, -1),
     };
-    sqlx::query_as!(
-        EventRow,
-        r#"SELECT e.block_number, e.log_index, e.block_hash AS "block_hash: Hash", b.timestamp, e.tx_hash AS "tx_hash: Hash", e.tx_index,
-                  e.contract AS "contract: Account", e.topics, e.data, e.name, e.run_id, e.agent_id, e.refusal
-           FROM (SELECT * FROM events WHERE (block_number, log_index) > ($1, $2) ORDER BY block_number, log_index LIMIT $3) e
-           JOIN blocks b ON b.number = e.block_number
-           ORDER BY e.block_number, e.log_index"#,
+    // Joined with their blocks, they would have to be sorted again.
+    let rows = sqlx::query!(
+        r#"SELECT block_number, log_index, block_hash AS "block_hash: Hash", tx_hash AS "tx_hash: Hash", tx_index,
+                  contract AS "contract: Account", topics, data, name, run_id, agent_id, refusal
+           FROM events WHERE (block_number, log_index) > ($1, $2) ORDER BY block_number, log_index LIMIT $3"#,
         block,
         log,
         i64::from(limit),
     )
-    .fetch_all(connection)
-    .await?
-    .into_iter()
-    .map(TryInto::try_into)
-    .collect()
+    .fetch_all(&mut *connection)
+    .await?;
+    let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(Vec::new()) };
+    let blocks = sqlx::query!("SELECT number, timestamp FROM blocks WHERE number BETWEEN $1 AND $2", first.block_number, last.block_number)
+        .fetch_all(connection)
+        .await?;
+    let times: BTreeMap<i64, i64> = blocks.into_iter().map(|block| (block.number, block.timestamp)).collect();
+    rows.into_iter()
+        .map(|row| {
+            let orphan = || StoreError::Corrupt { table: "events", value: format!("block {}", row.block_number) };
+            EventRow {
+                timestamp: *times.get(&row.block_number).ok_or_else(orphan)?,
+                block_number: row.block_number,
+                log_index: row.log_index,
+                block_hash: row.block_hash,
+                tx_hash: row.tx_hash,
+                tx_index: row.tx_index,
+                contract: row.contract,
+                topics: row.topics,
+                data: row.data,
+                name: row.name,
+                run_id: row.run_id,
+                agent_id: row.agent_id,
+                refusal: row.refusal,
+            }
+            .try_into()
+        })
+        .collect()
 }
 
 /// Writes down anew what is understood of these events.
@@ -167,17 +190,18 @@ pub(crate) async fn correct(connection: &mut PgConnection, events: &[&EventRecor
     Ok(())
 }
 
-/// Everything that happened to these runs and agents, oldest first.
-pub(crate) async fn about(connection: &mut PgConnection, runs: &[i64], agents: &[i64]) -> Result<Vec<EventRecord>, StoreError> {
+/// Everything that happened to these runs and agents from block `since` on, oldest first.
+pub(crate) async fn about(connection: &mut PgConnection, runs: &[i64], agents: &[i64], since: u64) -> Result<Vec<EventRecord>, StoreError> {
     sqlx::query_as!(
         EventRow,
         r#"SELECT e.block_number, e.log_index, e.block_hash AS "block_hash: Hash", b.timestamp, e.tx_hash AS "tx_hash: Hash", e.tx_index,
                   e.contract AS "contract: Account", e.topics, e.data, e.name, e.run_id, e.agent_id, e.refusal
            FROM events e JOIN blocks b ON b.number = e.block_number
-           WHERE e.run_id = ANY($1) OR e.agent_id = ANY($2)
+           WHERE (e.run_id = ANY($1) OR e.agent_id = ANY($2)) AND e.block_number >= $3
            ORDER BY e.block_number, e.log_index"#,
         runs,
         agents,
+        bigint(since)?,
     )
     .fetch_all(connection)
     .await?

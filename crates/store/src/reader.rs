@@ -141,7 +141,7 @@ impl Snapshot {
     /// Everything that happened to a run, oldest first.
     pub async fn run_events(&mut self, id: RunId) -> Result<Vec<EventRecord>, StoreError> {
         let Ok(id) = bigint(id.0) else { return Ok(Vec::new()) };
-        events::about(&mut self.transaction, &[id], &[]).await
+        events::about(&mut self.transaction, &[id], &[], 0).await
     }
 
     /// The digest that the writer keeps of the rows; nothing if it did not know of digests.
@@ -153,7 +153,7 @@ impl Snapshot {
     /// compare. Nothing while no block is final, or if its writer did not know of digests.
     pub async fn finalized_state(&mut self) -> Result<Option<(Block, StateDigest)>, StoreError> {
         let Some(finalized) = self.indexed.finalized else { return Ok(None) };
-        let Some(block) = blocks::at_or_below(&mut self.transaction, finalized).await? else { return Ok(None) };
+        let Some(block) = blocks::highest(&mut self.transaction, finalized, 1).await?.pop() else { return Ok(None) };
         match digest::noted(&mut self.transaction, block.number).await {
             // A schema that no indexer of this version has widened yet.
             Err(StoreError::Database(sqlx::Error::Database(error))) if error.code().as_deref() == Some(UNDEFINED_COLUMN) => Ok(None),

@@ -151,7 +151,12 @@ impl Session {
 
     /// The highest verified header at or below `number` that is still kept.
     pub async fn block_at_or_below(&mut self, number: u64) -> Result<Option<Block>, StoreError> {
-        blocks::at_or_below(&mut self.connection, number).await
+        Ok(self.highest_blocks(number, 1).await?.pop())
+    }
+
+    /// The `limit` highest verified headers at or below `number` that are still kept, in the order of the chain.
+    pub async fn highest_blocks(&mut self, number: u64, limit: u32) -> Result<Vec<Block>, StoreError> {
+        blocks::highest(&mut self.connection, number, limit).await
     }
 
     /// The digest of all rows, which stand at the kept block `number`.
@@ -289,13 +294,14 @@ impl Batch<'_> {
         agents::save(&mut self.transaction, records).await
     }
 
-    /// Removes every block from `number` up with its events, and the runs and agents those events named.
-    pub async fn rewind(&mut self, number: u64) -> Result<Rewound, StoreError> {
+    /// Removes every block from `number` up with its events, and the runs and agents those events named. Answers what remains of those,
+    /// from block `since` on.
+    pub async fn rewind(&mut self, number: u64, since: u64) -> Result<Rewound, StoreError> {
         let (run_ids, agent_ids) = events::subjects_from(&mut self.transaction, number).await?;
         blocks::delete_from(&mut self.transaction, number).await?;
         runs::delete(&mut self.transaction, &run_ids).await?;
         agents::delete(&mut self.transaction, &agent_ids).await?;
-        let events = events::about(&mut self.transaction, &run_ids, &agent_ids).await?;
+        let events = events::about(&mut self.transaction, &run_ids, &agent_ids, since).await?;
         let runs = run_ids.into_iter().map(|id| unsigned("events", id).map(RunId)).collect::<Result<_, _>>()?;
         let agents = agent_ids.into_iter().map(|id| unsigned("events", id).map(AgentId)).collect::<Result<_, _>>()?;
         Ok(Rewound { runs, agents, events })

@@ -193,7 +193,13 @@ mod tests {
                 json!(null),
                 RANGE,
             ),
-            ("Alchemy, free", -32600, "Under this plan you can make eth_getLogs requests with up to a 10 block range.", json!(null), blocks(10)),
+            (
+                "Alchemy, free",
+                -32600,
+                "Under this plan you can make eth_getLogs requests with up to a 10 block range.",
+                json!(null),
+                blocks(10),
+            ),
             (
                 "Infura, results",
                 -32005,

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clawpay_tests::Stack;
 use sqlx::{Connection, PgConnection};
 
@@ -75,4 +75,13 @@ impl Drop for Indexer {
         let _gone = self.child.kill();
         let _status = self.child.wait();
     }
+}
+
+/// Checks that an index holds so many runs, each without a contradiction.
+pub(crate) async fn require_runs(database_url: &str, expected: u64) -> Result<()> {
+    let mut connection = PgConnection::connect(database_url).await?;
+    let count = "SELECT count(*) FILTER (WHERE inconsistency IS NULL), count(*) FROM runs";
+    let (sound, all): (i64, i64) = sqlx::query_as(count).fetch_one(&mut connection).await?;
+    ensure!(sound == all && u64::try_from(all)? == expected, "of {expected} runs there are {all}, and {sound} without contradiction");
+    Ok(())
 }

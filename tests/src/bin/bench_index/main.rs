@@ -75,6 +75,8 @@ async fn market(width: u64, live: bool) -> Result<()> {
     let backfill = started.elapsed();
     let peak = indexer.peak_mb()?;
 
+    indexer::require_runs(&ours, mill.runs()).await?;
+
     let empty = create_database(&postgres.url(), "floor").await?;
     floors::checkpoint(&ours).await?;
     let database_floor = floors::database(&ours, &empty).await?;

@@ -4,11 +4,14 @@
 use std::{fs, process::Command, time::Duration};
 
 use alloy::{
-    primitives::{Address, Bytes},
+    primitives::{Address, Bytes, TxHash, U256},
     providers::{Provider, ext::AnvilApi},
-    rpc::types::{
-        TransactionRequest,
-        anvil::{ReorgOptions, TransactionData},
+    rpc::{
+        client::BatchRequest,
+        types::{
+            TransactionRequest,
+            anvil::{ReorgOptions, TransactionData},
+        },
     },
     sol,
     sol_types::SolCall,
@@ -27,8 +30,10 @@ sol! {
 const AGENTS: u64 = 100;
 /// Behind each of them, in base units: enough for every run it ever holds at once.
 const STAKE: u64 = 10_000_000_000;
-/// Above what any turn needs, below what a transaction may take.
+/// Above what any turn needs, below what a transaction may take; and all that a block may take, so that each turn has its own.
 const GAS: u64 = 16_000_000;
+/// Turns queued at once.
+const AT_ONCE: u64 = 100;
 const ARTIFACT: &str = "target/forge/out/EventMill.sol/EventMill.json";
 const SOURCE: &str = "contracts/test/mocks/EventMill.sol";
 const PAUSE: Duration = Duration::from_millis(1);
@@ -48,10 +53,11 @@ impl<'a> Mill<'a> {
     pub(crate) async fn start(stack: &'a Stack, width: u64) -> Result<Self> {
         let from = stack.actor(OPERATOR).await?.address();
         let mut mill = Self { stack, from, code: compile()?, width, turns: 0 };
+        stack.provider().anvil_set_block_gas_limit(GAS).await?;
         let contracts = stack.deployment.contracts;
-        let agents = alloy::primitives::U256::from(AGENTS);
+        let agents = U256::from(AGENTS);
         let register = registerCall { agents }.abi_encode();
-        let stakes = stakeCall { agents, amount: alloy::primitives::U256::from(STAKE) }.abi_encode();
+        let stakes = stakeCall { agents, amount: U256::from(STAKE) }.abi_encode();
         mill.acting(async |mill| {
             mill.send(mill.request(contracts.agent_registry, register)).await?;
             mill.send(mill.request(contracts.agent_stake, stakes)).await
@@ -62,14 +68,44 @@ impl<'a> Mill<'a> {
 
     /// Adds blocks of one turn each.
     pub(crate) async fn grow(&mut self, blocks: u64) -> Result<()> {
+        let provider = self.stack.provider();
+        let before = self.stack.head().await?;
+        provider.anvil_set_auto_mine(false).await?;
         self.acting(async |mill| {
-            for _ in 0..blocks {
-                let request = mill.next_turn();
-                mill.send(request).await?;
+            let mut left = blocks;
+            while left > 0 {
+                let some = left.min(AT_ONCE);
+                mill.queue(some).await?;
+                provider.anvil_mine(Some(some), None).await?;
+                left -= some;
             }
             Ok(())
         })
-        .await
+        .await?;
+        provider.anvil_set_auto_mine(true).await?;
+        ensure!(self.stack.head().await? == before + blocks, "the node mined another number of blocks");
+        Ok(())
+    }
+
+    /// Hands turns to the node, which has room for one in a block.
+    async fn queue(&mut self, turns: u64) -> Result<()> {
+        let provider = self.stack.provider();
+        let mut nonce = provider.get_transaction_count(self.from).await?;
+        let mut batch = BatchRequest::new(provider.client());
+        let mut sent = Vec::new();
+        for _ in 0..turns {
+            let request = TransactionRequest { nonce: Some(nonce), ..self.next_turn() };
+            sent.push(batch.add_call::<_, TxHash>("eth_sendTransaction", &(request,))?);
+            nonce += 1;
+        }
+        batch.send().await?;
+        futures::future::try_join_all(sent).await?;
+        Ok(())
+    }
+
+    /// New runs so far.
+    pub(crate) const fn runs(&self) -> u64 {
+        self.turns * self.width
     }
 
     /// Replaces the last `depth` blocks by as many with the turns that follow.
@@ -100,7 +136,7 @@ impl<'a> Mill<'a> {
 
     /// The transaction of the next turn.
     pub(crate) fn next_turn(&mut self) -> TransactionRequest {
-        let [number, width, agents] = [self.turns, self.width, AGENTS].map(alloy::primitives::U256::from);
+        let [number, width, agents] = [self.turns, self.width, AGENTS].map(U256::from);
         self.turns += 1;
         self.request(self.stack.deployment.contracts.run_escrow, turnCall { number, width, agents }.abi_encode())
     }
