@@ -18,6 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Runs as root of its own namespaces: mounts the disk, starts the server whenever it is not running, fills and frees the disk when told to.
+/// Ends with its standard input, whose other end the test holds, and takes the whole namespace with it.
 const KEEPER: &str = r#"
 set -e
 home=$1 template=$2 bin=$3 port=$4
@@ -40,7 +41,8 @@ while :; do
   unshare --user --map-user=65534 --map-group=65534 "$bin" -D "$home/disk/data" -p "$port" -c listen_addresses=127.0.0.1 \
     -c unix_socket_directories= -c shared_buffers=16MB -c max_connections=30 -c fsync=off >>"$home/postgres.log" 2>&1 || true
   sleep 0.1
-done
+done &
+exec cat >/dev/null
 "#;
 
 /// A running server, restarted whenever it gives up. Dropped, it ends, and its disk is gone.
@@ -69,7 +71,7 @@ impl SmallDisk {
         let mut keeper = Command::new("unshare");
         keeper.args(["--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", KEEPER, "keeper"]);
         keeper.arg(directory.path()).arg(&template).arg(toolbox.postgres()?).arg(port.to_string());
-        keeper.env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        keeper.env("LC_ALL", "C").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let keeper = keeper.spawn().context("unshare")?;
         let password = fs::read_to_string(template.join("password"))?;
         let url = format!("postgres://clawpay:{password}@127.0.0.1:{port}/clawpay");
