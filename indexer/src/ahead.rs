@@ -18,6 +18,7 @@ use crate::{
     error::NodeError,
     fetch::{Scrutiny, Source, Window},
     metrics,
+    split::Split,
 };
 
 /// What is wrong with a block whose parent is another than the one below it.
@@ -164,37 +165,32 @@ impl Walk {
 
 /// Reads a range, in as many parts as the node insists on.
 async fn read_range(source: Arc<Source>, pace: Arc<Pace>, walk: Arc<Walk>, range: RangeInclusive<u64>) -> Result<Window, NodeError> {
-    let (mut from, last) = range.into_inner();
+    let from = *range.start();
     let finalized = walk.is_final(from);
-    let mut span = last - from + 1;
+    let mut split = Split::new(&range);
     let mut read: Option<Window> = None;
-    loop {
-        let to = last.min(from.saturating_add(span - 1));
-        match source.window(from..=to, finalized, Scrutiny::Usual, Some(&walk.head)).await {
+    while let Some(part) = split.part() {
+        let blocks = part.end() - part.start() + 1;
+        match source.window(part.clone(), finalized, Scrutiny::Usual, Some(&walk.head)).await {
             Ok(window) => {
-                pace.answered(to - from + 1, window.size());
-                let whole = match read.take() {
-                    None => window,
-                    Some(mut whole) => {
-                        whole.append(window).map_err(|_| NodeError::Contradiction { number: from, reason: UNCONNECTED })?;
-                        whole
+                pace.answered(blocks, window.size());
+                match &mut read {
+                    None => read = Some(window),
+                    Some(whole) => {
+                        whole.append(window).map_err(|_| NodeError::Contradiction { number: *part.start(), reason: UNCONNECTED })?;
                     }
-                };
-                if to == last {
-                    return Ok(whole);
                 }
-                read = Some(whole);
-                from = to + 1;
+                split.answered();
             }
             Err(error) => {
-                let Some(smaller) = error.smaller_span(from, to) else { return Err(error) };
+                let Some(smaller) = split.refused(&error) else { return Err(error) };
                 metrics::refused(&error);
-                tracing::debug!(%error, from, to, smaller, "asking for fewer blocks");
-                span = smaller;
-                pace.refused(span);
+                tracing::debug!(%error, ?part, smaller, "asking for fewer blocks");
+                pace.refused(smaller);
             }
         }
     }
+    read.ok_or(NodeError::MissingBlock(from))
 }
 
 fn kib(bytes: usize) -> u32 {

@@ -8,6 +8,7 @@ mod endpoint;
 mod header;
 mod heads;
 mod health;
+mod receipt;
 mod refusal;
 
 use std::{
@@ -19,7 +20,7 @@ use std::{
 };
 
 use alloy::primitives::{Address, B256, Bytes};
-use clawpay_store::Tags;
+use clawpay_store::{Block, Tags};
 use futures::future::join_all;
 use tokio::time::MissedTickBehavior;
 use tokio_util::task::AbortOnDropHandle;
@@ -43,6 +44,17 @@ const CONTRADICTIONS: u32 = 20;
 const CONTRADICTION_PAUSE: Duration = Duration::from_millis(150);
 /// How much shorter another endpoint's chain may be and still speak against a reorganisation.
 const AS_LONG: u64 = 2;
+
+/// What a node says of its chain.
+#[derive(Debug)]
+pub(crate) struct Head {
+    /// Its highest block.
+    pub(crate) header: Header,
+    /// How high, and up to where blocks are safe and final.
+    pub(crate) tags: Tags,
+    /// The block that it calls finalized, which another node behind the same address may have named: on another branch than the highest.
+    pub(crate) promised: Option<Block>,
+}
 
 /// All endpoints, one of which is asked.
 #[derive(Debug)]
@@ -169,7 +181,7 @@ impl Node {
     }
 
     /// The node's highest block, and which blocks it promises to keep.
-    pub(crate) async fn head(&self) -> Result<(Header, Tags), NodeError> {
+    pub(crate) async fn head(&self) -> Result<Head, NodeError> {
         self.asked().head().await
     }
 
@@ -189,8 +201,8 @@ impl Node {
     }
 
     /// Every log of a block, by its receipts; nothing if the node does not serve them.
-    pub(crate) async fn receipt_logs(&self, number: u64, block: B256) -> Result<Option<Vec<Log>>, NodeError> {
-        self.asked().receipt_logs(number, block).await
+    pub(crate) async fn receipt_logs(&self, header: &Header) -> Result<Option<Vec<Log>>, NodeError> {
+        self.asked().receipt_logs(header).await
     }
 
     /// What another endpoint answers to the same question about one block; nothing, if there is none or it does not have the block.

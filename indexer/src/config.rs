@@ -21,8 +21,8 @@ pub struct Config {
     pub confirmations: Option<u64>,
     /// Which headers of finalized blocks are read.
     pub finalized_headers: FinalizedHeaders,
-    /// What makes a header's hash.
-    pub header_hashes: HeaderHashes,
+    /// Whether hashes are believed.
+    pub hashes: Hashes,
     /// Longest a node may take for an answer that may be long. A short one has five seconds, or this if that is less.
     pub node_timeout: Duration,
     /// What a chain that is shorter than the index means.
@@ -46,13 +46,13 @@ pub enum FinalizedHeaders {
     WithEvents,
 }
 
-/// What is done about a header's hash.
+/// What is done about the hash of a header, and the root hash of receipts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HeaderHashes {
-    /// It is computed again from the header's fields, which costs one Keccak hash of some 600 bytes per header, and a header that hashes to
-    /// something else is refused. On a chain whose genesis block does not hash to its own hash it is taken as told.
+pub enum Hashes {
+    /// They are computed again, which costs one Keccak hash of some 600 bytes for each header that is read, and what hashes to something else is
+    /// refused. On a chain whose genesis block does not hash to its own hash they are taken as told.
     Recomputed,
-    /// It is taken as told: for a chain that has changed how its headers are hashed.
+    /// They are taken as told: for a chain that has a way of its own to hash headers or receipts.
     AsTold,
 }
 
@@ -76,7 +76,7 @@ impl Config {
             poll_interval,
             confirmations: None,
             finalized_headers: FinalizedHeaders::Every,
-            header_hashes: HeaderHashes::Recomputed,
+            hashes: Hashes::Recomputed,
             node_timeout: Duration::from_secs(20),
             shorter_chain: ShorterChain::NodeIsBehind,
             standby_patience: Duration::from_secs(30),
@@ -101,7 +101,7 @@ impl fmt::Debug for Config {
             .field("poll_interval", &self.poll_interval)
             .field("confirmations", &self.confirmations)
             .field("finalized_headers", &self.finalized_headers)
-            .field("header_hashes", &self.header_hashes)
+            .field("hashes", &self.hashes)
             .field("node_timeout", &self.node_timeout)
             .field("shorter_chain", &self.shorter_chain)
             .field("standby_patience", &self.standby_patience)

@@ -207,11 +207,12 @@ impl NodeError {
     /// not help. What the node suggests is believed only where it is less.
     pub(crate) fn smaller_span(&self, from: u64, to: u64) -> Option<u64> {
         let asked = to.checked_sub(from)?.saturating_add(1);
-        let half = (asked > 1).then(|| (asked / 2).max(1));
+        let part = |of: u64| (asked > 1).then(|| (asked / of).max(1));
         match self {
-            Self::Refused { fits, .. } => fits.and_then(|fits| fits.blocks(from, asked)).or(half),
-            // A connection may be cut because an answer is too large.
-            Self::Timeout { .. } | Self::NotUnderstood { .. } | Self::Unreachable { .. } => half,
+            Self::Refused { fits, .. } => fits.and_then(|fits| fits.blocks(from, asked)).or_else(|| part(2)),
+            Self::NotUnderstood { .. } => part(2),
+            // An answer may be late, or cut off, because it is too large. Each try takes long, and the node may just as well be gone.
+            Self::Timeout { .. } | Self::Unreachable { .. } => part(16),
             Self::Scheme(_)
             | Self::Quota { .. }
             | Self::Busy { .. }

@@ -168,12 +168,14 @@ impl Source {
             let number = log.block_number().ok_or(NodeError::Contradiction { number: from, reason: "a log has no block" })?;
             by_block.entry(number).or_default().push(log);
         }
+        // A long answer may have been cut off, and inside a block.
+        let last_with_logs = by_block.keys().next_back().copied();
         let mut verified = Logs::new();
         let mut suspicious = Vec::new();
         for header in &headers {
             let number = header.number();
             let logs = self.verify(header, by_block.remove(&number).unwrap_or_default())?;
-            if self.expects_more(header, &logs) {
+            if self.expects_more(header, &logs) || last_with_logs == Some(number) {
                 suspicious.push(header);
             } else {
                 verified.insert(number, logs);
@@ -259,7 +261,7 @@ impl Source {
     }
 
     async fn receipts(&self, header: &Header) -> Result<Receipts, NodeError> {
-        Ok(self.node.receipt_logs(header.number(), header.hash).await?.map_or(Receipts::NotServed, Receipts::Logs))
+        Ok(self.node.receipt_logs(header).await?.map_or(Receipts::NotServed, Receipts::Logs))
     }
 
     /// Checks that logs are of this block and of our contracts, and puts them in order.

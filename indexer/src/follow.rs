@@ -13,7 +13,7 @@ use clawpay_store::{Block, Tags};
 
 use crate::{
     ahead::{Ahead, Held, Pace, Walk},
-    chain::Header,
+    chain::{Head, Header},
     config::{Config, ShorterChain},
     error::{IndexError, NodeError},
     fetch::{Scrutiny, Source, Window, require_chain},
@@ -27,6 +27,8 @@ const HEAD_NOTED_EVERY: Duration = Duration::from_secs(1);
 /// Before the loss of a finalized block is believed, the node is asked this often, with this pause.
 const CERTAIN_LOOKS: u32 = 3;
 const CERTAIN_PAUSE: Duration = Duration::from_millis(500);
+/// What is wrong with a final block that is not the one at its height.
+const OTHER_BRANCH: &str = "what it calls final is on another branch";
 /// Blocks compared at once in search of the common ancestor: most reorgs are shallow.
 const FIRST_DEPTH: u32 = 4;
 const LARGEST_DEPTH: u32 = 256;
@@ -49,11 +51,13 @@ pub(crate) struct Follower<'a> {
     pace: Arc<Pace>,
     index: Index,
     head_noted: Option<Instant>,
+    /// What the node called final when it was looked at last.
+    promised: Option<Block>,
 }
 
 impl<'a> Follower<'a> {
     pub(crate) fn new(config: &'a Config, source: Source, index: Index) -> Self {
-        Self { config, source: Arc::new(source), pace: Arc::new(Pace::new()), index, head_noted: None }
+        Self { config, source: Arc::new(source), pace: Arc::new(Pace::new()), index, head_noted: None, promised: None }
     }
 
     /// Follows until something stops it.
@@ -63,7 +67,8 @@ impl<'a> Follower<'a> {
         let mut eager = true;
         loop {
             self.source.node.settle().await?;
-            match self.look().await {
+            // On the heap, as below: a walk's state is large.
+            match Box::pin(self.look()).await {
                 Ok(looked) => {
                     self.source.node.succeeded();
                     if looked == Looked::Again && eager {
@@ -89,7 +94,8 @@ impl<'a> Follower<'a> {
 
     /// Brings the index to the node's head, or back to what they have in common.
     async fn look(&mut self) -> Result<Looked, IndexError> {
-        let (head, tags) = self.source.node.head().await?;
+        let Head { header: head, tags, promised } = self.source.node.head().await?;
+        self.promised = promised;
         let cursor = self.index.cursor;
         metrics::head_checked(&tags, cursor.number);
         // The highest block that both have. A chain that is merely shorter contradicts nothing.
@@ -98,7 +104,8 @@ impl<'a> Follower<'a> {
             return self.shorter_than_final(head.number()).map(|()| Looked::Enough);
         }
         if head.number() == cursor.number + 1 && head.parent_hash == cursor.hash {
-            return self.catch_up(head, tags).await.map(|()| Looked::Enough);
+            self.require_promised(cursor.number).await?;
+            return Box::pin(self.catch_up(head, tags)).await.map(|()| Looked::Enough);
         }
         let kept = if height == cursor.number { Some(cursor) } else { self.index.block_at_or_below(height).await? };
         let Some(kept) = kept.filter(|kept| kept.number == height) else {
@@ -119,14 +126,17 @@ impl<'a> Follower<'a> {
                 }
                 ShorterChain::BlocksAreLost => {
                     tracing::warn!(head = head.number(), indexed = cursor.number, "the chain has lost blocks; undoing them");
+                    self.require_promised(kept.number).await?;
                     self.index.rewind(kept, true, &tags).await.map(|()| Looked::Again)
                 }
             };
         }
         if head.number() > cursor.number {
-            return self.catch_up(head, tags).await.map(|()| Looked::Enough);
+            self.require_promised(cursor.number).await?;
+            return Box::pin(self.catch_up(head, tags)).await.map(|()| Looked::Enough);
         }
         if self.head_noted.is_none_or(|noted| noted.elapsed() >= self.config.hurried(HEAD_NOTED_EVERY)) {
+            self.require_promised(cursor.number).await?;
             self.index.checked_head(&tags).await?;
             self.head_noted = Some(Instant::now());
         }
@@ -161,6 +171,11 @@ impl<'a> Follower<'a> {
             // The next look finds out whether the chain changed or the node did.
             let number = *window.range.start();
             return Err(NodeError::Contradiction { number, reason: "it does not build on the block indexed" }.into());
+        }
+        if let Some(promised) = self.promised
+            && window.blocks.iter().any(|block| block.number == promised.number && block.hash != promised.hash)
+        {
+            return Err(NodeError::Contradiction { number: promised.number, reason: OTHER_BRANCH }.into());
         }
         if self.index.write(window, tags).await? == Written::Doubtful {
             self.write_doubtful(window, tags).await?;
@@ -209,9 +224,27 @@ impl<'a> Follower<'a> {
             height = below;
             depth = (depth * 4).min(LARGEST_DEPTH);
         };
+        if base_is_kept {
+            self.require_promised(base.number).await?;
+        }
         metrics::reorganised(self.index.cursor.number.saturating_sub(base.number));
         tracing::warn!(indexed = self.index.cursor.number, back_to = base.number, "the chain was reorganised; undoing");
         self.index.rewind(base, base_is_kept, tags).await
+    }
+
+    /// Makes sure that what is about to be final is what the node calls final. The answers about the head and about finality may come from
+    /// before and after a reorganisation, or from two nodes behind one address. All blocks up to `kept` stay.
+    async fn require_promised(&mut self, kept: u64) -> Result<(), IndexError> {
+        let Some(promised) = self.promised.filter(|promised| promised.number <= kept && Some(promised.number) > self.index.finalized)
+        else {
+            return Ok(());
+        };
+        match self.index.block_at_or_below(promised.number).await? {
+            Some(stored) if stored.number == promised.number && stored.hash != promised.hash => {
+                Err(NodeError::Contradiction { number: promised.number, reason: OTHER_BRANCH }.into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Makes sure before the loudest of all errors.

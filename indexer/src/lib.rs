@@ -18,6 +18,7 @@ mod progress;
 mod recent;
 mod reindex;
 mod replay;
+mod split;
 mod start;
 mod verify;
 
@@ -31,7 +32,7 @@ use clawpay_store::{Standby, Writer};
 use tokio_util::sync::CancellationToken;
 
 pub use chain::Fits;
-pub use config::{Config, FinalizedHeaders, HeaderHashes, Secrets, ShorterChain};
+pub use config::{Config, FinalizedHeaders, Hashes, Secrets, ShorterChain};
 pub use error::{IndexError, NodeError};
 pub use reindex::{Reindexed, reindex};
 pub use replay::{Replayed, replay};
@@ -63,7 +64,7 @@ async fn keep_going(config: &Config, node: &Arc<Node>, store: &Writer) -> Result
     let mut pause = FIRST_PAUSE;
     loop {
         let started = Instant::now();
-        let Err(error) = index(config, node, store).await;
+        let Err(error) = Box::pin(index(config, node, store)).await;
         if !error.is_transient() {
             return Err(error);
         }

@@ -23,7 +23,7 @@ pub(crate) struct Proof {
 pub(crate) async fn prove(config: &Config, node: &Node) -> Result<Proof, IndexError> {
     let deployment = &config.deployment;
     let contracts = &deployment.contracts;
-    let (_, tags) = node.head().await?;
+    let tags = node.head().await?.tags;
     let head = tags.head;
     if head < deployment.deployment_block {
         return Err(match config.shorter_chain {

@@ -3,15 +3,24 @@
 mod digest;
 mod faults;
 mod following;
+mod nodes;
 mod reorgs;
 mod replay;
+mod websocket;
 
 use alloy::primitives::B256;
 use clawpay_domain::{RunId, Seconds, Usdc};
 use clawpay_tests::{IndexDump, Stack};
+use futures::future::BoxFuture;
 
 /// A little market in which every event occurs that the index folds. Poster 1, agents of accounts 2 and 3.
-async fn trade(stack: &Stack) -> anyhow::Result<()> {
+///
+/// Boxed: the futures of all these calls together would fill the stack of a test that plays several.
+pub(crate) fn trade(stack: &Stack) -> BoxFuture<'_, anyhow::Result<()>> {
+    Box::pin(play(stack))
+}
+
+async fn play(stack: &Stack) -> anyhow::Result<()> {
     let poster = stack.funded_actor(1, Usdc::whole(1_000)).await?;
     let (worker, agent) = stack.staked_agent(2).await?;
     let (late, sleeper) = stack.staked_agent(3).await?;
@@ -44,10 +53,10 @@ async fn trade(stack: &Stack) -> anyhow::Result<()> {
 }
 
 /// Waits for the head to be indexed, and compares every row with a fresh index's.
-async fn assert_equals_fresh(stack: &Stack, database_url: &str, name: &str) -> anyhow::Result<IndexDump> {
+pub(crate) async fn assert_equals_fresh(stack: &Stack, database_url: &str, name: &str) -> anyhow::Result<IndexDump> {
     stack.until_indexed(database_url).await?;
     let dump = IndexDump::read(database_url).await?;
-    dump.assert_same(&stack.fresh_index(name).await?);
+    dump.assert_same(&Box::pin(stack.fresh_index(name)).await?);
     Ok(dump)
 }
 
@@ -60,21 +69,21 @@ async fn run_column(database_url: &str, run: RunId, column: &str) -> anyhow::Res
 }
 
 /// Runs SQL that the test wrote.
-async fn execute(database_url: &str, sql: &'static str) -> anyhow::Result<u64> {
+pub(crate) async fn execute(database_url: &str, sql: &'static str) -> anyhow::Result<u64> {
     use sqlx::Connection;
     let mut connection = sqlx::PgConnection::connect(database_url).await?;
     Ok(sqlx::query(sql).execute(&mut connection).await?.rows_affected())
 }
 
 /// The one number that a query answers.
-async fn number(database_url: &str, sql: &'static str) -> anyhow::Result<i64> {
+pub(crate) async fn number(database_url: &str, sql: &'static str) -> anyhow::Result<i64> {
     use sqlx::Connection;
     let mut connection = sqlx::PgConnection::connect(database_url).await?;
     Ok(sqlx::query_scalar(sql).fetch_one(&mut connection).await?)
 }
 
 /// The one text that a query answers.
-async fn text(database_url: &str, sql: &'static str) -> anyhow::Result<String> {
+pub(crate) async fn text(database_url: &str, sql: &'static str) -> anyhow::Result<String> {
     use sqlx::Connection;
     let mut connection = sqlx::PgConnection::connect(database_url).await?;
     Ok(sqlx::query_scalar(sql).fetch_one(&mut connection).await?)

@@ -37,8 +37,30 @@ fn sweep(parent: &Path) {
     }
 }
 
+/// A server of its own for tests that need no node.
+#[derive(Debug)]
+pub struct Database {
+    server: Postgres,
+    _directory: TempDir,
+}
+
+impl Database {
+    /// Starts it. Its process ends with the thread that started it.
+    pub fn start() -> Result<Self> {
+        let directory = scratch()?;
+        let postgres = directory.path().join("postgres");
+        fs::create_dir(&postgres)?;
+        Ok(Self { server: start(&Toolbox::find()?, &postgres)?, _directory: directory })
+    }
+
+    /// Connection string of its empty database.
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+}
+
 /// Starts a server with an empty database in `directory`.
-pub(crate) fn start(toolbox: &Toolbox, directory: &Path) -> Result<Postgres> {
+pub fn start(toolbox: &Toolbox, directory: &Path) -> Result<Postgres> {
     copy(&template(toolbox)?, directory).context("cannot copy the Postgres template")?;
     Postgres::start(toolbox, directory, Durability::ThrowAway)
 }
@@ -53,8 +75,20 @@ pub async fn create_database(url: &str, name: &str) -> Result<String> {
     Ok(url.into())
 }
 
+/// Makes a copy of the database at `url`, to which nobody else may be connected, and answers how to reach it.
+pub async fn create_database_like(url: &str, name: &str) -> Result<String> {
+    let mut copy = Url::parse(url)?;
+    let original = copy.path().trim_start_matches('/').to_owned();
+    copy.set_path("postgres");
+    let mut connection = PgConnection::connect(copy.as_str()).await?;
+    sqlx::query(AssertSqlSafe(format!(r#"CREATE DATABASE "{name}" TEMPLATE "{original}""#))).execute(&mut connection).await?;
+    connection.close().await?;
+    copy.set_path(name);
+    Ok(copy.into())
+}
+
 /// The directory of a stopped server with an empty database; made by whichever test comes first, while the others wait.
-fn template(toolbox: &Toolbox) -> Result<PathBuf> {
+pub(crate) fn template(toolbox: &Toolbox) -> Result<PathBuf> {
     let parent = toolbox.root().join("target/tests");
     fs::create_dir_all(&parent).with_context(|| format!("cannot create {}", parent.display()))?;
     let lock = File::create(parent.join("postgres-template.lock"))?;

@@ -4,15 +4,24 @@
 mod api;
 mod clawpay;
 mod database;
+mod database_proxy;
+mod hardhat;
 mod index_dump;
 mod indexer;
 mod lying_node;
+pub mod simulation;
+mod small_disk;
 mod stack;
+mod websocket_proxy;
 
 pub use api::Api;
 pub use clawpay::{Clawpay, clawpay, processes_of, until_no_process_of};
-pub use database::{create_database, scratch};
+pub use database::{Database, create_database, create_database_like, scratch, start as start_database};
+pub use database_proxy::{DatabaseProxy, Loss};
+pub use hardhat::Hardhat;
 pub use index_dump::IndexDump;
 pub use indexer::{Indexer, indexed_block};
 pub use lying_node::{Lie, LyingNode};
+pub use small_disk::SmallDisk;
 pub use stack::{OPERATOR, Stack, key};
+pub use websocket_proxy::{Line, WebSocketProxy};

@@ -57,6 +57,10 @@ pub enum Lie {
     IsOnOtherFork,
     /// The chain ends at this height.
     EndsAt(u64),
+    /// It has never heard of safe and final blocks.
+    KnowsNoTags,
+    /// The last blocks, this many, are replaced by empty ones just before logs are answered; once.
+    ReorganisesInBetween(u64),
     /// `eth_getLogs` over more than this many blocks is refused, in words nobody knows.
     RefusesRangesOver(u64),
     /// The same, and the refusal names a range that would do.
@@ -71,6 +75,7 @@ pub struct LyingNode {
     url: Url,
     lie: Arc<Mutex<Lie>>,
     requests: Arc<AtomicUsize>,
+    looks: Arc<AtomicUsize>,
     server: JoinHandle<()>,
 }
 
@@ -80,6 +85,7 @@ struct Proxy {
     lie: Arc<Mutex<Lie>>,
     turn: Arc<Mutex<usize>>,
     requests: Arc<AtomicUsize>,
+    looks: Arc<AtomicUsize>,
     client: reqwest::Client,
 }
 
@@ -88,8 +94,16 @@ impl LyingNode {
     pub async fn start(nodes: Vec<Url>, lie: Lie) -> Result<Self> {
         let lie = Arc::new(Mutex::new(lie));
         let requests = Arc::<AtomicUsize>::default();
+        let looks = Arc::<AtomicUsize>::default();
         let client = reqwest::Client::new();
-        let proxy = Proxy { nodes, lie: Arc::clone(&lie), turn: Arc::default(), requests: Arc::clone(&requests), client };
+        let proxy = Proxy {
+            nodes,
+            lie: Arc::clone(&lie),
+            turn: Arc::default(),
+            requests: Arc::clone(&requests),
+            looks: Arc::clone(&looks),
+            client,
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}/", listener.local_addr()?).parse()?;
         // Whatever the path: providers put keys there.
@@ -98,7 +112,7 @@ impl LyingNode {
             // Ends when the test does.
             let _ended = axum::serve(listener, router).await;
         });
-        Ok(Self { url, lie, requests, server })
+        Ok(Self { url, lie, requests, looks, server })
     }
 
     /// Where it listens.
@@ -119,6 +133,11 @@ impl LyingNode {
     /// How many requests have come.
     pub fn requests(&self) -> usize {
         self.requests.load(Relaxed)
+    }
+
+    /// How often its head was asked for, as whoever follows it does.
+    pub fn looks(&self) -> usize {
+        self.looks.load(Relaxed)
     }
 }
 
@@ -156,6 +175,7 @@ async fn answer(State(proxy): State<Proxy>, Json(request): Json<Value>) -> Resul
 impl Proxy {
     async fn ask(&self, mut request: Value) -> Result<Value, StatusCode> {
         let lie = *locked(&self.lie);
+        self.looks.fetch_add(usize::from(request["params"][0] == "latest"), Relaxed);
         if let Some(error) = refusal(lie, &request) {
             return Ok(json!({"jsonrpc": "2.0", "id": request["id"], "error": error}));
         }
@@ -163,6 +183,13 @@ impl Proxy {
             && let Some(answer) = shortened(&mut request, height)
         {
             return Ok(answer);
+        }
+        if let Lie::ReorganisesInBetween(depth) = lie
+            && request["method"] == "eth_getLogs"
+        {
+            *locked(&self.lie) = Lie::None;
+            let reorg = json!({"jsonrpc": "2.0", "id": 0, "method": "anvil_reorg", "params": [depth, []]});
+            self.client.post(self.node(&request)).json(&reorg).send().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
         }
         let response = self.client.post(self.node(&request)).json(&request).send().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
         let mut answer: Value = response.json().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
@@ -193,7 +220,9 @@ impl Proxy {
         let mut lie = locked(&self.lie);
         match *lie {
             Lie::DropsALog(1..) => drop(logs.pop()),
-            Lie::HidesLogs(1..) | Lie::HidesLogsAndFilters(1..) => logs.clear(),
+            Lie::HidesLogs(1..) => logs.clear(),
+            // Counted by the headers.
+            Lie::HidesLogsAndFilters(1..) => return logs.clear(),
             Lie::TruncatesLogs(1..) if is_range => logs.truncate(logs.len() / 2),
             Lie::RepeatsLogs(1..) => {
                 let backwards: Vec<_> = logs.iter().rev().cloned().collect();
@@ -227,11 +256,7 @@ impl Proxy {
         match *lie {
             Lie::ChangesHeaders(1..) => result["timestamp"] = json!("0x77359400"),
             Lie::LosesBlocks(1..) => *result = Value::Null,
-            Lie::HidesLogsAndFilters(1..) => {
-                // Counted by the logs.
-                result["logsBloom"] = json!(hex::encode_prefixed([0; 256]));
-                return;
-            }
+            Lie::HidesLogsAndFilters(1..) => result["logsBloom"] = json!(hex::encode_prefixed([0; 256])),
             _ => return,
         }
         lie.is_told_once_more();
@@ -263,6 +288,9 @@ fn refusal(lie: Lie, request: &Value) -> Option<Value> {
     match lie {
         Lie::BusyInWords => {
             Some(json!({"code": -32005, "message": "project ID request rate exceeded", "data": {"rate": {"backoff_seconds": 1}}}))
+        }
+        Lie::KnowsNoTags if request["params"][0] == "safe" || request["params"][0] == "finalized" => {
+            Some(json!({"code": -32602, "message": "invalid block tag"}))
         }
         Lie::RefusesRangesOver(limit) if is_wide(limit) => {
             Some(json!({"code": -32602, "message": "that is more than anybody wants to search"}))

@@ -1,6 +1,6 @@
 //! A market of its own for one test.
 
-use std::sync::OnceLock;
+use std::{sync::OnceLock, time::Duration};
 
 use alloy::{
     eips::BlockNumberOrTag,
@@ -14,7 +14,7 @@ use clawpay_bindings::{Deployment, NewRun};
 use clawpay_cli::{
     actor::Actor,
     deploy::{self, Plan},
-    local::{Anvil, AnvilOptions, Postgres, Toolbox, on_free_port},
+    local::{Anvil, AnvilOptions, Durability, Postgres, Toolbox, on_free_port},
     wallet::{self, Wallet},
 };
 use clawpay_domain::{AgentId, Seconds, Timestamp, Usdc};
@@ -61,6 +61,25 @@ impl Stack {
         std::fs::create_dir(&directory)?;
         stack.postgres = Some(database::start(&stack.toolbox, &directory)?);
         Ok(stack)
+    }
+
+    /// Kills the database server as the kernel does when memory runs out, and starts it again, on another port.
+    pub async fn crash_database(&mut self) -> Result<()> {
+        let mut server = self.postgres.take().context("this stack was started without a database")?;
+        server.process().kill();
+        drop(server);
+        let directory = self.directory.path().join("postgres");
+        let mut started = Postgres::start(&self.toolbox, &directory, Durability::ThrowAway);
+        for _ in 0..50 {
+            if started.is_ok() {
+                break;
+            }
+            // The server's own processes notice a moment later that it is gone, and until then keep its place.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            started = Postgres::start(&self.toolbox, &directory, Durability::ThrowAway);
+        }
+        self.postgres = Some(started?);
+        Ok(())
     }
 
     /// JSON-RPC over HTTP.

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
 use alloy::{primitives::Address, signers::local::PrivateKeySigner};
 use anyhow::{Context, Result, bail};
 use clawpay_bindings::Deployment;
-use clawpay_indexer::{HeaderHashes, Secrets};
+use clawpay_indexer::{Hashes, Secrets};
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
@@ -19,8 +19,8 @@ pub struct Config {
     pub rpc_urls: Vec<Secret<Url>>,
     /// `CLAWPAY_CONFIRMATIONS`: blocks that must lie on top of a block before it counts as final, however final the node calls it.
     pub confirmations: Option<u64>,
-    /// `CLAWPAY_TRUST_HEADERS`: `1` takes headers' hashes as told, for a chain that hashes its headers in a way of its own.
-    pub trust_headers: bool,
+    /// `CLAWPAY_TRUST_HASHES`: `1` takes the hashes of headers and receipts as told, for a chain that has a way of its own to make them.
+    pub trust_hashes: bool,
     /// `CLAWPAY_DATA_DIR`: directory of the embedded parts; `.clawpay` if not set. Made for its owner alone.
     pub data_dir: PathBuf,
     /// `CLAWPAY_API_PORT`: loopback port of the API; 3000 if not set.
@@ -98,7 +98,7 @@ impl Config {
             database_url: take("DATABASE_URL").map(Secret),
             rpc_urls: take("RPC_URL").map(|text| rpc_urls(&text)).transpose()?.unwrap_or_default(),
             confirmations: take("CLAWPAY_CONFIRMATIONS").map(|text| confirmations(&text)).transpose()?,
-            trust_headers: switch("CLAWPAY_TRUST_HEADERS", take("CLAWPAY_TRUST_HEADERS"))?,
+            trust_hashes: switch("CLAWPAY_TRUST_HASHES", take("CLAWPAY_TRUST_HASHES"))?,
             data_dir: take("CLAWPAY_DATA_DIR").unwrap_or_else(|| DEFAULT_DATA_DIR.to_owned()).into(),
             api_port: port("CLAWPAY_API_PORT", take("CLAWPAY_API_PORT"), DEFAULT_API_PORT)?,
             rpc_port: port("CLAWPAY_RPC_PORT", take("CLAWPAY_RPC_PORT"), DEFAULT_RPC_PORT)?,
@@ -132,8 +132,8 @@ impl Config {
         let mut indexer = clawpay_indexer::Config::new(self.require_rpc_url()?.clone(), deployment);
         indexer.fallback_rpc_urls = self.rpc_urls.iter().skip(1).map(|url| url.0.clone()).collect();
         indexer.confirmations = self.confirmations;
-        if self.trust_headers {
-            indexer.header_hashes = HeaderHashes::AsTold;
+        if self.trust_hashes {
+            indexer.hashes = Hashes::AsTold;
         }
         Ok(indexer)
     }
@@ -257,7 +257,7 @@ mod tests {
             ("CLAWPAY_RPC_PORT", "x"),
             ("CLAWPAY_EMPTY", "maybe"),
             ("CLAWPAY_CONFIRMATIONS", "-1"),
-            ("CLAWPAY_TRUST_HEADERS", "maybe"),
+            ("CLAWPAY_TRUST_HASHES", "maybe"),
             ("CLAWPAY_USDC", "0x12"),
             ("CLAWPAY_USDC", "0xF39fd6e51aad88F6F4ce6aB8827279cffFb92266"),
             ("CLAWPAY_METRICS_ADDR", "9464"),
@@ -294,7 +294,7 @@ mod tests {
             "DATABASE_URL",
             "RPC_URL",
             "CLAWPAY_CONFIRMATIONS",
-            "CLAWPAY_TRUST_HEADERS",
+            "CLAWPAY_TRUST_HASHES",
             "CLAWPAY_DATA_DIR",
             "CLAWPAY_API_PORT",
             "CLAWPAY_RPC_PORT",

@@ -17,21 +17,23 @@ use alloy::{
         client::{ClientBuilder, RpcClient, WsConnect},
         types::Filter,
     },
-    transports::{RpcError, TransportError, TransportErrorKind, TransportResult},
+    transports::{RpcError, TransportError, TransportErrorKind, TransportResult, http::reqwest},
 };
 use clawpay_store::Tags;
 use futures::{StreamExt, TryStreamExt, stream};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use url::Url;
 
 use super::{
+    Head,
     header::Header,
     health::Health,
+    receipt::{self, Receipt},
     refusal::{self, Meaning},
 };
 use crate::{
-    config::{Config, HeaderHashes, Secrets, origin},
+    config::{Config, Hashes, Secrets, origin},
     error::{IndexError, NodeError},
     log::Log,
 };
@@ -45,12 +47,6 @@ const BATCH: usize = 100;
 const CONCURRENT_BATCHES: usize = 4;
 /// Characters of a node's message that are worth keeping.
 const MESSAGE_LENGTH: usize = 200;
-
-/// What the index reads of a receipt.
-#[derive(Debug, Deserialize)]
-struct Receipt {
-    logs: Vec<Log>,
-}
 
 /// What can be a call's parameters.
 trait Question: Serialize + Clone + Debug + Send + Sync + Unpin {}
@@ -75,7 +71,7 @@ pub(super) struct Endpoint {
     health: Mutex<Health>,
     /// Whether it has shown which chain it is on since it was last put on the bench.
     is_proven: AtomicBool,
-    /// Whether headers are recomputed from their fields.
+    /// Whether hashes are computed again from what they are of.
     recomputes: AtomicBool,
     /// Whether the node has ever named a finalized block. Then its silence means trouble, not that it does not know the word.
     knows_finality: AtomicBool,
@@ -101,7 +97,7 @@ impl Endpoint {
             genesis_hash: config.deployment.genesis_hash,
             health: Mutex::new(Health::new(config.poll_interval * super::BENCH_POLLS)),
             is_proven: AtomicBool::new(false),
-            recomputes: AtomicBool::new(config.header_hashes == HeaderHashes::Recomputed),
+            recomputes: AtomicBool::new(config.hashes == Hashes::Recomputed),
             knows_finality: AtomicBool::new(false),
             batch: AtomicUsize::new(BATCH),
         })
@@ -189,14 +185,15 @@ impl Endpoint {
         header.map(|header| self.genuine(number, header)).transpose()
     }
 
-    pub(super) async fn head(&self) -> Result<(Header, Tags), NodeError> {
-        let (head, safe, finalized) = futures::try_join!(self.header_by_tag("latest"), self.named("safe"), self.named("finalized"))?;
+    pub(super) async fn head(&self) -> Result<Head, NodeError> {
+        let (head, safe, promised) = futures::try_join!(self.header_by_tag("latest"), self.named("safe"), self.named("finalized"))?;
         let head = head.ok_or(NodeError::MissingBlock(0))?;
         let number = head.number();
         let head = self.genuine(number, head)?;
         // The three were asked one beside the other, and a balancer may have sent them to three nodes.
-        let finalized = self.finalized(number, finalized.map(|named| named.min(number)));
-        Ok((head, Tags { head: number, safe: safe.map(|named| named.min(number)), finalized }))
+        let finalized = self.finalized(number, promised.as_ref().map(|promised| promised.number().min(number)));
+        let tags = Tags { head: number, safe: safe.map(|safe| safe.number().min(number)), finalized };
+        Ok(Head { header: head, tags, promised: promised.map(|promised| promised.block()) })
     }
 
     /// The height up to which blocks are final, on a chain of `height` blocks of which the node calls those up to `named` so.
@@ -217,10 +214,11 @@ impl Endpoint {
         self.ask("eth_getBlockByNumber", (tag, false)).await
     }
 
-    /// The height of the block that the node calls `tag`, if it knows the word.
-    async fn named(&self, tag: &str) -> Result<Option<u64>, NodeError> {
+    /// The block that the node calls `tag`, if it knows the word.
+    async fn named(&self, tag: &str) -> Result<Option<Header>, NodeError> {
         match self.header_by_tag(tag).await {
-            Ok(header) => Ok(header.map(|header| header.number())),
+            Ok(Some(header)) => self.genuine(header.number(), header).map(Some),
+            Ok(None) => Ok(None),
             Err(NodeError::Refused { .. } | NodeError::NotUnderstood { .. }) => Ok(None),
             Err(error) => Err(error),
         }
@@ -254,9 +252,18 @@ impl Endpoint {
         self.ask_many("eth_getLogs", &params).await
     }
 
-    pub(super) async fn receipt_logs(&self, number: u64, block: B256) -> Result<Option<Vec<Log>>, NodeError> {
-        match self.ask_at_length::<_, Option<Vec<Receipt>>>("eth_getBlockReceipts", (block,)).await {
-            Ok(Some(receipts)) => Ok(Some(receipts.into_iter().flat_map(|receipt| receipt.logs).collect())),
+    pub(super) async fn receipt_logs(&self, header: &Header) -> Result<Option<Vec<Log>>, NodeError> {
+        let number = header.number();
+        match self.ask_at_length::<_, Option<Vec<Receipt>>>("eth_getBlockReceipts", (header.hash,)).await {
+            Ok(Some(receipts)) => {
+                if self.recomputes.load(Relaxed)
+                    && let Some(expected) = header.receipts_root()
+                    && receipt::root(&receipts).is_some_and(|found| found != expected)
+                {
+                    return Err(NodeError::Contradiction { number, reason: "its receipts do not hash to their root in its header" });
+                }
+                Ok(Some(receipts.into_iter().flat_map(|receipt| receipt.logs).collect()))
+            }
             Ok(None) => Err(NodeError::MissingBlock(number)),
             Err(NodeError::Refused { .. } | NodeError::NotUnderstood { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -303,8 +310,14 @@ impl Endpoint {
         if let Some(client) = self.connection().clone() {
             return Ok(client);
         }
-        let client = if self.is_pushing() { self.open_websocket().await? } else { ClientBuilder::default().http(self.url.clone()) };
+        let client = if self.is_pushing() { self.open_websocket().await? } else { self.open_http() };
         Ok(self.connection().insert(client).clone())
+    }
+
+    fn open_http(&self) -> RpcClient {
+        // Where nothing is encrypted, the system's certificates need not be read, which takes longer than everything else.
+        let plain = (self.url.scheme() == "http").then(|| reqwest::Client::builder().tls_certs_only([]).build().ok()).flatten();
+        ClientBuilder::default().http_with_client(plain.unwrap_or_default(), self.url.clone())
     }
 
     fn connection(&self) -> MutexGuard<'_, Option<RpcClient>> {
@@ -330,7 +343,8 @@ impl Endpoint {
         limit: Duration,
         answer: impl IntoFuture<Output = TransportResult<T>>,
     ) -> Result<T, NodeError> {
-        match tokio::time::timeout(limit, answer.into_future()).await {
+        // On the heap: a call's state is large, and many are held by one look.
+        match tokio::time::timeout(limit, Box::pin(answer.into_future())).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(self.explain(method, &error)),
             Err(_) => Err(NodeError::Timeout { method, limit }),

@@ -20,6 +20,7 @@ pub(crate) struct Header {
     pub(crate) logs_bloom: Bloom,
     /// Whether the hash follows from the rest; nothing, where the node leaves out what it takes to tell.
     is_genuine: Option<bool>,
+    receipts_root: Option<B256>,
 }
 
 impl Header {
@@ -33,8 +34,16 @@ impl Header {
 
     /// Whether the header hashes to its hash. It does not where the node mixed two blocks up, and on chains whose headers have fields or an
     /// encoding of their own.
-    pub(crate) const fn is_genuine(&self) -> Option<bool> {
+    pub(super) const fn is_genuine(&self) -> Option<bool> {
         self.is_genuine
+    }
+
+    /// What its receipts must hash to, as far as the hash vouches for that.
+    pub(super) const fn receipts_root(&self) -> Option<B256> {
+        match self.is_genuine {
+            Some(true) => self.receipts_root,
+            Some(false) | None => None,
+        }
     }
 }
 
@@ -110,6 +119,7 @@ impl From<Answer> for Header {
             timestamp: answer.timestamp.to(),
             logs_bloom: answer.logs_bloom,
             is_genuine: answer.hash().map(|hash| hash == answer.hash),
+            receipts_root: answer.receipts_root,
         }
     }
 }

@@ -2,15 +2,21 @@
 
 use std::time::Duration;
 
-use alloy::{primitives::U256, providers::ext::AnvilApi, rpc::types::anvil::ReorgOptions};
+use alloy::{
+    eips::BlockNumberOrTag,
+    primitives::U256,
+    providers::{Provider, ext::AnvilApi},
+    rpc::types::anvil::ReorgOptions,
+};
+use anyhow::Context;
 use clawpay_domain::{AgentId, RunId, Seconds, Usdc};
 use clawpay_indexer::{Config, IndexError, ShorterChain};
-use clawpay_tests::{IndexDump, Indexer, Stack, indexed_block};
+use clawpay_tests::{IndexDump, Indexer, Lie, LyingNode, Stack, create_database, indexed_block};
 
-use super::{assert_equals_fresh, hash_at, run_column, trade};
+use super::{assert_equals_fresh, faults::fork, hash_at, run_column, trade};
 
 /// Replaces the last `depth` blocks by empty ones.
-async fn reorg(stack: &Stack, depth: u64) -> anyhow::Result<()> {
+pub(super) async fn reorg(stack: &Stack, depth: u64) -> anyhow::Result<()> {
     stack.provider().anvil_reorg(ReorgOptions { depth, tx_block_pairs: Vec::new() }).await?;
     Ok(())
 }
@@ -210,4 +216,155 @@ async fn a_chain_that_ends_below_what_was_final_is_told_apart() -> anyhow::Resul
     assert!(!waiting.has_ended());
     waiting.stop().await??;
     Ok(())
+}
+
+#[tokio::test]
+async fn the_deepest_reorganisation_above_final_blocks_is_undone() -> anyhow::Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    trade(&stack).await?;
+    stack.mine(60).await?;
+    trade(&stack).await?;
+    let indexer = Indexer::start(stack.index_config(), &url)?;
+    stack.until_indexed(&url).await?;
+    let before = IndexDump::read(&url).await?;
+    // Of the last 64 blocks each may be replaced, and none below.
+    reorg(&stack, 63).await?;
+    let after = assert_equals_fresh(&stack, &url, "fresh").await?;
+    assert!(after.count("events") < before.count("events"));
+    indexer.stop().await??;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_same_transactions_in_another_order_are_other_rows() -> anyhow::Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    let indexer = Indexer::start(stack.index_config(), &url)?;
+    let (one, two) = (stack.funded_actor(1, Usdc::whole(10)).await?, stack.funded_actor(2, Usdc::whole(10)).await?);
+    let offer = stack.offer(Usdc::whole(2)).await?;
+    let fork = snapshot(&stack).await?;
+    let mut transactions = Vec::new();
+    for poster in [&one, &two] {
+        poster.draft(offer.clone()).await?;
+        let block = stack.provider().get_block_by_number(BlockNumberOrTag::Latest).await?.context("no block")?;
+        let hash = block.transactions.hashes().next().context("no transaction")?;
+        transactions.push(stack.provider().get_raw_transaction_by_hash(hash).await?.context("no transaction")?);
+    }
+    stack.until_indexed(&url).await?;
+    let first = run_column(&url, RunId(1), "poster").await?;
+    revert(&stack, fork).await?;
+    for transaction in transactions.iter().rev() {
+        stack.provider().send_raw_transaction(transaction).await?.get_receipt().await?;
+    }
+    stack.mine(1).await?;
+
+    let dump = assert_equals_fresh(&stack, &url, "fresh").await?;
+    assert_eq!(dump.count("runs"), 2);
+    assert_eq!(run_column(&url, RunId(2), "poster").await?, first);
+    assert_ne!(run_column(&url, RunId(1), "poster").await?, first);
+    indexer.stop().await??;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_chain_that_goes_to_another_branch_and_back_is_followed_each_time() -> anyhow::Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    let other = fork(&stack).await?;
+    let node = LyingNode::start(vec![stack.rpc_url(), other.rpc_url()], Lie::None).await?;
+    let indexer = Indexer::start(Config::new(node.url(), stack.deployment), &url)?;
+    stack.until_indexed(&url).await?;
+    let (here, run) = (IndexDump::read(&url).await?, RunId(5));
+    assert_eq!(run_column(&url, run, "state").await?.as_deref(), Some("CANCELLED"));
+    node.tell(Lie::IsOnOtherFork);
+    other.until_indexed(&url).await?;
+    let there = IndexDump::read(&url).await?;
+    assert_eq!(run_column(&url, run, "state").await?.as_deref(), Some("OPEN"));
+    for _ in 0..3 {
+        node.tell(Lie::None);
+        stack.until_indexed(&url).await?;
+        here.assert_same(&IndexDump::read(&url).await?);
+        node.tell(Lie::IsOnOtherFork);
+        other.until_indexed(&url).await?;
+        there.assert_same(&IndexDump::read(&url).await?);
+    }
+    node.tell(Lie::None);
+    assert_equals_fresh(&stack, &url, "fresh").await?.assert_same(&here);
+    indexer.stop().await??;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_reorganisation_during_the_backfill_is_found() -> anyhow::Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    trade(&stack).await?;
+    stack.mine(10).await?;
+    trade(&stack).await?;
+    // So many questions that there is time to change the chain between two of them.
+    let node = LyingNode::start(vec![stack.rpc_url()], Lie::RefusesRangesOver(1)).await?;
+    let indexer = Indexer::start(Config::new(node.url(), stack.deployment), &url)?;
+    for depth in [5, 25, 40] {
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        reorg(&stack, depth).await?;
+    }
+    trade(&stack).await?;
+    assert_equals_fresh(&stack, &url, "fresh").await?;
+    indexer.stop().await??;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_reorganisation_between_headers_and_logs_leaves_no_half_of_either() -> anyhow::Result<()> {
+    let stack = Stack::with_database().await?;
+    let server = stack.database_url()?;
+    for depth in [1, 2, 7] {
+        let url = create_database(&server, &format!("depth_{depth}")).await?;
+        trade(&stack).await?;
+        let node = LyingNode::start(vec![stack.rpc_url()], Lie::ReorganisesInBetween(depth)).await?;
+        let indexer = Indexer::start(Config::new(node.url(), stack.deployment), &url)?;
+        assert_equals_fresh(&stack, &url, &format!("fresh_{depth}")).await?;
+        // The same, one block at a time.
+        trade(&stack).await?;
+        node.tell(Lie::ReorganisesInBetween(depth));
+        stack.actor(1).await?.register("ipfs://agent").await?;
+        assert_equals_fresh(&stack, &url, &format!("again_{depth}")).await?;
+        assert_eq!(node.lie(), Lie::None);
+        indexer.stop().await??;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_the_tag_blocks_are_final_as_deep_as_is_said() -> anyhow::Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    let node = LyingNode::start(vec![stack.rpc_url()], Lie::KnowsNoTags).await?;
+    trade(&stack).await?;
+    let config = Config { confirmations: Some(6), ..Config::new(node.url(), stack.deployment) };
+    let indexer = Indexer::start(config, &url)?;
+    stack.until_indexed(&url).await?;
+    reorg(&stack, 6).await?;
+    stack.until_indexed(&url).await?;
+    let before = IndexDump::read(&url).await?;
+    before.assert_same(&fresh_with(&stack, node.url(), "fresh").await?);
+
+    stack.warp(Seconds(1)).await?;
+    stack.until_indexed(&url).await?;
+    let before = IndexDump::read(&url).await?;
+    reorg(&stack, 8).await?;
+    let error = indexer.end().await?.unwrap_err();
+    assert!(matches!(error, IndexError::FinalizedBlockReplaced { .. }), "{error}");
+    before.assert_same(&IndexDump::read(&url).await?);
+    Ok(())
+}
+
+/// A fresh index with the same idea of final blocks.
+async fn fresh_with(stack: &Stack, rpc_url: url::Url, name: &str) -> anyhow::Result<IndexDump> {
+    let url = create_database(&stack.database_url()?, name).await?;
+    let indexer = Indexer::start(Config { confirmations: Some(6), ..Config::new(rpc_url, stack.deployment) }, &url)?;
+    stack.until_indexed(&url).await?;
+    indexer.stop().await??;
+    IndexDump::read(&url).await
 }

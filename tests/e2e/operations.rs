@@ -1,0 +1,7 @@
+//! What an operator does and watches: comparing, rebuilding, upgrading, measuring, while everything goes on.
+
+mod metrics;
+mod reads;
+mod reindex;
+mod upgrade;
+mod verify;

@@ -1,0 +1,94 @@
+//! A schema that an older version left is widened while the API serves it.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use clawpay_api::Config;
+use clawpay_tests::{Api, Indexer, Stack};
+use sqlx::{Connection, PgConnection};
+
+use super::reads::Reads;
+use crate::indexer::{assert_equals_fresh, execute, number, trade};
+
+/// Takes the schema back to what the first migration made.
+const AS_BEFORE: [&str; 3] = [
+    "ALTER TABLE blocks DROP COLUMN state_digest",
+    "ALTER TABLE cursor DROP COLUMN epoch",
+    "DELETE FROM _sqlx_migrations WHERE version = 2",
+];
+
+#[tokio::test]
+async fn the_second_migration_needs_no_pause_and_waits_for_nobody() -> Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    let indexer = Indexer::start(stack.index_config(), &url)?;
+    trade(&stack).await?;
+    stack.until_indexed(&url).await?;
+    indexer.stop().await??;
+    for sql in AS_BEFORE {
+        execute(&url, sql).await?;
+    }
+
+    let api = Api::start(Config::new(stack.rpc_url(), url.as_str())).await?;
+    let status = reqwest::get(api.url().join("api/status")?).await?;
+    assert_eq!(status.status(), 200, "status is served from the old schema");
+    let reads = Reads::start(&api, &["api/runs?limit=100", "api/agents"])?;
+    // Somebody reads for a long time, and would make everybody else queue behind a migration that insists.
+    let mut slow = PgConnection::connect(&url).await?;
+    let mut long_read = slow.begin().await?;
+    sqlx::query("SELECT * FROM blocks, cursor").fetch_all(&mut *long_read).await?;
+    let indexer = Indexer::start(stack.index_config(), &url)?;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(!indexer.has_ended(), "a schema that is in use is waited for");
+    assert_eq!(number(&url, "SELECT count(*) FROM _sqlx_migrations").await?, 1);
+    let started = Instant::now();
+    sqlx::query("SELECT * FROM blocks, cursor").fetch_all(&mut *long_read).await?;
+    assert!(started.elapsed() < Duration::from_secs(3));
+    long_read.rollback().await?;
+
+    trade(&stack).await?;
+    assert_equals_fresh_of_what_is_new(&stack, &url).await?;
+    assert!(reads.stop().await? > 10);
+    indexer.stop().await??;
+
+    // Old blocks have no digest, the cursor has; a rebuild gives it to all of them.
+    assert!(number(&url, "SELECT count(*) FROM blocks WHERE state_digest IS NULL").await? > 0);
+    clawpay_indexer::reindex(&clawpay_store::Writer::new(&url)?, |_| ()).await?;
+    let indexer = Indexer::start(stack.index_config(), &url)?;
+    assert_equals_fresh(&stack, &url, "fresh").await?;
+    indexer.stop().await??;
+    Ok(())
+}
+
+/// Waits for the head; the digest there was computed from rows that an older version wrote.
+async fn assert_equals_fresh_of_what_is_new(stack: &Stack, url: &str) -> Result<()> {
+    stack.until_indexed(url).await?;
+    let fresh = clawpay_tests::create_database(url, "newer").await?;
+    let indexer = Indexer::start(stack.index_config(), &fresh)?;
+    stack.until_indexed(&fresh).await?;
+    indexer.stop().await??;
+    let digest = "SELECT encode(state_digest, 'hex') FROM blocks WHERE number = (SELECT number FROM cursor)";
+    assert_eq!(crate::indexer::text(url, digest).await?, crate::indexer::text(&fresh, digest).await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_schema_that_a_later_version_has_widened_is_as_good() -> Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    let indexer = Indexer::start(stack.index_config(), &url)?;
+    stack.until_indexed(&url).await?;
+    indexer.stop().await??;
+    execute(&url, "ALTER TABLE blocks ADD COLUMN later text").await?;
+    execute(
+        &url,
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (999, 'later', true, '', 0)",
+    )
+    .await?;
+    let indexer = Indexer::start(stack.index_config(), &url)?;
+    trade(&stack).await?;
+    stack.until_indexed(&url).await?;
+    assert!(!indexer.has_ended());
+    indexer.stop().await??;
+    Ok(())
+}

@@ -1,0 +1,74 @@
+-- What must hold at every commit, whoever writes. A writer that breaks one gets an error that no waiting mends.
+
+-- Blocks that were undone, by the transaction that did it. A chain that is only shorter, or a node that is only behind, is no reason to.
+CREATE TABLE guard_undone (transaction xid8 NOT NULL, number bigint NOT NULL, hash bytea NOT NULL, parent_hash bytea NOT NULL);
+
+CREATE FUNCTION guard_finality() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    final bigint := (SELECT finalized FROM cursor);
+    height bigint;
+BEGIN
+    IF TG_TABLE_NAME = 'blocks' THEN
+        height := CASE WHEN TG_OP = 'DELETE' THEN OLD.number ELSE NEW.number END;
+        -- Pruning takes headers that no event needs, below the last final one.
+        IF TG_OP = 'DELETE' AND height < final AND NOT EXISTS (SELECT FROM events WHERE block_number = height) THEN
+            RETURN OLD;
+        END IF;
+        IF TG_OP = 'DELETE' THEN
+            INSERT INTO guard_undone VALUES (pg_current_xact_id(), OLD.number, OLD.hash, OLD.parent_hash);
+        END IF;
+    ELSE
+        height := CASE WHEN TG_OP = 'DELETE' THEN OLD.block_number ELSE NEW.block_number END;
+    END IF;
+    IF TG_OP = 'UPDATE' THEN
+        RAISE EXCEPTION 'guard: % of block % was changed', TG_TABLE_NAME, height;
+    END IF;
+    IF height <= final THEN
+        RAISE EXCEPTION 'guard: % in % of block %, and % is final', TG_OP, TG_TABLE_NAME, height, final;
+    END IF;
+    RETURN CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
+END $$;
+
+CREATE TRIGGER guard_finality BEFORE INSERT OR UPDATE OR DELETE ON blocks FOR EACH ROW EXECUTE FUNCTION guard_finality();
+CREATE TRIGGER guard_finality BEFORE INSERT OR UPDATE OR DELETE ON events FOR EACH ROW EXECUTE FUNCTION guard_finality();
+
+CREATE FUNCTION guard_cursor() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.finalized IS NOT NULL AND (NEW.finalized IS NULL OR NEW.finalized < OLD.finalized) THEN
+        RAISE EXCEPTION 'guard: finality went back from % to %', OLD.finalized, NEW.finalized;
+    END IF;
+    IF NEW.finalized > NEW.number OR NEW.safe > NEW.number OR NEW.finalized > NEW.safe THEN
+        RAISE EXCEPTION 'guard: cursor %, safe %, finalized %', NEW.number, NEW.safe, NEW.finalized;
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER guard_cursor BEFORE UPDATE ON cursor FOR EACH ROW EXECUTE FUNCTION guard_cursor();
+
+-- At the end of each transaction that moves it: the cursor is the highest block, the blocks that may be replaced are an unbroken chain, and
+-- every event is of the block at its height.
+CREATE FUNCTION guard_chain() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    here record;
+BEGIN
+    SELECT * INTO here FROM cursor;
+    IF NOT EXISTS (SELECT FROM blocks WHERE number = here.number AND hash = here.hash) THEN
+        RAISE EXCEPTION 'guard: the cursor is at block %, which is not there', here.number;
+    END IF;
+    IF EXISTS (SELECT FROM blocks WHERE number > here.number) THEN
+        RAISE EXCEPTION 'guard: there are blocks above the cursor, %', here.number;
+    END IF;
+    IF EXISTS (SELECT FROM blocks a JOIN blocks b ON b.number = a.number + 1 WHERE b.parent_hash <> a.hash) THEN
+        RAISE EXCEPTION 'guard: a block does not build on the one below';
+    END IF;
+    IF (SELECT count(*) <> here.number - min(number) + 1 FROM blocks WHERE number >= here.finalized) THEN
+        RAISE EXCEPTION 'guard: a block between the final ones and the cursor is missing';
+    END IF;
+    IF EXISTS (SELECT FROM events e JOIN blocks b ON b.number = e.block_number WHERE e.block_hash <> b.hash) THEN
+        RAISE EXCEPTION 'guard: an event is of another block than its own';
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE CONSTRAINT TRIGGER guard_chain AFTER INSERT OR UPDATE ON cursor DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION guard_chain();
