@@ -47,7 +47,7 @@ endif
 test-deep: $(INSTALLED) ## Run the tests with many more random cases, and every long check of the contracts
 	FOUNDRY_PROFILE=deep $(FORGE) test
 	$(MAKE) mutants symbolic slither coverage
-	PROPTEST_CASES=20000 INDEXER_KILLS=200 $(MAKE) test-rust
+	PROPTEST_CASES=20000 INDEXER_KILLS=200 CLAWPAY_SIMULATION_SEEDS=3000 $(MAKE) test-rust
 
 mutants: $(INSTALLED) ## Break the contracts in a thousand places, one at a time, and see that a test notices
 	nice tools/mutants
