@@ -19,7 +19,7 @@ use actions::{AgentAmount, Claim, Create, Register, RequestRevision, Submit, Wal
 /// chain is left empty here, because the index knows it.
 pub(crate) fn paths() -> Router<App> {
     let (terms, deadline) = (U256::ZERO, Timestamp::default());
-    Router::new()
+    let market = Router::new()
         .route("/api/runs", get(runs::list).merge(on_market(Create::call)))
         .route("/api/runs/{id}", get(runs::show))
         .route("/api/runs/{id}/events", get(runs::events))
@@ -52,16 +52,18 @@ pub(crate) fn paths() -> Router<App> {
         .route("/api/posters/{address}", get(posters::show))
         .route("/api/config", get(market::config))
         .route("/api/stats", get(market::stats))
-        .route("/api/status", get(market::status))
-        .merge(probes())
+        .route("/api/status", get(market::status));
+    refuse_the_rest(market).merge(probes())
 }
 
 /// What watches over a process asks it.
 pub(crate) fn probes() -> Router<App> {
-    Router::new()
-        .route("/healthz", get(probes::healthz))
-        .route("/readyz", get(probes::readyz))
-        .route("/metrics", get(probes::metrics))
-        .fallback(async || ApiError::UnknownPath)
-        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+    let probes =
+        Router::new().route("/healthz", get(probes::healthz)).route("/readyz", get(probes::readyz)).route("/metrics", get(probes::metrics));
+    refuse_the_rest(probes).fallback(async || ApiError::UnknownPath)
+}
+
+/// Words the refusal of other methods on the paths that are there by now; paths merged later bring their own.
+fn refuse_the_rest(paths: Router<App>) -> Router<App> {
+    paths.method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
 }
