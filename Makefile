@@ -42,7 +42,7 @@ endif
 
 test-deep: $(INSTALLED) ## Run the tests with many more random cases
 	FOUNDRY_PROFILE=deep $(FORGE) test
-	PROPTEST_CASES=20000 INDEXER_KILLS=200 $(MAKE) test-rust
+	PROPTEST_CASES=20000 INDEXER_KILLS=200 CLAWPAY_SIMULATION_SEEDS=3000 $(MAKE) test-rust
 
 check: $(INSTALLED) $(CARGO_DENY) ## Check formatting, lints, layers, licences
 	$(FORGE) fmt --check
