@@ -167,26 +167,32 @@ impl<'a> Follower<'a> {
     }
 
     async fn write(&mut self, window: &mut Window, tags: &Tags) -> Result<(), IndexError> {
-        if window.parent != self.index.cursor.hash {
-            // The next look finds out whether the chain changed or the node did.
-            let number = *window.range.start();
-            return Err(NodeError::Contradiction { number, reason: "it does not build on the block indexed" }.into());
-        }
-        if let Some(promised) = self.promised
-            && window.blocks.iter().any(|block| block.number == promised.number && block.hash != promised.hash)
-        {
-            return Err(NodeError::Contradiction { number: promised.number, reason: OTHER_BRANCH }.into());
-        }
+        self.require_place(window)?;
         if self.index.write(window, tags).await? == Written::Doubtful {
             self.write_doubtful(window, tags).await?;
         }
         Ok(())
     }
 
+    /// Checks that a window builds on what is indexed and holds the final block that the node named. If it does not, the next look finds out
+    /// whether the chain changed or the node did.
+    fn require_place(&self, window: &Window) -> Result<(), NodeError> {
+        if window.parent != self.index.cursor.hash {
+            return Err(NodeError::Contradiction { number: *window.range.start(), reason: "it does not build on the block indexed" });
+        }
+        match self.promised {
+            Some(promised) if window.blocks.iter().any(|block| block.number == promised.number && block.hash != promised.hash) => {
+                Err(NodeError::Contradiction { number: promised.number, reason: OTHER_BRANCH })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Reads a window again by the blocks' hashes, because something in it cannot have happened. If the chain insists, so be it.
     async fn write_doubtful(&mut self, window: &mut Window, tags: &Tags) -> Result<(), IndexError> {
         let range = window.range.clone();
         *window = self.source.window(range.clone(), true, Scrutiny::Full, None).await?;
+        self.require_place(window)?;
         if let Written::Yes { refused } = self.index.write(window, tags).await?
             && refused > 0
         {

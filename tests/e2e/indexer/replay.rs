@@ -1,7 +1,7 @@
 //! Rows folded again from the stored events, without a node.
 
 use clawpay_indexer::Replayed;
-use clawpay_store::Writer;
+use clawpay_store::{Tags, Writer};
 use clawpay_tests::{IndexDump, Indexer, Stack};
 
 use super::{execute, number, trade};
@@ -20,6 +20,8 @@ async fn replay(url: &str) -> anyhow::Result<Replayed> {
     let mut session = Writer::new(url)?.try_lock().await?.expect("nobody else writes");
     let chain = session.chain().await?.expect("it is indexed");
     let cursor = session.indexed().await?.expect("it is indexed");
+    let block = session.block_at_or_below(cursor.number).await?.expect("it is indexed");
+    session.initialise(&chain, &block, &Tags { head: cursor.head, safe: None, finalized: None }).await?;
     let mut batch = session.begin(cursor.number, cursor.hash).await?;
     batch.redirect("again").await?;
     let mut heard = 0;

@@ -40,7 +40,7 @@ async fn the_second_migration_needs_no_pause_and_waits_for_nobody() -> Result<()
     let indexer = Indexer::start(stack.index_config(), &url)?;
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert!(!indexer.has_ended(), "a schema that is in use is waited for");
-    assert_eq!(number(&url, "SELECT count(*) FROM _sqlx_migrations").await?, 1);
+    assert_eq!(number(&url, "SELECT count(*) FROM _sqlx_migrations WHERE version = 2").await?, 0);
     let started = Instant::now();
     sqlx::query("SELECT * FROM blocks, cursor").fetch_all(&mut *long_read).await?;
     assert!(started.elapsed() < Duration::from_secs(3));
