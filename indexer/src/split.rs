@@ -62,11 +62,11 @@ mod tests {
     /// A refusal of whatever kind, with a suggestion that may be of use or not.
     fn refusals() -> impl Strategy<Value = NodeError> {
         prop_oneof![
-            Just(refused(None)),
+            Just(()).prop_map(|()| refused(None)),
             any::<u64>().prop_map(|blocks| refused(Some(Fits::Blocks(blocks)))),
             (0_u64..50).prop_map(|blocks| refused(Some(Fits::Blocks(blocks)))),
             (900_u64..2_200, 900_u64..2_200).prop_map(|(from, to)| refused(Some(Fits::Range(from, to)))),
-            Just(NodeError::Timeout { method: METHOD, limit: Duration::from_secs(20) }),
+            Just(()).prop_map(|()| NodeError::Timeout { method: METHOD, limit: Duration::from_secs(20) }),
         ]
     }
 
