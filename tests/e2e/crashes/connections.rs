@@ -1,6 +1,6 @@
 //! The connection to the database is lost at each statement in turn, before it arrives or before its answer does.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clawpay_tests::{DatabaseProxy, Indexer, Loss, Stack};
 
 use super::Busy;
@@ -19,7 +19,10 @@ async fn a_connection_lost_at_any_statement_costs_nothing() -> Result<()> {
         market.step().await?;
         proxy.cut_at(request, loss);
         let indexer = Indexer::start(stack.index_config(), proxy.url())?;
-        stack.until_indexed(&url).await.with_context(|| format!("request {request}, {loss:?}"))?;
+        if let Err(error) = stack.until_indexed(&url).await {
+            let ended = if indexer.has_ended() { format!("{:?}", indexer.end().await?) } else { "it still runs".to_owned() };
+            return Err(error.context(format!("request {request}, {loss:?}: {ended}")));
+        }
         // So that even the last statement of a batch was followed by another.
         stack.mine(1).await?;
         stack.until_indexed(&url).await?;
