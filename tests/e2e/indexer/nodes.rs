@@ -17,7 +17,7 @@ fn config(stack: &Stack, urls: &[Url]) -> Config {
     let mut config = Config::new(urls[0].clone(), stack.deployment);
     config.fallback_rpc_urls = urls[1..].to_vec();
     config.poll_interval = Duration::from_millis(100);
-    config.node_timeout = Duration::from_millis(800);
+    config.node_timeout = Duration::from_secs(3);
     config
 }
 
