@@ -70,20 +70,10 @@ impl Transport {
     }
 }
 
-/// One answer in how many is wrong: the more is built on it, the more often.
-pub(crate) fn rate(faults: u64, method: &str, params: &Value) -> u64 {
-    let is_built_on = match method {
-        "eth_getLogs" | "eth_getBlockReceipts" => true,
-        "eth_getBlockByNumber" => params[0].as_str().is_some_and(|name| name == "latest" || name.starts_with("0x")),
-        _ => false,
-    };
-    if is_built_on { faults.div_ceil(3) } else { faults * 2 }
-}
-
 /// A wrong answer to one call and what is wrong with it, if there is a wrong one to this question.
 pub(crate) fn answer(node: &Node<'_>, method: &str, params: &Value, asked: u64, dice: &mut Dice) -> Option<(Value, &'static str)> {
     let name = params[0].as_str().unwrap_or_default();
-    match (dice.below(12), method) {
+    match (dice.below(8), method) {
         (0, _) => Some((node.setting.provider.refuse_quota(), "a spent quota")),
         (1, _) => Some((error(-32603, "internal error"), "an internal error")),
         (2, _) => Some((result(Value::Null), "null")),

@@ -42,7 +42,7 @@ pub(crate) struct Setting {
     pub(crate) range_limit: Option<u64>,
     /// Most logs in one answer to a range of more than one block.
     pub(crate) result_limit: Option<usize>,
-    /// One answer in so many is wrong in some way, and more of those that rows are made of; none, if 0.
+    /// One answer in so many is wrong in some way; none, if 0.
     pub(crate) faults: u64,
     /// Whether a second indexer stands by.
     pub(crate) standby: bool,
@@ -120,7 +120,7 @@ impl Setting {
             provider: dice.pick(&provider::PROVIDERS),
             range_limit: dice.one_in(3).then(|| dice.between(1, 20)),
             result_limit: dice.one_in(4).then(|| dice.index(30) + 1),
-            faults: *dice.pick(&[0, 24, 12, 8, 6]),
+            faults: *dice.pick(&[0, 40, 15, 8, 4]),
             standby: dice.one_in(5),
         }
     }

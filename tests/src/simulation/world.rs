@@ -140,7 +140,7 @@ impl World {
         }
         let mut dice = Dice::new(self.seed, &format!("{question} for the {asked}th time"));
         let faults = self.script.setting.faults;
-        let is_wrong = faults > 0 && dice.one_in(faults::rate(faults, method, params));
+        let is_wrong = faults > 0 && dice.one_in(faults);
         state.decisions.insert((question.clone(), asked), is_wrong);
         if !is_wrong {
             return node.text(method, params);
