@@ -109,10 +109,11 @@ function mutationsOf(source, ast, nextOf) {
     Assignment(node, within) {
       addInfix("operator", within, node.leftHandSide, node.rightHandSide, node.operator, ASSIGNMENT[node.operator] ?? []);
     },
-    Literal(node, within) {
+    Literal(node, within, parent) {
       if (node.kind === "bool") add("constant", within, span(node), node.value === "true" ? "false" : "true");
       if (node.kind === "string" && node.value !== "") add("constant", within, span(node), `"${node.value}?"`);
-      if (node.kind !== "number") return;
+      // One more than no address is an address that nobody has.
+      if (node.kind !== "number" || parent.kind === "typeConversion") return;
       const unit = node.subdenomination ? ` ${node.subdenomination}` : "";
       const value = BigInt(node.value.replaceAll("_", ""));
       add("constant", within, span(node), `${value + 1n}${unit}`);

@@ -130,8 +130,16 @@ contract RunEscrowSymbolicTest is Test {
         }
     }
 
+    function _fee(RunTerms terms) private pure returns (uint256) {
+        unchecked {
+            return terms.reward() * 500 / 10_000;
+        }
+    }
+
     function _price(RunTerms terms) private pure returns (uint256) {
-        return terms.reward() + terms.reward() * 500 / 10_000;
+        unchecked {
+            return terms.reward() + _fee(terms);
+        }
     }
 
     function _assertRefunded(RunTerms terms) private view {
@@ -140,7 +148,7 @@ contract RunEscrowSymbolicTest is Test {
 
     function _assertEarned(RunTerms terms, RunProgress progress) private view {
         assert(token.payments() == 1 && token.paidTo() == progress.wallet() && token.paid() == terms.reward());
-        assert(escrow.uncollectedFees() == terms.reward() * 500 / 10_000);
+        assert(escrow.uncollectedFees() == _fee(terms));
     }
 
     function _is(RunProgress progress, RunState state) private pure returns (bool) {

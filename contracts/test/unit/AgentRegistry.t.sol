@@ -58,6 +58,15 @@ contract AgentRegistryTest is ClawPayTest {
         assertEq(registry.tokenURI(2), "");
     }
 
+    function test_register_reportsEachFactOnce() public {
+        vm.startPrank(stranger);
+        vm.recordLogs();
+        registry.register(CONTENT);
+        assertEq(vm.getRecordedLogs().length, 4, "Transfer, MetadataUpdate, Registered, MetadataSet");
+        registry.register("");
+        assertEq(vm.getRecordedLogs().length, 3, "nothing of a URI that there is not");
+    }
+
     function test_register_takesMetadata() public {
         IAgentRegistry.MetadataEntry[] memory metadata = new IAgentRegistry.MetadataEntry[](2);
         metadata[0] = IAgentRegistry.MetadataEntry("skill", "solidity");

@@ -150,6 +150,19 @@ contract ClaimTest is ClawPayTest {
         );
     }
 
+    function test_claim_reachesTheLastIdOf48Bits() public {
+        ForeignRegistry foreign = new ForeignRegistry();
+        uint256 last = 2 ** 48 - 1;
+        foreign.set(last, wallet, address(0));
+        (agentStake, escrow) = deployPair(address(usdc), address(foreign));
+        fundAndApprove(poster);
+        fundAndApprove(wallet);
+        stakeFor(last, wallet, MINIMUM_STAKE);
+        uint256 runId = openRun();
+        claimFor(last, runId);
+        assertEq(escrow.getRun(runId).agentId, last);
+    }
+
     function test_claim_isRefusedToUnverifiedFrozenAndBannedAgents() public {
         uint256 newcomer = registerAgent(wallet);
         assertNotEligible(newcomer, AgentStatus.UNVERIFIED);

@@ -79,23 +79,18 @@ contract DeployTest is ClawPayTest {
     }
 
     function test_deploy_refusesAStakeThatNamesAnotherEscrow() public {
-        vm.expectRevert(IRunEscrow.RunEscrow_InvalidParameters.selector);
-        new RunEscrow(address(usdc), address(agentStake), address(forwarder), treasury, owner, escrowParameters());
+        assertRefusedFor(agentStake, treasury, abi.encodeWithSelector(IRunEscrow.RunEscrow_InvalidParameters.selector));
     }
 
     function test_deploy_refusesAStakeInAnotherToken() public {
-        address other = deploy("TestUSDC", "");
-        address predicted = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
-        AgentStake stake = new AgentStake(other, address(registry), predicted, address(forwarder), stakeParameters());
-        vm.expectRevert(IRunEscrow.RunEscrow_InvalidParameters.selector);
-        new RunEscrow(address(usdc), address(stake), address(forwarder), treasury, owner, escrowParameters());
+        AgentStake stake = deployStakeForRefused(deploy("TestUSDC", ""));
+        assertRefusedFor(stake, treasury, abi.encodeWithSelector(IRunEscrow.RunEscrow_InvalidParameters.selector));
     }
 
     function test_deploy_refusesATreasuryWhereMoneyWouldBeLost() public {
-        address predicted = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
-        AgentStake stake = new AgentStake(address(usdc), address(registry), predicted, address(forwarder), stakeParameters());
-        vm.expectRevert(abi.encodeWithSelector(IRunEscrow.RunEscrow_InvalidTreasury.selector, address(usdc)));
-        new RunEscrow(address(usdc), address(stake), address(forwarder), address(usdc), owner, escrowParameters());
+        address token = address(usdc);
+        AgentStake stake = deployStakeForRefused(token);
+        assertRefusedFor(stake, token, abi.encodeWithSelector(IRunEscrow.RunEscrow_InvalidTreasury.selector, token));
     }
 
     function test_deploy_refusesStakeParametersOutOfRange() public {
@@ -120,6 +115,21 @@ contract DeployTest is ClawPayTest {
         assertStakeRefused(address(usdc), address(registry), address(1), rules);
     }
 
+    function test_deploy_takesStakeParametersAtTheirLimits() public {
+        IAgentStake.Parameters memory rules = IAgentStake.Parameters({
+            minimumStake: 2 ** 56 - 1,
+            stakeAtRisk: 2 ** 56 - 1,
+            bannedAfterSlashes: 2 ** 32 - 1,
+            establishedAfter: 2 ** 40 - 1,
+            establishedCompletions: 2 ** 32 - 1
+        });
+        assertStakeTaken(rules);
+        rules = IAgentStake.Parameters({
+            minimumStake: 1, stakeAtRisk: 1, bannedAfterSlashes: 1, establishedAfter: 0, establishedCompletions: 0
+        });
+        assertStakeTaken(rules);
+    }
+
     function test_deploy_refusesAStakeWithoutItsNeighbours() public {
         IAgentStake.Parameters memory rules = stakeParameters();
         assertStakeRefused(stranger, address(registry), address(1), rules);
@@ -127,21 +137,55 @@ contract DeployTest is ClawPayTest {
         assertStakeRefused(address(usdc), address(registry), address(0), rules);
     }
 
+    /// @dev The verb behind a call, so that a refusal comes back as it is.
+    function deployed(string calldata name, bytes calldata arguments) external returns (address) {
+        return deploy(name, arguments);
+    }
+
+    /// @dev Names as its escrow the contract that is deployed next.
+    /// @dev For an escrow that is deployed next.
+    function deployStakeFor(address token) private returns (AgentStake) {
+        return deployStakeFor(token, 1);
+    }
+
+    /// @dev For an escrow that `deployed` deploys next: that call is a transaction of its own, which takes a nonce too.
+    function deployStakeForRefused(address token) private returns (AgentStake) {
+        return deployStakeFor(token, 2);
+    }
+
+    function deployStakeFor(address token, uint256 noncesAhead) private returns (AgentStake) {
+        address predicted = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + noncesAhead);
+        return AgentStake(deploy("AgentStake", abi.encode(token, registry, predicted, forwarder, stakeParameters())));
+    }
+
     function deployWith(IRunEscrow.Parameters memory rules) private returns (AgentStake stake, RunEscrow other) {
-        address predicted = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
-        stake = new AgentStake(address(usdc), address(registry), predicted, address(forwarder), stakeParameters());
-        other = new RunEscrow(address(usdc), address(stake), address(forwarder), treasury, owner, rules);
+        stake = deployStakeFor(address(usdc));
+        other = RunEscrow(deploy("RunEscrow", abi.encode(usdc, stake, forwarder, treasury, owner, rules)));
+    }
+
+    function assertDeploymentRefused(string memory name, bytes memory arguments, bytes memory reason) private {
+        (bool ok, bytes memory returned) = address(this).call(abi.encodeCall(this.deployed, (name, arguments)));
+        assertFalse(ok, "not refused");
+        assertEq(returned, reason, "refused for another reason");
+    }
+
+    function assertRefusedFor(AgentStake stake, address treasury_, bytes memory reason) private {
+        assertDeploymentRefused("RunEscrow", abi.encode(usdc, stake, forwarder, treasury_, owner, escrowParameters()), reason);
     }
 
     function assertEscrowRefused(IRunEscrow.Parameters memory rules) private {
-        address predicted = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
-        AgentStake stake = new AgentStake(address(usdc), address(registry), predicted, address(forwarder), stakeParameters());
-        vm.expectRevert(IRunEscrow.RunEscrow_InvalidParameters.selector);
-        new RunEscrow(address(usdc), address(stake), address(forwarder), treasury, owner, rules);
+        AgentStake stake = deployStakeForRefused(address(usdc));
+        bytes memory arguments = abi.encode(usdc, stake, forwarder, treasury, owner, rules);
+        assertDeploymentRefused("RunEscrow", arguments, abi.encodeWithSelector(IRunEscrow.RunEscrow_InvalidParameters.selector));
+    }
+
+    function assertStakeTaken(IAgentStake.Parameters memory rules) private {
+        AgentStake stake = AgentStake(deploy("AgentStake", abi.encode(usdc, registry, address(1), forwarder, rules)));
+        assertEq(abi.encode(stake.parameters()), abi.encode(rules));
     }
 
     function assertStakeRefused(address token, address agentRegistry, address runEscrow, IAgentStake.Parameters memory rules) private {
-        vm.expectRevert(IAgentStake.AgentStake_InvalidParameters.selector);
-        new AgentStake(token, agentRegistry, runEscrow, address(forwarder), rules);
+        bytes memory arguments = abi.encode(token, agentRegistry, runEscrow, forwarder, rules);
+        assertDeploymentRefused("AgentStake", arguments, abi.encodeWithSelector(IAgentStake.AgentStake_InvalidParameters.selector));
     }
 }

@@ -94,7 +94,7 @@ contract ForwarderRefusalsTest is Signing {
     }
 
     function test_forwarder_takesNoRequestToWhatDoesNotTrustIt() public {
-        ERC2771Forwarder other = ERC2771Forwarder(deploy("ERC2771Forwarder", abi.encode("ClawPay Runs")));
+        ERC2771Forwarder other = new ERC2771Forwarder("ClawPay Runs");
         ERC2771Forwarder.ForwardRequestData memory request = cancellation();
         vm.expectRevert(abi.encodeWithSelector(ERC2771Forwarder.ERC2771UntrustfulTarget.selector, address(escrow), address(other)));
         vm.prank(relayer);
@@ -242,7 +242,7 @@ contract ForwarderRefusalsTest is Signing {
     }
 
     function test_anotherForwarder_isNotBelieved() public {
-        address other = deploy("ERC2771Forwarder", abi.encode("ClawPay Runs"));
+        address other = address(new ERC2771Forwarder("ClawPay Runs"));
         openRun();
         assertRefused(
             other,

@@ -4,6 +4,7 @@ pragma solidity ^0.8.30;
 import { ReentrancyGuardTransient } from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 
 import { TestUSDC } from "../../src/TestUSDC.sol";
+import { ICustody } from "../../src/interfaces/ICustody.sol";
 import { RunState } from "../../src/interfaces/IRunEscrow.sol";
 import { ClawPayTest } from "../base/ClawPayTest.sol";
 import { CallbackToken } from "../mocks/CallbackToken.sol";
@@ -26,9 +27,15 @@ contract ReentrancyTest is ClawPayTest {
         uint256 submitted = submittedRun();
         uint256 late = claimedRun();
         skip(WEEK);
-        bytes[9] memory calls = [
+        ICustody.Permit memory permit;
+        ICustody.Authorization memory authorization;
+        bytes[13] memory calls = [
             abi.encodeCall(escrow.createAndFund, (REWARD, claimDeadline(), 3, CONTENT)),
+            abi.encodeCall(escrow.createAndFundWithPermit, (REWARD, claimDeadline(), 3, CONTENT, permit)),
+            abi.encodeCall(escrow.createAndFundWithAuthorization, (poster, REWARD, claimDeadline(), 3, CONTENT, authorization)),
             abi.encodeCall(escrow.fund, (open)),
+            abi.encodeCall(escrow.fundWithPermit, (open, permit)),
+            abi.encodeCall(escrow.fundWithAuthorization, (open, authorization)),
             abi.encodeCall(escrow.cancel, (open)),
             abi.encodeCall(escrow.approve, (submitted, START + WEEK)),
             abi.encodeCall(escrow.reject, (submitted, START + WEEK)),
@@ -47,8 +54,12 @@ contract ReentrancyTest is ClawPayTest {
     }
 
     function test_reentrancy_everyVerbOfTheStakeIsGuardedDuringADeposit() public {
-        bytes[3] memory calls = [
+        ICustody.Permit memory permit;
+        ICustody.Authorization memory authorization;
+        bytes[5] memory calls = [
             abi.encodeCall(agentStake.stake, (agentId, 1)),
+            abi.encodeCall(agentStake.stakeWithPermit, (agentId, 1, permit)),
+            abi.encodeCall(agentStake.stakeWithAuthorization, (wallet, agentId, 1, authorization)),
             abi.encodeCall(agentStake.unstake, (agentId, 1)),
             abi.encodeCall(agentStake.payCredit, (wallet))
         ];
