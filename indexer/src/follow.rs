@@ -241,7 +241,8 @@ impl<'a> Follower<'a> {
     /// Makes sure that what is about to be final is what the node calls final. The answers about the head and about finality may come from
     /// before and after a reorganisation, or from two nodes behind one address. All blocks up to `kept` stay.
     async fn require_promised(&mut self, kept: u64) -> Result<(), IndexError> {
-        let Some(promised) = self.promised.filter(|promised| promised.number <= kept && Some(promised.number) > self.index.finalized) else {
+        let Some(promised) = self.promised.filter(|promised| promised.number <= kept && Some(promised.number) > self.index.finalized)
+        else {
             return Ok(());
         };
         match self.index.block_at_or_below(promised.number).await? {
