@@ -336,3 +336,73 @@ pub(crate) fn require_chain(headers: &[Header]) -> Result<(), NodeError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use alloy::primitives::address;
+    use clawpay_bindings::Deployment;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::config::Config;
+
+    const BLOCK: B256 = B256::repeat_byte(7);
+    const REGISTRY: Address = address!("0x5fbdb2315678afecb367f032d93f642f64180aa3");
+
+    fn source() -> Source {
+        let contracts = Contracts {
+            usdc: Address::ZERO,
+            agent_registry: REGISTRY,
+            agent_stake: Address::with_last_byte(1),
+            run_escrow: Address::with_last_byte(2),
+        };
+        let deployment = Deployment { chain_id: 1, genesis_hash: B256::ZERO, deployment_block: 1, contracts };
+        let config = Config::new("http://127.0.0.1:1/".parse().unwrap(), deployment);
+        Source::new(Arc::new(Node::new(&config).unwrap()), contracts, FinalizedHeaders::Every)
+    }
+
+    fn header() -> Header {
+        serde_json::from_value(json!({"number": "0x10", "hash": BLOCK, "parentHash": B256::ZERO, "timestamp": "0x1"})).unwrap()
+    }
+
+    fn log(index: u64, change: impl FnOnce(&mut Value)) -> Log {
+        let mut log = json!({
+            "address": REGISTRY, "topics": [], "data": "0x", "blockNumber": "0x10", "blockHash": BLOCK, "transactionHash": B256::ZERO,
+            "transactionIndex": "0x0", "logIndex": format!("{index:#x}"), "removed": false,
+        });
+        change(&mut log);
+        serde_json::from_value(log).unwrap()
+    }
+
+    fn refusal(logs: Vec<Log>) -> String {
+        source().verify(&header(), logs).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn logs_are_put_in_order() {
+        let logs = source().verify(&header(), vec![log(9, |_| ()), log(2, |_| ()), log(5, |_| ())]).unwrap();
+        assert_eq!(logs.iter().map(|log| log.log_index).collect::<Vec<_>>(), [2, 5, 9]);
+    }
+
+    #[test]
+    fn a_log_that_came_twice_is_refused_wherever_it_stands() {
+        assert!(refusal(vec![log(2, |_| ()), log(2, |_| ())]).ends_with("a log came twice"));
+        assert!(refusal(vec![log(2, |_| ()), log(5, |_| ()), log(2, |_| ())]).ends_with("a log came twice"));
+    }
+
+    #[test]
+    fn a_log_that_is_of_something_else_is_refused() {
+        for (change, reason) in [
+            (json!({"removed": true}), "a log was removed"),
+            (json!({"blockNumber": "0x11"}), "a log is of another height"),
+            (json!({"blockHash": B256::ZERO}), "a log is of another block at this height"),
+            (json!({"address": Address::with_last_byte(9)}), "a log is of a contract that was not asked for"),
+            (json!({"topics": [BLOCK, BLOCK, BLOCK, BLOCK, BLOCK]}), "a log has more than four topics"),
+            (json!({"logIndex": null}), "a log has no place in its block"),
+        ] {
+            let changed = log(2, |log| log.as_object_mut().unwrap().extend(change.as_object().unwrap().clone()));
+            let refusal = refusal(vec![changed]);
+            assert!(refusal.ends_with(reason), "{refusal}");
+        }
+    }
+}

@@ -30,7 +30,7 @@ use super::{
 /// Pauses and time limits are this many times shorter than in earnest.
 const HURRY: u32 = 40;
 /// Longest that an act, and the way to rest after it, may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(2);
 
 /// Whoever connects thousands of times cannot hash a password thousands of times each.
