@@ -64,7 +64,11 @@ impl StoreError {
             Self::Database(error)
             | Self::Migration(sqlx::migrate::MigrateError::Execute(error) | sqlx::migrate::MigrateError::ExecuteMigration(error, _)) => {
                 match error {
-                    sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
+                    sqlx::Error::Io(_)
+                    | sqlx::Error::BeginFailed
+                    | sqlx::Error::PoolTimedOut
+                    | sqlx::Error::PoolClosed
+                    | sqlx::Error::WorkerCrashed => true,
                     sqlx::Error::Protocol(_) => true,
                     sqlx::Error::Database(database) => database
                         .code()
