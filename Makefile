@@ -69,6 +69,7 @@ check: $(INSTALLED) $(CARGO_DENY) ## Check formatting, lints, layers, licences
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --quiet -- --deny warnings
 	tools/layers
+	tools/named-tests
 	$(CARGO_DENY) check bans licenses sources
 
 fresh: $(INSTALLED) ## Regenerate what is generated, and fail if anything differs from what is committed
