@@ -180,9 +180,11 @@ impl Projection {
 
     /// The database holds the rows as they are here. Lets go of those that hardly change again, and of the oldest where there are too many.
     pub(crate) fn saved(&mut self) {
-        let (highest_run, highest_agent) = self.stored.unwrap_or_default();
-        let stored = (highest_run.max(self.unsaved_runs.last().copied()), highest_agent.max(self.unsaved_agents.last().copied()));
-        self.stored = Some(stored);
+        // Where the database has not been asked yet, it may hold more than what was written here.
+        if let Some((highest_run, highest_agent)) = &mut self.stored {
+            *highest_run = (*highest_run).max(self.unsaved_runs.last().copied());
+            *highest_agent = (*highest_agent).max(self.unsaved_agents.last().copied());
+        }
         self.unsaved_runs.clear();
         self.unsaved_agents.clear();
         self.runs.retain(|_, record| record.run.settled_at.is_none());
