@@ -10,6 +10,7 @@ mod heads;
 mod health;
 mod receipt;
 mod refusal;
+mod websocket;
 
 use std::{
     sync::{

@@ -71,6 +71,32 @@ fn run(id: u64, amount: Usdc, state: RunState) -> RunRecord {
     }
 }
 
+/// With nothing in it that may be missing.
+fn bare(id: u64) -> RunRecord {
+    let record = run(id, Usdc::ZERO, RunState::Draft);
+    let run = Run { claim: None, submission: None, feedback: None, due_at: None, funded_at: None, ..record.run };
+    RunRecord { run, inconsistency: None, ..record }
+}
+
+fn event(log_index: u64) -> EventRecord {
+    let is_known = log_index % 2 == 0;
+    EventRecord {
+        block_number: START.number,
+        log_index,
+        block_hash: START.hash,
+        timestamp: START.timestamp,
+        tx_hash: B256::repeat_byte(0xee),
+        tx_index: LARGEST,
+        contract: Address::repeat_byte(4),
+        topics: vec![B256::repeat_byte(7); usize::try_from(log_index % 5).unwrap_or_default()],
+        data: Bytes::from(vec![0; usize::try_from(log_index).unwrap_or_default()]),
+        name: is_known.then(|| "RunFunded".to_owned()),
+        run: is_known.then_some(RunId(LARGEST)),
+        agent: (!is_known).then_some(AgentId(0)),
+        refusal: (!is_known).then(|| "no run 7".to_owned()),
+    }
+}
+
 #[tokio::test]
 async fn every_state_and_amount_survives_the_database() -> anyhow::Result<()> {
     let stack = Stack::with_database().await?;
@@ -82,13 +108,7 @@ async fn every_state_and_amount_survives_the_database() -> anyhow::Result<()> {
 
     let runs: Vec<_> =
         RunState::ALL.iter().zip(amounts().into_iter().cycle()).zip(1..).map(|((state, amount), id)| run(id, amount, *state)).collect();
-    let bare = {
-        let mut record = run(11, Usdc::ZERO, RunState::Draft);
-        record.run = Run { claim: None, submission: None, feedback: None, due_at: None, funded_at: None, ..record.run };
-        record.inconsistency = None;
-        record
-    };
-    let runs: Vec<_> = runs.into_iter().chain([bare]).collect();
+    let runs: Vec<_> = runs.into_iter().chain([bare(11)]).collect();
     let agents: Vec<_> = amounts()
         .into_iter()
         .zip(0..)
@@ -121,6 +141,35 @@ async fn every_state_and_amount_survives_the_database() -> anyhow::Result<()> {
     let mut read = batch.agents(&ids).await?;
     read.sort_by_key(|record| record.agent.id);
     assert_eq!(read, agents);
+    Ok(())
+}
+
+/// Many rows are copied in, and a few are a statement's parameters: there is no telling afterwards.
+#[tokio::test]
+async fn many_rows_at_once_are_written_as_few_are() -> anyhow::Result<()> {
+    let stack = Stack::with_database().await?;
+    let writer = Writer::new(&stack.database_url()?)?;
+    writer.migrate().await?;
+    let mut session = writer.try_lock().await?.expect("nobody else");
+    session.initialise(&chain(), &START, &tags(12, None)).await?;
+    let states = RunState::ALL.iter().cycle().zip(amounts().into_iter().cycle());
+    let full = states.zip((1..).step_by(2)).map(|((state, amount), id)| run(id, amount, *state));
+    let runs: Vec<_> = full.zip((2..).step_by(2).map(bare)).flat_map(|(full, bare)| [full, bare]).take(500).collect();
+    let events: Vec<_> = (0..500).map(event).collect();
+
+    for some in [0..3, 3..500] {
+        let mut batch = session.begin(START.number, START.hash).await?;
+        batch.insert_runs(&runs[some.clone()].iter().collect::<Vec<_>>()).await?;
+        batch.insert_events(&events[some].iter().collect::<Vec<_>>()).await?;
+        batch.commit(START.number).await?;
+    }
+
+    let mut batch = session.begin(START.number, START.hash).await?;
+    let ids: Vec<_> = runs.iter().map(|record| record.run.id).collect();
+    let mut read = batch.runs(&ids).await?;
+    read.sort_by_key(|record| record.run.id);
+    assert_eq!(read, runs);
+    assert_eq!(batch.events_following(None, 1_000).await?, events);
     Ok(())
 }
 

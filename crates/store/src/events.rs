@@ -101,6 +101,9 @@ impl TryFrom<EventRow> for EventRecord {
 
 /// Adds events to blocks that are there.
 pub(crate) async fn insert(connection: &mut PgConnection, events: &[&EventRecord]) -> Result<(), StoreError> {
+    if events.len() <= copy::FEW {
+        return insert_few(connection, events).await;
+    }
     const COPY: &str = "COPY events (block_number, log_index, block_hash, tx_hash, tx_index, contract, topics, data, name, run_id, agent_id, \
                         refusal) FROM STDIN (FORMAT binary)";
     copy::insert(connection, COPY, 12, events, |row, event| {
@@ -118,6 +121,43 @@ pub(crate) async fn insert(connection: &mut PgConnection, events: &[&EventRecord
         row.put(event.refusal.as_deref())
     })
     .await
+}
+
+/// As one statement, which is one exchange with the server.
+async fn insert_few(connection: &mut PgConnection, events: &[&EventRecord]) -> Result<(), StoreError> {
+    let each = |field: fn(&EventRecord) -> u64| events.iter().map(|event| bigint(field(event))).collect::<Result<Vec<_>, _>>();
+    let block_numbers = each(|event| event.block_number)?;
+    let log_indexes = each(|event| event.log_index)?;
+    let tx_indexes = each(|event| event.tx_index)?;
+    let block_hashes: Vec<_> = events.iter().map(|event| Hash(event.block_hash)).collect();
+    let tx_hashes: Vec<_> = events.iter().map(|event| Hash(event.tx_hash)).collect();
+    let contracts: Vec<_> = events.iter().map(|event| Account(event.contract)).collect();
+    let topics: Vec<_> = events.iter().map(|event| event.topics.concat()).collect();
+    let data: Vec<&[u8]> = events.iter().map(|event| event.data.as_ref()).collect();
+    let names: Vec<_> = events.iter().map(|event| event.name.as_deref()).collect();
+    let runs = events.iter().map(|event| event.run.map(|id| bigint(id.0)).transpose()).collect::<Result<Vec<_>, _>>()?;
+    let agents = events.iter().map(|event| event.agent.map(|id| bigint(id.0)).transpose()).collect::<Result<Vec<_>, _>>()?;
+    let refusals: Vec<_> = events.iter().map(|event| event.refusal.as_deref()).collect();
+    sqlx::query!(
+        "INSERT INTO events (block_number, log_index, block_hash, tx_hash, tx_index, contract, topics, data, name, run_id, agent_id, refusal)
+         SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::bytea[], $5::bigint[], $6::bytea[], $7::bytea[], $8::bytea[],
+                              $9::text[], $10::bigint[], $11::bigint[], $12::text[])",
+        &block_numbers,
+        &log_indexes,
+        &block_hashes as &[Hash],
+        &tx_hashes as &[Hash],
+        &tx_indexes,
+        &contracts as &[Account],
+        &topics,
+        &data as &[&[u8]],
+        &names as &[Option<&str>],
+        &runs as &[Option<i64>],
+        &agents as &[Option<i64>],
+        &refusals as &[Option<&str>],
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// The `limit` events that follow the one at `after`, or the first, in the order of the chain.

@@ -132,6 +132,9 @@ pub(crate) async fn highest(connection: &mut PgConnection) -> Result<Option<RunI
 
 /// Adds runs that are not there yet.
 pub(crate) async fn insert(connection: &mut PgConnection, records: &[&RunRecord]) -> Result<(), StoreError> {
+    if records.len() <= copy::FEW {
+        return save(connection, records).await;
+    }
     const COPY: &str = "COPY runs (id, poster, content_uri, reward, fee, deadline, max_revisions, state, agent_id, wallet, stake_at_risk, \
                         claimed_at, deliverable_uri, submitted_at, revisions, feedback, due_at, review_by, created_at, funded_at, \
                         settled_at, finalized_by_silence, tx_hash, updated_block, inconsistency) FROM STDIN (FORMAT binary)";

@@ -64,8 +64,8 @@ BEGIN
     IF (SELECT count(*) <> here.number - min(number) + 1 FROM blocks WHERE number >= here.finalized) THEN
         RAISE EXCEPTION 'guard: a block between the final ones and the cursor is missing';
     END IF;
-    IF EXISTS (SELECT FROM events e JOIN blocks b ON b.number = e.block_number WHERE e.block_hash <> b.hash) THEN
-        RAISE EXCEPTION 'guard: an event is of another block than its own';
+    IF EXISTS (SELECT FROM events e LEFT JOIN blocks b ON b.number = e.block_number WHERE e.block_hash IS DISTINCT FROM b.hash) THEN
+        RAISE EXCEPTION 'guard: an event is of another block than its own, or of none';
     END IF;
     RETURN NULL;
 END $$;

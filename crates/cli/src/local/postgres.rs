@@ -37,6 +37,23 @@ pub enum Durability {
     ThrowAway,
 }
 
+impl Durability {
+    fn settings(self) -> &'static [&'static str] {
+        match self {
+            Self::Kept => &["shared_buffers=128MB"],
+            Self::ThrowAway => &["shared_buffers=32MB", "fsync=off", "full_page_writes=off", "synchronous_commit=off", "autovacuum=off"],
+        }
+    }
+
+    /// Of the write-ahead log, in MB. All other limits of the log follow from it: small ones are quickly made, and slow to write much to.
+    fn segment_size(self) -> &'static str {
+        match self {
+            Self::Kept => "16",
+            Self::ThrowAway => "1",
+        }
+    }
+}
+
 /// A running server with one database, `clawpay`.
 #[derive(Debug)]
 pub struct Postgres {
@@ -57,7 +74,7 @@ impl Postgres {
         let directory = &path::absolute(directory)?;
         let data = directory.join("data");
         if !data.join("PG_VERSION").exists() || !directory.join("password").exists() {
-            initialise(toolbox, directory, &identity)?;
+            initialise(toolbox, directory, &identity, durability)?;
         }
         let password = fs::read_to_string(directory.join("password")).context("cannot read the embedded Postgres's password")?;
         identity.own(directory)?;
@@ -68,13 +85,11 @@ impl Postgres {
             let log = File::create(&log_path).with_context(|| format!("cannot write {}", log_path.display()))?;
             let mut command = identity.command(&toolbox.postgres()?);
             command.arg("-D").arg(&data).args(["-p", &port.to_string()]);
-            for setting in ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=60", "shared_buffers=32MB"] {
+            for setting in ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=60"] {
                 command.args(["-c", setting]);
             }
-            if durability == Durability::ThrowAway {
-                for setting in ["fsync=off", "full_page_writes=off", "synchronous_commit=off", "autovacuum=off"] {
-                    command.args(["-c", setting]);
-                }
+            for setting in durability.settings() {
+                command.args(["-c", setting]);
             }
             command.current_dir(directory).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
             let mut child = ChildProcess::spawn("postgres", &mut command, STOP_WITHIN)?;
@@ -111,7 +126,7 @@ impl Drop for Postgres {
 }
 
 /// Creates the data directory and the database, completely or not at all: an interrupted attempt is begun anew.
-fn initialise(toolbox: &Toolbox, directory: &Path, identity: &Identity) -> Result<()> {
+fn initialise(toolbox: &Toolbox, directory: &Path, identity: &Identity, durability: Durability) -> Result<()> {
     let data = directory.join("data");
     remove_all(&data)?;
     let password_path = directory.join("password");
@@ -137,7 +152,7 @@ fn initialise(toolbox: &Toolbox, directory: &Path, identity: &Identity) -> Resul
         .arg("--pwfile")
         .arg(&draft)
         .args(["--username", NAME, "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C"])
-        .args(["--wal-segsize", "1", "--no-sync", "--no-instructions"])
+        .args(["--wal-segsize", durability.segment_size(), "--no-sync", "--no-instructions"])
         .current_dir(directory);
     run("initdb", &mut initdb, "")?;
 
