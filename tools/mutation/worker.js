@@ -8,8 +8,8 @@ const { Compiler, OPTIMIZED, QUICK } = require("./compiler.js");
 const [tree, artifacts] = process.argv.slice(2);
 /** Quick tests first: nearly every mutant ends there. */
 const SUITES = ["contracts/test/unit/*", "contracts/test/differential/*"];
-/** A mutant that runs this long loops. */
-const PATIENCE_MS = 600_000;
+/** Seconds of processor time, which a busy machine does not use up: a mutant that takes this long loops. */
+const PATIENCE = 300;
 
 const compiler = new Compiler(tree);
 const originals = new Map();
@@ -33,7 +33,8 @@ function writeArtifact(contract, bytecode) {
 /** @returns {Promise<{suite: string, by: string} | null>} the first test that fails and its file, or null where all pass */
 function firstFailure(suites) {
   return new Promise((resolve, reject) => {
-    const forge = spawn(path.join(tree, "node_modules/.bin/forge"), ["test", "--match-path", suites, "--fail-fast", "--threads", "1"], {
+    const command = [path.join(tree, "node_modules/.bin/forge"), "test", "--match-path", suites, "--fail-fast", "--threads", "1"];
+    const forge = spawn("bash", ["-c", `ulimit -S -t ${PATIENCE}; exec "$@"`, "forge", ...command], {
       cwd: tree,
       env: {
         ...process.env,
@@ -49,15 +50,9 @@ function firstFailure(suites) {
     let output = "";
     forge.stdout.on("data", (chunk) => (output += chunk));
     forge.stderr.on("data", (chunk) => (output += chunk));
-    let timedOut = false;
-    const timer = setTimeout(() => {
-      timedOut = true;
-      forge.kill("SIGKILL");
-    }, PATIENCE_MS);
     forge.on("error", reject);
-    forge.on("close", (code) => {
-      clearTimeout(timer);
-      if (timedOut) return resolve({ suite: suites, by: "a test that does not end" });
+    forge.on("close", (code, signal) => {
+      if (signal === "SIGXCPU") return resolve({ suite: suites, by: "a test that does not end" });
       if (code === 0) return resolve(null);
       const failure = output.match(/^Ran \d+ tests? for (\S+):\w+\n(?:\[PASS.*\n)*\[FAIL.*\] (\w+)\(/m);
       // Without a failed test, forge itself did not run: that says nothing about the mutant.

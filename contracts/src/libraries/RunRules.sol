@@ -20,9 +20,12 @@ library RunRules {
     /// @notice Bytes of a poster's feedback; there may be none.
     uint256 internal constant MAX_FEEDBACK_LENGTH = 2048;
 
-    /// @notice What is escrowed on top of the reward, rounded down.
+    /// @notice What is escrowed on top of the reward, rounded down. The reward is at most `MAX_REWARD`, `feeBps` at most `BASIS_POINTS`.
     function fee(uint256 reward, uint256 feeBps) internal pure returns (uint256) {
-        return reward * feeBps / BASIS_POINTS;
+        unchecked {
+            // 56 bits and 14: the product does not come near the word's end.
+            return reward * feeBps / BASIS_POINTS;
+        }
     }
 
     /// @notice The last claiming deadline that may be chosen now.

@@ -31,9 +31,12 @@ library TrustLadder {
         return status == AgentStatus.PROVISIONAL || status == AgentStatus.ESTABLISHED;
     }
 
-    /// @notice Stake that answers for runs in hand.
+    /// @notice Stake that answers for runs in hand. `stakeAtRisk` is at most the minimum stake, which has 56 bits.
     function committed(AgentRecord record, uint256 stakeAtRisk) internal pure returns (uint256) {
-        return record.runsInHand() * stakeAtRisk;
+        unchecked {
+            // 32 bits and 56: the product does not come near the word's end.
+            return record.runsInHand() * stakeAtRisk;
+        }
     }
 
     /// @notice Stake that could answer for another run. Never negative: a commitment is only ever made out of free stake, and leaves with it.

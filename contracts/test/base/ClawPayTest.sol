@@ -49,7 +49,7 @@ abstract contract ClawPayTest is Test {
 
     /// @dev Everything but the token, which must be there.
     function openMarket() internal {
-        forwarder = new ERC2771Forwarder("ClawPay Runs");
+        forwarder = deployForwarder();
         registry = AgentRegistry(deploy("AgentRegistry", abi.encode(forwarder)));
         (agentStake, escrow) = deployPair(address(usdc), address(registry));
         agentId = registerAgent(wallet);
@@ -79,6 +79,10 @@ abstract contract ClawPayTest is Test {
         string memory artifacts = vm.envOr("CLAWPAY_ARTIFACTS", string("target/forge/out/"));
         string memory contractName = bytes(artifacts).length == 0 ? string.concat(":", name) : string.concat("/", name, ".json");
         return vm.deployCode(string.concat(artifacts, name, ".sol", contractName), arguments);
+    }
+
+    function deployForwarder() internal virtual returns (ERC2771Forwarder) {
+        return new ERC2771Forwarder("ClawPay Runs");
     }
 
     /// @dev The stake contract comes first and is told where the escrow is going to be.

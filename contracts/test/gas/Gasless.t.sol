@@ -24,6 +24,13 @@ contract GaslessGasTest is Signing {
         usdc.permit(wallet, stranger, 1, type(uint256).max, sign(walletKey, permitDigest(wallet, stranger, 1, 0, type(uint256).max)));
     }
 
+    /// @dev What ships. A library's contract that several profiles compile is in a file that names the profile, unless one was there before.
+    function deployForwarder() internal override returns (ERC2771Forwarder) {
+        string memory file = "target/forge/out/ERC2771Forwarder.sol/ERC2771Forwarder.default.json";
+        if (!vm.exists(file)) file = "target/forge/out/ERC2771Forwarder.sol/ERC2771Forwarder.json";
+        return ERC2771Forwarder(vm.deployCode(file, abi.encode("ClawPay Runs")));
+    }
+
     function test_gas_createAndFundOverUSDC() public {
         Offer memory offer = standardOffer();
         vm.prank(poster);

@@ -16,26 +16,9 @@ import { MarketHandler } from "./MarketHandler.sol";
 import { ReferenceMarket } from "./ReferenceMarket.sol";
 
 /// @notice What holds after any sequence of calls; README.md numbers it, and the functions here are named there.
-/// @dev One invariant function, because forge plays a campaign of its own for each.
-/// The seeds are hashed, so forge's dictionary of values seen on the way could not help, and costs a third of the time.
+/// @dev One invariant function, because forge plays a campaign of its own for each. How many walks and steps: `foundry.toml`.
 /// forge-config: default.isolate = false
-/// forge-config: default.invariant.runs = 256
-/// forge-config: default.invariant.depth = 500
-/// forge-config: default.invariant.show-metrics = false
-/// forge-config: default.invariant.dictionary-weight = 0
-/// forge-config: default.invariant.include-storage = false
-/// forge-config: default.invariant.include-push-bytes = false
-/// forge-config: default.invariant.max-fuzz-dictionary-values = 1
-/// forge-config: default.invariant.max-fuzz-dictionary-addresses = 1
 /// forge-config: deep.isolate = false
-/// forge-config: deep.invariant.runs = 2560
-/// forge-config: deep.invariant.depth = 500
-/// forge-config: deep.invariant.show-metrics = false
-/// forge-config: deep.invariant.dictionary-weight = 0
-/// forge-config: deep.invariant.include-storage = false
-/// forge-config: deep.invariant.include-push-bytes = false
-/// forge-config: deep.invariant.max-fuzz-dictionary-values = 1
-/// forge-config: deep.invariant.max-fuzz-dictionary-addresses = 1
 contract MarketInvariantTest is ClawPayTest {
     uint256 private constant NOT_THERE = 15;
     /// @dev The walks that are always the same.

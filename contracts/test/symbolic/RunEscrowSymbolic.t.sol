@@ -8,14 +8,17 @@ import { IRunEscrow, RunState } from "../../src/interfaces/IRunEscrow.sol";
 import { RunProgress, RunStage, RunTerms } from "../../src/types/RunWords.sol";
 import { StubRegistry, StubStake, StubToken } from "./Stubs.sol";
 
-/// @notice what takes money out of a run: for any run whatever, any caller and any time, only what the rules say
-/// @dev The run's two words are any at all, so that also what no sequence of calls reaches is covered. Nobody is the forwarder: through it,
-/// callers are who the others are without it.
+/// @notice what moves a run's state and money: for any run, any caller and any time, only what the rules say
+/// @dev An induction: from any two words that `_isRun` describes, whatever is called, two such words come out. Nobody is the forwarder:
+/// through it, callers are who the others are without it.
 contract RunEscrowSymbolicTest is Test {
     uint256 private constant RUN = 1;
     /// @dev Of the mapping from run ids to their words; `_put` sees that it is right.
     uint256 private constant RUNS_SLOT = 5;
     uint256 private constant WEEK = 7 days;
+    uint256 private constant MINIMUM_REWARD = 1e6;
+    uint256 private constant OTHER_VERBS = 6;
+    uint256 private constant STAGE_SHIFT = 2;
 
     StubToken private token;
     RunEscrow private escrow;
@@ -30,7 +33,12 @@ contract RunEscrowSymbolicTest is Test {
             address(0x7EA5),
             address(0x0E0),
             IRunEscrow.Parameters({
-                feeBps: 500, minimumReward: 1e6, submissionTimeout: WEEK, reviewPeriod: WEEK, maxRevisions: 3, maxDeadlineAhead: 365 days
+                feeBps: 500,
+                minimumReward: MINIMUM_REWARD,
+                submissionTimeout: WEEK,
+                reviewPeriod: WEEK,
+                maxRevisions: 3,
+                maxDeadlineAhead: 365 days
             })
         );
     }
@@ -91,16 +99,49 @@ contract RunEscrowSymbolicTest is Test {
         else assert(token.payments() == 0);
     }
 
-    /// @notice Nothing but the five endings pays anything out.
-    function check_otherVerbs_moveNothing(RunTerms terms, RunProgress progress, address caller, uint40 time, uint256 a, uint256 b) public {
+    /// @notice A run begins with what its poster agreed to, paid in full.
+    function check_createAndFund_writesARun(uint256 reward, uint256 deadline, uint256 maxRevisions, address caller, uint40 time) public {
+        bytes memory call_ = abi.encodeCall(IRunEscrow.createAndFund, (reward, deadline, maxRevisions, "ipfs://task"));
+        if (!_call(caller, time, call_)) return;
+        (RunTerms terms, RunProgress progress) = _get();
+        assert(_isRun(terms, progress) && _stateOf(terms, progress) == RunState.OPEN);
+        assert(terms.poster() == caller && terms.reward() == reward && terms.deadline() == deadline);
+        assert(terms.maxRevisions() == maxRevisions && time < deadline);
+        assert(token.pulled() == _price(terms) && token.payments() == 0);
+    }
+
+    /// @notice Whatever is called, a run stays one and moves only along an arrow of the lifecycle; what was promised does not change.
+    function check_anyVerb_takesAnArrow(
+        RunTerms terms,
+        RunProgress progress,
+        address caller,
+        uint40 time,
+        uint256 which,
+        uint256 a,
+        uint256 b
+    ) public {
         _put(terms, progress);
-        bytes[4] memory calls = [
-            abi.encodeCall(IRunEscrow.claim, (RUN, a, b)),
-            abi.encodeCall(IRunEscrow.start, (RUN)),
-            abi.encodeCall(IRunEscrow.submit, (RUN, "ipfs://work")),
-            abi.encodeCall(IRunEscrow.requestRevision, (RUN, b, "more"))
-        ];
-        _call(caller, time, calls[a % 4]);
+        bool ok = _call(caller, time, _verb(which, a, b));
+        (RunTerms newTerms, RunProgress newProgress) = _get();
+        assert(_isRun(newTerms, newProgress));
+        if (ok) assert(_arrowsFrom(_stateOf(terms, progress)) & (1 << uint256(_stateOf(newTerms, newProgress))) != 0);
+        assert(RunTerms.unwrap(newTerms.withStage(RunStage.DRAFT)) == RunTerms.unwrap(terms.withStage(RunStage.DRAFT)));
+        if (progress.isClaimed()) assert(newProgress.wallet() == progress.wallet() && newProgress.agentId() == progress.agentId());
+    }
+
+    /// @notice Nothing but the five endings pays anything out, and nothing but funding takes anything in.
+    function check_otherVerbs_moveNothing(
+        RunTerms terms,
+        RunProgress progress,
+        address caller,
+        uint40 time,
+        uint256 which,
+        uint256 a,
+        uint256 b
+    ) public {
+        _put(terms, progress);
+        vm.assume(which >= OTHER_VERBS);
+        _call(caller, time, _verb(which, a, b));
         assert(token.payments() == 0 && token.pulled() == 0);
     }
 
@@ -112,22 +153,49 @@ contract RunEscrowSymbolicTest is Test {
         assert(token.pulled() == _price(terms) && token.payments() == 0);
     }
 
-    /// @notice A run that has paid pays no second time: after an ending every ending is refused.
-    function check_endings_payOnce(RunTerms terms, RunProgress progress, address caller, uint40 time, uint256 expected, uint256 which)
-        public
-    {
+    /// @notice A run that has paid pays no second time: after an ending every verb is refused.
+    function check_endings_areTheLast(
+        RunTerms terms,
+        RunProgress progress,
+        address caller,
+        uint40 time,
+        uint256 which,
+        uint256 a,
+        uint256 b
+    ) public {
         _put(terms, progress);
-        bytes[5] memory endings = [
-            abi.encodeCall(IRunEscrow.approve, (RUN, expected)),
-            abi.encodeCall(IRunEscrow.reject, (RUN, expected)),
-            abi.encodeCall(IRunEscrow.finalize, (RUN)),
-            abi.encodeCall(IRunEscrow.slash, (RUN)),
-            abi.encodeCall(IRunEscrow.cancel, (RUN))
-        ];
-        if (!_call(caller, time, endings[which % 5])) return;
-        for (uint256 i = 0; i < endings.length; ++i) {
-            assert(!_call(caller, time, endings[i]));
-        }
+        vm.assume(_arrowsFrom(_stateOf(terms, progress)) == 0);
+        assert(!_call(caller, time, _verb(which, a, b)));
+        assert(token.payments() == 0 && token.pulled() == 0);
+    }
+
+    /// @dev Any verb of a run. From `OTHER_VERBS` on, those that move no money.
+    function _verb(uint256 which, uint256 a, uint256 b) private pure returns (bytes memory) {
+        if (which == 0) return abi.encodeCall(IRunEscrow.fund, (RUN));
+        if (which == 1) return abi.encodeCall(IRunEscrow.cancel, (RUN));
+        if (which == 2) return abi.encodeCall(IRunEscrow.approve, (RUN, a));
+        if (which == 3) return abi.encodeCall(IRunEscrow.reject, (RUN, a));
+        if (which == 4) return abi.encodeCall(IRunEscrow.finalize, (RUN));
+        if (which == 5) return abi.encodeCall(IRunEscrow.slash, (RUN));
+        if (which == OTHER_VERBS) return abi.encodeCall(IRunEscrow.claim, (RUN, a, b));
+        if (which == 7) return abi.encodeCall(IRunEscrow.start, (RUN));
+        if (which == 8) return abi.encodeCall(IRunEscrow.submit, (RUN, "ipfs://work"));
+        return abi.encodeCall(IRunEscrow.requestRevision, (RUN, a, "more"));
+    }
+
+    /// @dev The lifecycle: a bit for each state that can come next.
+    function _arrowsFrom(RunState state) private pure returns (uint256) {
+        if (state == RunState.DRAFT) return _bit(RunState.OPEN) | _bit(RunState.CANCELLED);
+        if (state == RunState.OPEN) return _bit(RunState.CLAIMED) | _bit(RunState.CANCELLED);
+        if (state == RunState.CLAIMED) return _bit(RunState.IN_PROGRESS) | _bit(RunState.SUBMITTED) | _bit(RunState.SLASHED);
+        if (state == RunState.IN_PROGRESS) return _bit(RunState.SUBMITTED) | _bit(RunState.SLASHED);
+        if (state == RunState.SUBMITTED) return _bit(RunState.APPROVED) | _bit(RunState.REVISION_REQUESTED) | _bit(RunState.REJECTED);
+        if (state == RunState.REVISION_REQUESTED) return _bit(RunState.SUBMITTED) | _bit(RunState.REJECTED);
+        return 0;
+    }
+
+    function _bit(RunState state) private pure returns (uint256) {
+        return 1 << uint256(state);
     }
 
     function _fee(RunTerms terms) private pure returns (uint256) {
@@ -155,6 +223,21 @@ contract RunEscrowSymbolicTest is Test {
         return progress.isClaimed() && progress.state() == uint256(state);
     }
 
+    function _stateOf(RunTerms terms, RunProgress progress) private pure returns (RunState) {
+        return RunState(progress.isClaimed() ? progress.state() : terms.unclaimedState());
+    }
+
+    /// @dev What the contract has written if it has written anything: somebody's run with a reward, and if it is claimed, a funded one with
+    /// an agent, in a state that follows a claim.
+    function _isRun(RunTerms terms, RunProgress progress) private pure returns (bool) {
+        if (terms.poster() == address(0) || terms.reward() < MINIMUM_REWARD) return false;
+        // A stage that there is not would stop the check here instead of failing it.
+        if (RunTerms.unwrap(terms) >> STAGE_SHIFT & 3 > uint256(type(RunStage).max)) return false;
+        if (!progress.isClaimed()) return true;
+        bool follows = progress.state() >= uint256(RunState.CLAIMED) && progress.state() <= uint256(RunState.SLASHED);
+        return terms.stage() == RunStage.FUNDED && progress.wallet() != address(0) && follows;
+    }
+
     function _call(address caller, uint256 time, bytes memory data) private returns (bool ok) {
         vm.assume(caller != address(0)); // which is the forwarder here, and nobody
         vm.warp(time);
@@ -162,12 +245,19 @@ contract RunEscrowSymbolicTest is Test {
         (ok,) = address(escrow).call(data);
     }
 
-    /// @dev Any run that has terms.
     function _put(RunTerms terms, RunProgress progress) private {
-        vm.assume(terms.exists());
-        bytes32 slot = keccak256(abi.encode(RUN, RUNS_SLOT));
-        vm.store(address(escrow), slot, bytes32(RunTerms.unwrap(terms)));
-        vm.store(address(escrow), bytes32(uint256(slot) + 1), bytes32(RunProgress.unwrap(progress)));
+        vm.assume(_isRun(terms, progress));
+        vm.store(address(escrow), _slot(), bytes32(RunTerms.unwrap(terms)));
+        vm.store(address(escrow), bytes32(uint256(_slot()) + 1), bytes32(RunProgress.unwrap(progress)));
         assert(escrow.termsOf(RUN) == RunTerms.unwrap(terms));
+    }
+
+    function _get() private view returns (RunTerms terms, RunProgress progress) {
+        terms = RunTerms.wrap(uint256(vm.load(address(escrow), _slot())));
+        progress = RunProgress.wrap(uint256(vm.load(address(escrow), bytes32(uint256(_slot()) + 1))));
+    }
+
+    function _slot() private pure returns (bytes32) {
+        return keccak256(abi.encode(RUN, RUNS_SLOT));
     }
 }
