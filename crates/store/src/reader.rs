@@ -15,7 +15,8 @@ use sqlx::{
 };
 
 use crate::{
-    AgentRecord, Block, Chain, EventRecord, Hash, IndexedBlock, RunRecord, StateDigest, StoreError, blocks, columns::bigint, digest, events,
+    AgentRecord, Block, Chain, EventRecord, FeedBounds, FeedRecord, Hash, IndexedBlock, RunRecord, StateDigest, StoreError, blocks,
+    columns::bigint, digest, events, feed,
 };
 
 pub use agents::AgentFilter;
@@ -142,6 +143,16 @@ impl Snapshot {
     pub async fn run_events(&mut self, id: RunId) -> Result<Vec<EventRecord>, StoreError> {
         let Ok(id) = bigint(id.0) else { return Ok(Vec::new()) };
         events::about(&mut self.transaction, &[id], &[], 0).await
+    }
+
+    /// Which numbers listeners may have been given.
+    pub async fn feed_bounds(&mut self) -> Result<FeedBounds, StoreError> {
+        feed::bounds(&mut self.transaction).await
+    }
+
+    /// The `limit` things that listeners are told after number `after`.
+    pub async fn feed(&mut self, after: u64, limit: u32) -> Result<Vec<FeedRecord>, StoreError> {
+        feed::following(&mut self.transaction, after, limit).await
     }
 
     /// The digest that the writer keeps of the rows; nothing if it did not know of digests.
