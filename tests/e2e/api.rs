@@ -1,11 +1,15 @@
 //! The API on a real node, a real database and a real indexer, used as clients and wallets use it.
 
 mod confirmations;
+mod events;
 mod faults;
 mod lists;
 mod node_proxy;
 mod refusals;
+mod relay;
 mod served;
 mod shapes;
+mod signing;
 mod strict_wallet;
+mod transactions;
 mod verbs;

@@ -36,6 +36,13 @@ impl Api {
     }
 }
 
+impl Api {
+    /// Tells it to stop.
+    pub fn stop(&self) {
+        self.shutdown.cancel();
+    }
+}
+
 impl Drop for Api {
     fn drop(&mut self) {
         self.shutdown.cancel();

@@ -2,6 +2,7 @@
 
 use std::{fmt, time::Duration};
 
+use alloy::{primitives::U256, signers::local::PrivateKeySigner};
 use clawpay_store::ReaderOptions;
 use metrics_exporter_prometheus::PrometheusHandle;
 use url::Url;
@@ -25,6 +26,10 @@ pub struct Config {
     pub node_timeout: Duration,
     /// Connections to the database, and their limits.
     pub database: ReaderOptions,
+    /// How many may listen to events, and for how long.
+    pub events: EventOptions,
+    /// Who pays for what wallets only sign; without it nothing is relayed.
+    pub relay: Option<RelayOptions>,
     /// What `/metrics` shows; without it there is no such path.
     pub metrics: Option<PrometheusHandle>,
 }
@@ -41,8 +46,69 @@ impl Config {
             confirmation_wait: Duration::from_secs(30),
             node_timeout: Duration::from_secs(5),
             database: ReaderOptions::default(),
+            events: EventOptions::default(),
+            relay: None,
             metrics: None,
         }
+    }
+}
+
+/// How many may listen to events, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventOptions {
+    /// Listeners of one address. Not set, 100, and as many as there are places on this machine itself, where proxies are.
+    pub per_address: Option<u32>,
+    /// Listeners altogether.
+    pub total: u32,
+    /// How long one of them is kept before it has to come back.
+    pub lifetime: Duration,
+    /// How often a listener that hears nothing is told that it is still heard.
+    pub heartbeat: Duration,
+}
+
+impl Default for EventOptions {
+    fn default() -> Self {
+        Self { per_address: None, total: 10_000, lifetime: Duration::from_secs(3_600), heartbeat: Duration::from_secs(15) }
+    }
+}
+
+/// Who sends in the place of wallets that hold no ether, and how much that may cost. The key pays gas and is trusted with nothing else.
+#[derive(Clone)]
+pub struct RelayOptions {
+    /// The account that sends. Nobody else may send from it.
+    pub key: PrivateKeySigner,
+    /// Most gas of one relayed transaction.
+    pub max_gas: u64,
+    /// Transactions relayed for one signer in 24 hours.
+    pub signer_per_day: u32,
+    /// Wei that all transactions of 24 hours may cost together.
+    pub budget_per_day: U256,
+    /// How long a transaction may wait in the pool before it is offered more for its gas.
+    pub patience: Duration,
+}
+
+impl RelayOptions {
+    /// The defaults, for this account: 1.5 million gas, 50 a day for each signer, a twentieth of an ether a day.
+    pub fn new(key: PrivateKeySigner) -> Self {
+        Self {
+            key,
+            max_gas: 1_500_000,
+            signer_per_day: 50,
+            budget_per_day: U256::from(50_000_000_000_000_000_u64),
+            patience: Duration::from_secs(45),
+        }
+    }
+}
+
+impl fmt::Debug for RelayOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RelayOptions")
+            .field("account", &self.key.address())
+            .field("max_gas", &self.max_gas)
+            .field("signer_per_day", &self.signer_per_day)
+            .field("budget_per_day", &self.budget_per_day)
+            .field("patience", &self.patience)
+            .finish_non_exhaustive()
     }
 }
 
@@ -55,6 +121,8 @@ impl fmt::Debug for Config {
             .field("confirmation_wait", &self.confirmation_wait)
             .field("node_timeout", &self.node_timeout)
             .field("database", &self.database)
+            .field("events", &self.events)
+            .field("relay", &self.relay)
             .finish_non_exhaustive()
     }
 }

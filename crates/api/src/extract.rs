@@ -6,9 +6,10 @@ mod path;
 mod query;
 mod words;
 
-pub(crate) use body::{Signable, Signed};
-pub(crate) use path::{AccountPath, AgentPath, RunPath};
+pub(crate) use body::{Body, Signable, Signed};
+pub(crate) use path::{AccountPath, AgentPath, HashPath, RunPath};
 pub(crate) use query::{Nothing, Query};
 pub(crate) use words::{
-    Account, AgentUri, BaseUnits, ContentUri, DeliverableUri, Digits, Feedback, PageNumber, PageSize, Rfc3339, Search, UsdcDecimal,
+    Account, AgentUri, BaseUnits, ContentUri, DeliverableUri, Digits, EventTypes, Feedback, PageNumber, PageSize, Rfc3339, Search,
+    UsdcDecimal, WaitSeconds,
 };

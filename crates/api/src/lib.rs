@@ -10,16 +10,20 @@ mod config;
 mod confirm;
 mod dto;
 mod error;
+mod explain;
 mod extract;
 mod layers;
+mod listen;
 pub mod metrics;
 mod node;
 mod prepare;
+mod relay;
 mod routes;
 mod server;
+mod standing;
 mod state;
 
-pub use config::Config;
+pub use config::{Config, EventOptions, RelayOptions};
 pub use server::{ServeError, router, serve, serve_probes};
 pub use state::App;
 

@@ -2,13 +2,19 @@
 
 mod actions;
 mod agents;
+mod events;
 mod market;
 mod posters;
 mod probes;
+mod relay;
 mod runs;
+mod transactions;
 
 use alloy::primitives::U256;
-use axum::{Router, routing::get};
+use axum::{
+    Router,
+    routing::{get, post},
+};
 use clawpay_bindings::Call;
 use clawpay_domain::Timestamp;
 
@@ -50,6 +56,10 @@ pub(crate) fn paths() -> Router<App> {
         )
         .route("/api/agents/{id}/unstake", on_agent(|body: AgentAmount, agent| Call::Unstake { agent, amount: body.amount.0 }))
         .route("/api/posters/{address}", get(posters::show))
+        .route("/api/relay", post(relay::relay))
+        .route("/api/events", get(events::listen))
+        .route("/api/transactions", post(transactions::send))
+        .route("/api/transactions/{hash}", get(transactions::show))
         .route("/api/config", get(market::config))
         .route("/api/stats", get(market::stats))
         .route("/api/status", get(market::status));

@@ -1,6 +1,6 @@
 //! Running the API until it is told to stop.
 
-use std::{io, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use axum::Router;
 use clawpay_store::StoreError;
@@ -8,7 +8,7 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{App, Config, error::ApiError, layers, routes};
+use crate::{App, Config, error::ApiError, layers, listen::Hub, relay::look_after, routes};
 
 /// How long open requests may take to end once the server has been told to stop.
 const LAST_REQUESTS: Duration = Duration::from_secs(3);
@@ -31,7 +31,11 @@ pub enum ServeError {
 pub async fn serve(listener: TcpListener, config: Config, shutdown: CancellationToken) -> Result<(), ServeError> {
     let app = App::new(config, shutdown.clone())?;
     let announcing = tokio::spawn(hear_of_the_index(app.clone()));
+    let telling = tokio::spawn(Hub::run(app.clone()));
+    let relaying = tokio::spawn(look_after(app.clone()));
     let served = until(listener, router(app), shutdown).await;
+    relaying.abort();
+    telling.abort();
     announcing.abort();
     served
 }
@@ -43,7 +47,8 @@ pub async fn serve_probes(listener: TcpListener, config: Config, shutdown: Cance
 }
 
 async fn until(listener: TcpListener, router: Router, shutdown: CancellationToken) -> Result<(), ServeError> {
-    let server = axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let server = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let overdue = async {
         shutdown.cancelled().await;
         tokio::time::sleep(LAST_REQUESTS).await;

@@ -2,11 +2,18 @@
 
 use std::{sync::Arc, time::Instant};
 
-use clawpay_store::{IndexedBlock, Reader, Snapshot, StoreError};
-use tokio::sync::watch;
+use alloy::sol_types::Eip712Domain;
+use clawpay_bindings::{TestUSDC, token_domain};
+use clawpay_store::{Chain, IndexedBlock, Outbox, Reader, Snapshot, StoreError};
+use tokio::sync::{OnceCell, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Config, error::ApiError, node::Node};
+use crate::{
+    Config,
+    error::ApiError,
+    listen::{Hub, Places},
+    node::{Node, NodeError},
+};
 
 /// The server's state. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -18,9 +25,14 @@ pub struct App {
 struct Inner {
     config: Config,
     reader: Reader,
+    outbox: Outbox,
     node: Node,
+    /// Asked for once: a token does not change its name.
+    token_domain: OnceCell<Option<Eip712Domain>>,
     /// Changes whenever the index may have moved.
     index_moved: watch::Sender<()>,
+    hub: Hub,
+    places: Places,
     shutdown: CancellationToken,
     started: Instant,
 }
@@ -29,8 +41,21 @@ impl App {
     /// Connects to nothing yet: a database or node that is away is something to answer, not a reason to stop.
     pub fn new(config: Config, shutdown: CancellationToken) -> Result<Self, StoreError> {
         let reader = Reader::new(&config.database_url, config.database)?;
+        let outbox = Outbox::new(&config.database_url)?;
         let node = Node::new(config.rpc_url.clone(), config.node_timeout);
-        let inner = Inner { config, reader, node, index_moved: watch::Sender::new(()), shutdown, started: Instant::now() };
+        let places = Places::new(config.events);
+        let inner = Inner {
+            config,
+            reader,
+            outbox,
+            node,
+            token_domain: OnceCell::new(),
+            index_moved: watch::Sender::new(()),
+            hub: Hub::new(),
+            places,
+            shutdown,
+            started: Instant::now(),
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -42,8 +67,20 @@ impl App {
         &self.inner.reader
     }
 
+    pub(crate) fn outbox(&self) -> &Outbox {
+        &self.inner.outbox
+    }
+
     pub(crate) fn node(&self) -> &Node {
         &self.inner.node
+    }
+
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.inner.hub
+    }
+
+    pub(crate) fn places(&self) -> &Places {
+        &self.inner.places
     }
 
     pub(crate) fn shutdown(&self) -> &CancellationToken {
@@ -61,6 +98,18 @@ impl App {
     /// The database as of the last indexed block.
     pub(crate) async fn snapshot(&self) -> Result<Snapshot, ApiError> {
         self.reader().snapshot().await?.ok_or(ApiError::NothingIndexed)
+    }
+
+    /// The domain in which the token's permits and authorizations are signed; nothing if it does not say what it is called.
+    pub(crate) async fn token_domain(&self, chain: &Chain) -> Result<Option<Eip712Domain>, NodeError> {
+        let ask = async || {
+            let (name, version) = tokio::try_join!(
+                self.node().view(chain.usdc, &TestUSDC::nameCall {}),
+                self.node().view(chain.usdc, &TestUSDC::versionCall {})
+            )?;
+            Ok(name.zip(version).map(|(name, version)| token_domain(name, version, chain.chain_id, chain.usdc)))
+        };
+        self.inner.token_domain.get_or_try_init(ask).await.cloned()
     }
 
     /// Whether the index is too far behind the node to decide anything by, or has not heard of the node for too long.

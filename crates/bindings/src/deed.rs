@@ -23,7 +23,7 @@ impl Deed {
     /// What `calldata` sent to `to` by `from` does.
     pub fn read(from: Address, to: Address, calldata: &[u8], contracts: &Contracts) -> Result<Self, NotACall> {
         if to == contracts.forwarder {
-            let request = forwarded(calldata).ok_or(NotACall::UnknownCalldata)?;
+            let request = forwarded_request(calldata).ok_or(NotACall::UnknownCalldata)?;
             return Self::direct(request.from, request.to, &request.data, contracts);
         }
         Self::direct(from, to, calldata, contracts)
@@ -42,7 +42,7 @@ impl Deed {
 }
 
 /// The request that a call of `ERC2771Forwarder.execute` carries, if it is one, sends no ether along, and reads as it is written.
-fn forwarded(calldata: &[u8]) -> Option<ForwardRequestData> {
+pub fn forwarded_request(calldata: &[u8]) -> Option<ForwardRequestData> {
     let ERC2771ForwarderCalls::execute(call) = ERC2771ForwarderCalls::abi_decode(calldata).ok()? else { return None };
     let written = ERC2771Forwarder::executeCall { request: call.request.clone() }.abi_encode();
     (call.request.value.is_zero() && calldata.starts_with(&written)).then_some(call.request)

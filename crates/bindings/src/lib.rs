@@ -14,10 +14,10 @@ mod signed;
 mod with_signature;
 
 pub use calldata::{Call, NewRun, NotACall};
-pub use deed::Deed;
+pub use deed::{Deed, forwarded_request};
 pub use deployment::{Contracts, Deployment};
 pub use errors::Revert;
-pub use events::{DecodeError, Decoded, Facts, decode, signatures};
+pub use events::{DecodeError, Decoded, Facts, decode, event_names, signatures};
 pub use parameters::ParameterOutOfRange;
 pub use passage::is_of_market;
 pub use signed::{

@@ -30,12 +30,12 @@ async fn requests_of_the_wrong_form_are_refused_before_anything_is_looked_up() -
     served.get("/api/nothing").await?.require(404, "unknown_path")?;
     served.get("/").await?.require(404, "unknown_path")?;
     served.get("/api/runs/").await?.require(404, "unknown_path")?;
-    served.get("/api/transactions").await?.require(404, "unknown_path")?;
     for (method, path, allow) in [
         (Method::DELETE, "/api/runs", "GET,HEAD,POST"),
         (Method::PUT, "/api/runs/1", "GET,HEAD"),
         (Method::GET, "/api/runs/1/claim", "POST"),
         (Method::POST, "/api/config", "GET,HEAD"),
+        (Method::GET, "/api/transactions", "POST"),
     ] {
         let answer = send(method, path, None, String::new()).await?;
         answer.require(405, "method_not_allowed")?;

@@ -2,7 +2,7 @@
 
 use alloy::primitives::B256;
 use clawpay_bindings::{Contracts, decode};
-use clawpay_domain::{Payment, RunEvent};
+use clawpay_domain::{AgentEvent, Payment, RunEvent};
 use clawpay_store::{EventRecord, IndexedBlock};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ pub(crate) struct EventDto {
     transaction_hash: B256,
     log_index: u64,
     finality: Finality,
-    /// The event's parameters; null where it says nothing of the run itself.
+    /// The event's parameters; null where it says nothing of a run or an agent.
     data: Option<Value>,
     /// Why the event could not be read, or how it contradicts the rules; null when nothing is wrong with it.
     refusal: Option<String>,
@@ -43,7 +43,7 @@ impl EventDto {
             transaction_hash: event.tx_hash,
             log_index: event.log_index,
             finality: Finality::of(event.block_number, indexed),
-            data: facts.run.as_ref().map(parameters),
+            data: facts.run.as_ref().map(parameters).or_else(|| facts.agent.as_ref().map(agent_parameters)),
             refusal: event.refusal.clone(),
         }
     }
@@ -80,5 +80,23 @@ fn parameters(event: &RunEvent) -> Value {
         }
         RunEvent::Rejected { agent, refund } => json!({ "agentId": agent, "refund": refund }),
         RunEvent::Slashed { agent, refund, slashed } => json!({ "agentId": agent, "refund": refund, "slashed": slashed }),
+    }
+}
+
+/// Of events that name no run.
+fn agent_parameters(event: &AgentEvent) -> Value {
+    match event {
+        AgentEvent::Registered { owner, uri } => json!({ "owner": Checksummed(*owner), "agentURI": lossy(uri) }),
+        AgentEvent::Transferred { to } => json!({ "to": Checksummed(*to) }),
+        AgentEvent::UriUpdated { uri } => json!({ "agentURI": lossy(uri) }),
+        AgentEvent::WalletSet { wallet } => json!({ "wallet": wallet.map(Checksummed) }),
+        AgentEvent::Staked { from, amount, stake, owed } => {
+            json!({ "from": Checksummed(*from), "amount": amount, "stake": stake, "owed": owed })
+        }
+        AgentEvent::Unstaked { to, amount, stake } => json!({ "to": Checksummed(*to), "amount": amount, "stake": stake }),
+        AgentEvent::Claimed { stake_at_risk } => json!({ "stakeAtRisk": stake_at_risk }),
+        AgentEvent::Completed { reward } => json!({ "reward": reward }),
+        AgentEvent::Rejected => json!({}),
+        AgentEvent::Slashed { run, amount } => json!({ "runId": run, "amount": amount }),
     }
 }

@@ -5,8 +5,10 @@ use serde::Serialize;
 
 use super::{
     agent::AgentSummary,
+    relay::RelayDto,
     run::RunDto,
     text::{Checksummed, IsoDate, Quantity},
+    typed_data::TypedData,
 };
 use crate::node::Fees;
 
@@ -29,8 +31,13 @@ pub(crate) struct PreparedDto {
     subjects: Subjects,
     message: String,
     steps: Vec<Step>,
-    /// The gasless way; null because this server relays nothing.
-    typed_data: Option<()>,
+    /// The same steps for `wallet_sendCalls`.
+    calls: WalletCalls,
+    /// The gasless way: what to sign so that this server sends. Null where it relays nothing, or not this.
+    typed_data: Option<TypedData>,
+    /// What to post to `/api/relay` once that is signed, with the `signature` added.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    relay: Option<RelayDto>,
     indexed_block: u64,
     expires_at: IsoDate,
 }
@@ -38,23 +45,49 @@ pub(crate) struct PreparedDto {
 impl PreparedDto {
     /// These steps, good until `expires_at`.
     pub(crate) fn new(subjects: Subjects, message: String, steps: Vec<Step>, indexed_block: u64, expires_at: IsoDate) -> Self {
-        Self { success: false, status: "signature_required", subjects, message, steps, typed_data: None, indexed_block, expires_at }
+        let calls = WalletCalls::of(&steps);
+        Self {
+            success: false,
+            status: "signature_required",
+            subjects,
+            message,
+            steps,
+            calls,
+            typed_data: None,
+            relay: None,
+            indexed_block,
+            expires_at,
+        }
+    }
+
+    /// With the gasless way.
+    pub(crate) fn gasless(self, typed_data: TypedData, relay: RelayDto) -> Self {
+        Self { typed_data: Some(typed_data), relay: Some(relay), ..self }
     }
 }
 
 /// One thing to sign; steps are signed and sent in order.
 #[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Step {
     id: &'static str,
     kind: &'static str,
     description: String,
     transaction: WalletTransaction,
+    /// A permit that may be signed instead of sending this step: post the same body again with `permit` added, its `deadline` and `signature`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    typed_data: Option<TypedData>,
 }
 
 impl Step {
     /// A transaction to sign.
     pub(crate) fn transaction(id: &'static str, description: String, transaction: WalletTransaction) -> Self {
-        Self { id, kind: "transaction", description, transaction }
+        Self { id, kind: "transaction", description, transaction, typed_data: None }
+    }
+
+    /// That may also be signed as a permit.
+    pub(crate) fn or_permit(self, typed_data: Option<TypedData>) -> Self {
+        Self { typed_data, ..self }
     }
 }
 
@@ -74,6 +107,44 @@ pub(crate) struct WalletTransaction {
     nonce: Quantity,
     #[serde(rename = "type")]
     kind: &'static str,
+}
+
+/// The steps as the one parameter of `wallet_sendCalls` (EIP-5792): the wallet prices and orders them itself.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WalletCalls {
+    version: &'static str,
+    #[serde(flatten)]
+    account: Option<CallsAccount>,
+    /// The steps also do one after the other.
+    atomic_required: bool,
+    calls: Vec<WalletCall>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CallsAccount {
+    chain_id: Quantity,
+    from: Checksummed,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct WalletCall {
+    to: Checksummed,
+    data: Bytes,
+    value: Quantity,
+}
+
+impl WalletCalls {
+    fn of(steps: &[Step]) -> Self {
+        let transactions = steps.iter().map(|step| &step.transaction);
+        Self {
+            version: "2.0.0",
+            account: steps.first().map(|step| CallsAccount { chain_id: step.transaction.chain_id, from: step.transaction.from }),
+            atomic_required: false,
+            calls: transactions.map(|one| WalletCall { to: one.to, data: one.data.clone(), value: one.value }).collect(),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -214,6 +285,7 @@ mod tests {
                 "status": "signature_required",
                 "message": "m",
                 "steps": [],
+                "calls": { "version": "2.0.0", "atomicRequired": false, "calls": [] },
                 "typedData": null,
                 "indexedBlock": 5,
                 "expiresAt": "1970-01-01T00:00:00.000Z",

@@ -1,13 +1,13 @@
 //! Whom a path names.
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, B256};
 use axum::{
     extract::{FromRequestParts, RawPathParams},
     http::request::Parts,
 };
 use clawpay_domain::{AgentId, RunId};
 
-use super::words::{Account, Digits};
+use super::words::{Account, Digits, TransactionHash};
 use crate::error::{ApiError, Invalid};
 
 /// The run in `/api/runs/{id}`.
@@ -21,6 +21,10 @@ pub(crate) struct AgentPath(pub AgentId);
 /// The account in `/api/posters/{address}`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AccountPath(pub Address);
+
+/// The transaction in `/api/transactions/{hash}`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HashPath(pub B256);
 
 impl<S: Send + Sync> FromRequestParts<S> for RunPath {
     type Rejection = ApiError;
@@ -46,6 +50,15 @@ impl<S: Send + Sync> FromRequestParts<S> for AccountPath {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let Account(address) = segment(parts, state, "address").await?;
         Ok(Self(address))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for HashPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let TransactionHash(hash) = segment(parts, state, "hash").await?;
+        Ok(Self(hash))
     }
 }
 

@@ -6,14 +6,14 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{MethodRouter, post},
 };
-use clawpay_bindings::{Call, NewRun};
+use clawpay_bindings::{Call, CallWithSignature, NewRun};
 use clawpay_domain::{AgentId, RunId};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
     App,
     confirm::confirm,
-    error::ApiError,
+    error::{ApiError, Invalid},
     extract::{
         Account, AgentPath, AgentUri, BaseUnits, ContentUri, DeliverableUri, Feedback, Nothing, Query, Rfc3339, RunPath, Signable, Signed,
     },
@@ -114,7 +114,7 @@ impl Register {
 pub(super) fn on_market<B: Asking>(call: impl Fn(B) -> Call + Clone + Send + Sync + 'static) -> MethodRouter<App> {
     post(async move |State(app): State<App>, Query(Nothing {}): Query<Nothing>, body: Signable<B>| {
         let wallet = body.request.wallet();
-        act(&app, Intent { wallet, call: call(body.request) }, body.signed).await
+        act(&app, Intent { wallet, call: call(body.request), permit: body.permit }, body.signed).await
     })
 }
 
@@ -122,7 +122,7 @@ pub(super) fn on_market<B: Asking>(call: impl Fn(B) -> Call + Clone + Send + Syn
 pub(super) fn on_run<B: Asking>(call: impl Fn(B, RunId) -> Call + Clone + Send + Sync + 'static) -> MethodRouter<App> {
     post(async move |State(app): State<App>, RunPath(run): RunPath, Query(Nothing {}): Query<Nothing>, body: Signable<B>| {
         let wallet = body.request.wallet();
-        act(&app, Intent { wallet, call: call(body.request, run) }, body.signed).await
+        act(&app, Intent { wallet, call: call(body.request, run), permit: body.permit }, body.signed).await
     })
 }
 
@@ -130,11 +130,17 @@ pub(super) fn on_run<B: Asking>(call: impl Fn(B, RunId) -> Call + Clone + Send +
 pub(super) fn on_agent<B: Asking>(call: impl Fn(B, AgentId) -> Call + Clone + Send + Sync + 'static) -> MethodRouter<App> {
     post(async move |State(app): State<App>, AgentPath(agent): AgentPath, Query(Nothing {}): Query<Nothing>, body: Signable<B>| {
         let wallet = body.request.wallet();
-        act(&app, Intent { wallet, call: call(body.request, agent) }, body.signed).await
+        act(&app, Intent { wallet, call: call(body.request, agent), permit: body.permit }, body.signed).await
     })
 }
 
 async fn act(app: &App, intent: Intent, signed: Option<Signed>) -> Result<Response, ApiError> {
+    if let Some(permit) = &intent.permit
+        && CallWithSignature::with_permit(&intent.call, permit.clone()).is_none()
+    {
+        let (field, detail) = (Some("permit".to_owned()), "this action pays nothing, and takes no permit".to_owned());
+        return Err(Invalid { code: "unknown_field", field, detail }.into());
+    }
     Ok(match signed {
         None => prepare(app, &intent).await?.into_response(),
         Some(signed) => confirm(app, &intent, signed).await?.into_response(),
