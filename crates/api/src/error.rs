@@ -10,7 +10,7 @@ use clawpay_store::StoreError;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::{dto::text::refusal_sentence, node::NodeError};
+use crate::{dto::text::refusal_sentence, node::NodeError, routes::Freshness};
 
 /// Why a request has no answer.
 #[derive(Debug)]
@@ -76,6 +76,13 @@ pub(crate) enum ApiError {
     IndexForked {
         /// The block they disagree about.
         block: u64,
+    },
+    /// Something that this process works with is missing, or the index too far behind.
+    NotReady {
+        /// What is in the way, in words.
+        reasons: Vec<String>,
+        /// Where the index stands.
+        freshness: Freshness,
     },
     /// No indexer has written to the database yet.
     NothingIndexed,
@@ -155,6 +162,14 @@ impl Problem {
         // A value that does not serialise is left out: the rest of the problem says what matters.
         if let Ok(value) = serde_json::to_value(value) {
             self.numbers.insert(name.to_owned(), value);
+        }
+        self
+    }
+
+    /// With the members of a structure.
+    fn with_all(mut self, members: impl Serialize) -> Self {
+        if let Ok(Value::Object(members)) = serde_json::to_value(members) {
+            self.numbers.extend(members);
         }
         self
     }
@@ -252,6 +267,9 @@ impl From<ApiError> for Problem {
                 format!("the index and the node hold different blocks at height {block}; try again when the index has caught up"),
             )
             .with("indexedBlock", block),
+            ApiError::NotReady { reasons, freshness } => {
+                Self::new(S::SERVICE_UNAVAILABLE, "not_ready", reasons.join("; ")).with_all(freshness)
+            }
             ApiError::NothingIndexed => {
                 Self::new(S::SERVICE_UNAVAILABLE, "nothing_indexed", "the indexer has not written to the database yet")
             }

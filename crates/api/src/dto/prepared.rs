@@ -2,6 +2,7 @@
 
 use alloy::primitives::{Address, B256, Bytes, U256};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{
     agent::AgentSummary,
@@ -9,29 +10,40 @@ use super::{
     text::{Checksummed, IsoDate, Quantity},
 };
 use crate::node::Fees;
+use crate::openapi::words as w;
 
 /// The run and the agent an answer is about, where there are any.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub(crate) struct Subjects {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub run: Option<RunDto>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub agent: Option<AgentSummary>,
 }
 
 /// What a wallet has to sign before anything happens.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Prepared)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PreparedDto {
+    /// Whether the action has happened.
     success: bool,
+    /// `signature_required`: nothing has happened yet.
     status: &'static str,
     #[serde(flatten)]
     subjects: Subjects,
+    /// In words.
     message: String,
+    /// What to sign, in order.
     steps: Vec<Step>,
     /// The gasless way; null because this server relays nothing.
+    #[schema(value_type = Option<Object>, required)]
     typed_data: Option<()>,
+    /// The block by which this was prepared.
     indexed_block: u64,
+    /// Until when prices and nonces are worth signing, chain time.
     expires_at: IsoDate,
 }
 
@@ -43,10 +55,13 @@ impl PreparedDto {
 }
 
 /// One thing to sign; steps are signed and sent in order.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Step {
+    /// The verb, or `allowance`.
     id: &'static str,
+    /// `transaction`.
     kind: &'static str,
+    /// What signing does, in words.
     description: String,
     transaction: WalletTransaction,
 }
@@ -60,23 +75,25 @@ impl Step {
 
 /// A transaction as `eth_signTransaction` and `eth_sendTransaction` take it from strict wallets: `data` and not `input`, `gas` and not
 /// `gasLimit`, quantities as minimal hex.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct WalletTransaction {
     chain_id: Quantity,
     from: Checksummed,
     to: Checksummed,
+    #[schema(value_type = w::HexData)]
     data: Bytes,
     value: Quantity,
     gas: Quantity,
     #[serde(flatten)]
     price: Price,
     nonce: Quantity,
+    /// `0x2`, or `0x0` on a chain without a base fee.
     #[serde(rename = "type")]
     kind: &'static str,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 enum Price {
     #[serde(rename_all = "camelCase")]
@@ -121,17 +138,26 @@ impl From<Unsigned> for WalletTransaction {
 }
 
 /// What came of a signed action: done, or still on its way.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Outcome)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct OutcomeDto {
+    /// Whether the action has happened.
     success: bool,
+    /// `pending` while it has not happened.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     status: Option<&'static str>,
     #[serde(flatten)]
     subjects: Subjects,
+    /// In words.
     message: String,
+    /// The action's transaction.
+    #[schema(value_type = w::Hash)]
     transaction_hash: B256,
+    /// The block it was mined in.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     block_number: Option<u64>,
 }
 
