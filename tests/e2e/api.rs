@@ -1,5 +1,6 @@
 //! The API on a real node, a real database and a real indexer, used as clients and wallets use it.
 
+mod by_the_document;
 mod confirmations;
 mod events;
 mod faults;

@@ -57,7 +57,7 @@ pub(crate) async fn confirm(app: &App, intent: &Intent, signed: Signed) -> Resul
             hash
         }
     };
-    wait_for_outcome(app, intent, hash, &chain, deadline).await
+    wait_for_outcome(app, &expected, hash, &chain, deadline).await
 }
 
 /// Sends the steps in order. One that the node knows already, from an earlier attempt, is as good as sent.
@@ -83,20 +83,38 @@ async fn wait_until_known(app: &App, expected: &Expected<'_>, hash: B256, deadli
             signed::require_same_action(&transaction, expected)?;
             return Ok(true);
         }
+        if successor(app, expected, hash).await?.is_some() {
+            return Ok(true);
+        }
         if !pause(app, &mut moved, deadline).await {
             return Ok(false);
         }
     }
 }
 
+/// The transaction that does the same in the place of this one, and has been mined: a relayer that has waited too long offers more for its gas.
+async fn successor(app: &App, expected: &Expected<'_>, hash: B256) -> Result<Option<(B256, Receipt)>, ApiError> {
+    let Some(sent) = app.outbox().find(hash).await? else { return Ok(None) };
+    for rival in app.outbox().rivals(&sent).await? {
+        let (transaction, receipt) = tokio::try_join!(app.node().transaction(rival), app.node().receipt(rival))?;
+        let Some((transaction, receipt)) = transaction.zip(receipt) else { continue };
+        if signed::require_same_action(&transaction, expected).is_ok() {
+            return Ok(Some((rival, receipt)));
+        }
+    }
+    Ok(None)
+}
+
 /// Waits until the transaction is mined and the index holds its block.
 async fn wait_for_outcome(
     app: &App,
-    intent: &Intent,
+    expected: &Expected<'_>,
     hash: B256,
     chain: &Chain,
     deadline: Instant,
 ) -> Result<Stamped<OutcomeDto>, ApiError> {
+    let intent = expected.intent;
+    let mut hash = hash;
     let mut mined = None;
     // From before the first look, so that no move of the index goes by between a look and a wait.
     let mut moved = app.index_moved().subscribe();
@@ -106,6 +124,13 @@ async fn wait_for_outcome(
             Ok(receipt) => mined = receipt,
             Err(NodeError::Away(_) | NodeError::TimedOut(_)) => {}
             Err(error) => return Err(error.into()),
+        }
+        if mined.is_none() {
+            match successor(app, expected, hash).await {
+                Ok(Some((rival, receipt))) => (hash, mined) = (rival, Some(receipt)),
+                Ok(None) | Err(ApiError::Node(NodeError::Away(_) | NodeError::TimedOut(_))) => {}
+                Err(error) => return Err(error),
+            }
         }
         if let Some(receipt) = &mined {
             if !receipt.succeeded() {

@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     dto::text::{IsoDate, refusal_sentence, revert_sentence},
     node::NodeError,
+    routes::Freshness,
 };
 
 /// Why a request has no answer.
@@ -136,6 +137,13 @@ pub(crate) enum ApiError {
         /// The block they disagree about.
         block: u64,
     },
+    /// Something that this process works with is missing, or the index too far behind.
+    NotReady {
+        /// What is in the way, in words.
+        reasons: Vec<String>,
+        /// Where the index stands.
+        freshness: Freshness,
+    },
     /// No indexer has written to the database yet.
     NothingIndexed,
     /// The database cannot be asked.
@@ -227,6 +235,14 @@ impl Problem {
 
     fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after = seconds;
+        self
+    }
+
+    /// With the members of a structure.
+    fn with_all(mut self, members: impl Serialize) -> Self {
+        if let Ok(Value::Object(members)) = serde_json::to_value(members) {
+            self.numbers.extend(members);
+        }
         self
     }
 
@@ -366,6 +382,9 @@ impl From<ApiError> for Problem {
                 format!("the index and the node hold different blocks at height {block}; try again when the index has caught up"),
             )
             .with("indexedBlock", block),
+            ApiError::NotReady { reasons, freshness } => {
+                Self::new(S::SERVICE_UNAVAILABLE, "not_ready", reasons.join("; ")).with_all(freshness)
+            }
             ApiError::NothingIndexed => {
                 Self::new(S::SERVICE_UNAVAILABLE, "nothing_indexed", "the indexer has not written to the database yet")
             }

@@ -11,5 +11,5 @@ pub(crate) use path::{AccountPath, AgentPath, HashPath, RunPath};
 pub(crate) use query::{Nothing, Query};
 pub(crate) use words::{
     Account, AgentUri, BaseUnits, ContentUri, DeliverableUri, Digits, EventTypes, Feedback, PageNumber, PageSize, Rfc3339, Search,
-    UsdcDecimal, WaitSeconds,
+    TransactionHash, UsdcDecimal, WaitSeconds,
 };

@@ -16,6 +16,7 @@ mod layers;
 mod listen;
 pub mod metrics;
 mod node;
+mod openapi;
 mod prepare;
 mod relay;
 mod routes;
@@ -26,6 +27,11 @@ mod state;
 pub use config::{Config, EventOptions, RelayOptions};
 pub use server::{ServeError, router, serve, serve_probes};
 pub use state::App;
+
+/// The description of this API, as it is committed in `openapi.json`.
+pub fn openapi() -> Result<String, serde_json::Error> {
+    Ok(routes::document().to_pretty_json()? + "\n")
+}
 
 /// Largest request body.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;

@@ -3,8 +3,12 @@
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
 
-use alloy::{primitives::Address, signers::local::PrivateKeySigner};
+use alloy::{
+    primitives::{Address, U256},
+    signers::local::PrivateKeySigner,
+};
 use anyhow::{Context, Result, bail};
+use clawpay_api::RelayOptions;
 use clawpay_bindings::Deployment;
 use clawpay_indexer::{Hashes, Secrets};
 use tracing_subscriber::EnvFilter;
@@ -33,6 +37,10 @@ pub struct Config {
     pub deployment: Option<PathBuf>,
     /// `CLAWPAY_DEPLOYER_KEY`: private key that pays for `clawpay deploy`, 32 bytes of hex.
     pub deployer_key: Option<Secret<PrivateKeySigner>>,
+    /// `CLAWPAY_RELAYER_KEY`: private key of the account that sends what wallets only sign. Nothing is relayed if not set.
+    pub relayer_key: Option<Secret<PrivateKeySigner>>,
+    /// `CLAWPAY_RELAYER_BUDGET`: wei that relaying may cost in 24 hours.
+    pub relayer_budget: Option<U256>,
     /// `CLAWPAY_USDC`: address of the token `clawpay deploy` uses on a chain that is not local.
     pub usdc: Option<Address>,
     /// `CLAWPAY_METRICS_ADDR`: where `clawpay index` serves `/metrics`, `/healthz` and `/readyz`; nowhere if not set.
@@ -104,7 +112,9 @@ impl Config {
             rpc_port: port("CLAWPAY_RPC_PORT", take("CLAWPAY_RPC_PORT"), DEFAULT_RPC_PORT)?,
             empty: switch("CLAWPAY_EMPTY", take("CLAWPAY_EMPTY"))?,
             deployment: take("CLAWPAY_DEPLOYMENT").map(PathBuf::from),
-            deployer_key: take("CLAWPAY_DEPLOYER_KEY").map(|text| key(&text)).transpose()?.map(Secret),
+            deployer_key: take("CLAWPAY_DEPLOYER_KEY").map(|text| key("CLAWPAY_DEPLOYER_KEY", &text)).transpose()?.map(Secret),
+            relayer_key: take("CLAWPAY_RELAYER_KEY").map(|text| key("CLAWPAY_RELAYER_KEY", &text)).transpose()?.map(Secret),
+            relayer_budget: take("CLAWPAY_RELAYER_BUDGET").map(|text| wei(&text)).transpose()?,
             usdc: take("CLAWPAY_USDC")
                 .map(|text| parse_address(&text).with_context(|| format!("CLAWPAY_USDC: {text} is not an address")))
                 .transpose()?,
@@ -136,6 +146,13 @@ impl Config {
             indexer.hashes = Hashes::AsTold;
         }
         Ok(indexer)
+    }
+
+    /// Who relays, if anybody does.
+    pub fn relay(&self) -> Option<RelayOptions> {
+        let key = self.relayer_key.as_ref()?.0.clone();
+        let options = RelayOptions::new(key);
+        Some(RelayOptions { budget_per_day: self.relayer_budget.unwrap_or(options.budget_per_day), ..options })
     }
 
     /// The keys in the nodes' addresses, which libraries repeat in their errors.
@@ -175,8 +192,13 @@ fn rpc_url(text: &str) -> Result<Url> {
 }
 
 /// The value is a key, and is not quoted in the error.
-fn key(text: &str) -> Result<PrivateKeySigner> {
-    text.parse().ok().context("CLAWPAY_DEPLOYER_KEY is not a private key: 32 bytes of hex")
+fn key(name: &str, text: &str) -> Result<PrivateKeySigner> {
+    text.parse().ok().with_context(|| format!("{name} is not a private key: 32 bytes of hex"))
+}
+
+fn wei(text: &str) -> Result<U256> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+    digits.with_context(|| format!("CLAWPAY_RELAYER_BUDGET: {text} is not a number of wei"))
 }
 
 fn confirmations(text: &str) -> Result<u64> {
@@ -263,6 +285,8 @@ mod tests {
             ("CLAWPAY_METRICS_ADDR", "9464"),
             ("CLAWPAY_LOG", "a=b=c"),
             ("CLAWPAY_DEPLOYER_KEY", "0x00"),
+            ("CLAWPAY_RELAYER_KEY", "0x00"),
+            ("CLAWPAY_RELAYER_BUDGET", "0.1"),
             ("RPC_URL", "ipc:///tmp/node"),
         ] {
             assert!(refusal(&[(name, value)]).starts_with(name), "{name}={value}: {}", refusal(&[(name, value)]));
@@ -272,11 +296,17 @@ mod tests {
     #[test]
     fn secrets_stay_out_of_debug_output_and_errors() {
         let key = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
-        let config =
-            config(&[("DATABASE_URL", "postgres://a:s3cret@h/d"), ("RPC_URL", "https://h/s3cret"), ("CLAWPAY_DEPLOYER_KEY", key)]).unwrap();
-        let shown = format!("{config:?}");
+        let config = config(&[
+            ("DATABASE_URL", "postgres://a:s3cret@h/d"),
+            ("RPC_URL", "https://h/s3cret"),
+            ("CLAWPAY_DEPLOYER_KEY", key),
+            ("CLAWPAY_RELAYER_KEY", key),
+        ])
+        .unwrap();
+        let shown = format!("{config:?} {:?}", config.relay());
         assert!(!shown.contains("s3cret") && !shown.contains(&key[2..]), "{shown}");
         assert!(!refusal(&[("CLAWPAY_DEPLOYER_KEY", "s3cret")]).contains("s3cret"));
+        assert!(!refusal(&[("CLAWPAY_RELAYER_KEY", "s3cret")]).contains("s3cret"));
         assert!(!refusal(&[("RPC_URL", "ftp://s3cret@h")]).contains("s3cret"));
     }
 
@@ -301,6 +331,8 @@ mod tests {
             "CLAWPAY_EMPTY",
             "CLAWPAY_DEPLOYMENT",
             "CLAWPAY_DEPLOYER_KEY",
+            "CLAWPAY_RELAYER_KEY",
+            "CLAWPAY_RELAYER_BUDGET",
             "CLAWPAY_USDC",
             "CLAWPAY_METRICS_ADDR",
             "CLAWPAY_LOG",

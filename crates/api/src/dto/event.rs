@@ -6,28 +6,36 @@ use clawpay_domain::{AgentEvent, Payment, RunEvent};
 use clawpay_store::{EventRecord, IndexedBlock};
 use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::{
     run::Finality,
     text::{Checksummed, IsoDate, lossy},
 };
+use crate::openapi::words as w;
 
 /// An event of a run, as the chain told it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Event)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct EventDto {
     /// The Solidity event's name; null for a log that is none of the ABI's events.
     #[serde(rename = "type")]
+    #[schema(required)]
     name: Option<String>,
     timestamp: IsoDate,
     block_number: u64,
+    #[schema(value_type = w::Hash)]
     block_hash: B256,
+    #[schema(value_type = w::Hash)]
     transaction_hash: B256,
     log_index: u64,
     finality: Finality,
     /// The event's parameters; null where it says nothing of a run or an agent.
+    #[schema(value_type = Option<Object>, required)]
     data: Option<Value>,
     /// Why the event could not be read, or how it contradicts the rules; null when nothing is wrong with it.
+    #[schema(required)]
     refusal: Option<String>,
 }
 

@@ -2,14 +2,19 @@
 
 use clawpay_store::Page;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// `pagination` of a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Pagination {
+    /// Which page this is.
     page: u32,
+    /// How many items a page has.
     limit: u32,
+    /// How many items there are on all pages.
     total: u64,
+    /// How many pages there are.
     total_pages: u64,
 }
 

@@ -2,6 +2,7 @@
 
 use alloy::primitives::{Address, B256, Bytes, U256};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{
     agent::AgentSummary,
@@ -11,34 +12,46 @@ use super::{
     typed_data::TypedData,
 };
 use crate::node::Fees;
+use crate::openapi::words as w;
 
 /// The run and the agent an answer is about, where there are any.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub(crate) struct Subjects {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub run: Option<RunDto>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub agent: Option<AgentSummary>,
 }
 
 /// What a wallet has to sign before anything happens.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Prepared)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PreparedDto {
+    /// Whether the action has happened.
     success: bool,
+    /// `signature_required`: nothing has happened yet.
     status: &'static str,
     #[serde(flatten)]
     subjects: Subjects,
+    /// In words.
     message: String,
+    /// What to sign, in order.
     steps: Vec<Step>,
     /// The same steps for `wallet_sendCalls`.
     calls: WalletCalls,
     /// The gasless way: what to sign so that this server sends. Null where it relays nothing, or not this.
+    #[schema(required)]
     typed_data: Option<TypedData>,
     /// What to post to `/api/relay` once that is signed, with the `signature` added.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     relay: Option<RelayDto>,
+    /// The block by which this was prepared.
     indexed_block: u64,
+    /// Until when prices and nonces are worth signing, chain time.
     expires_at: IsoDate,
 }
 
@@ -67,15 +80,19 @@ impl PreparedDto {
 }
 
 /// One thing to sign; steps are signed and sent in order.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Step {
+    /// The verb, or `allowance`.
     id: &'static str,
+    /// `transaction`.
     kind: &'static str,
+    /// What signing does, in words.
     description: String,
     transaction: WalletTransaction,
     /// A permit that may be signed instead of sending this step: post the same body again with `permit` added, its `deadline` and `signature`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     typed_data: Option<TypedData>,
 }
 
@@ -93,26 +110,29 @@ impl Step {
 
 /// A transaction as `eth_signTransaction` and `eth_sendTransaction` take it from strict wallets: `data` and not `input`, `gas` and not
 /// `gasLimit`, quantities as minimal hex.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct WalletTransaction {
     chain_id: Quantity,
     from: Checksummed,
     to: Checksummed,
+    #[schema(value_type = w::HexData)]
     data: Bytes,
     value: Quantity,
     gas: Quantity,
     #[serde(flatten)]
     price: Price,
     nonce: Quantity,
+    /// `0x2`, or `0x0` on a chain without a base fee.
     #[serde(rename = "type")]
     kind: &'static str,
 }
 
 /// The steps as the one parameter of `wallet_sendCalls` (EIP-5792): the wallet prices and orders them itself.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct WalletCalls {
+    /// `2.0.0`.
     version: &'static str,
     #[serde(flatten)]
     account: Option<CallsAccount>,
@@ -121,16 +141,17 @@ struct WalletCalls {
     calls: Vec<WalletCall>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct CallsAccount {
     chain_id: Quantity,
     from: Checksummed,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 struct WalletCall {
     to: Checksummed,
+    #[schema(value_type = w::HexData)]
     data: Bytes,
     value: Quantity,
 }
@@ -147,7 +168,7 @@ impl WalletCalls {
     }
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 enum Price {
     #[serde(rename_all = "camelCase")]
@@ -192,17 +213,26 @@ impl From<Unsigned> for WalletTransaction {
 }
 
 /// What came of a signed action: done, or still on its way.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Outcome)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct OutcomeDto {
+    /// Whether the action has happened.
     success: bool,
+    /// `pending` while it has not happened.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     status: Option<&'static str>,
     #[serde(flatten)]
     subjects: Subjects,
+    /// In words.
     message: String,
+    /// The action's transaction.
+    #[schema(value_type = w::Hash)]
     transaction_hash: B256,
+    /// The block it was mined in.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     block_number: Option<u64>,
 }
 

@@ -3,11 +3,14 @@
 use alloy::primitives::{Address, Bytes};
 use clawpay_bindings::ForwardRequest;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::text::Checksummed;
+use crate::openapi::words as w;
 
 /// The body of `POST /api/relay`, but for its `signature`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = RelayOffer)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum RelayDto {
     /// A request that the forwarder executes.
@@ -17,20 +20,24 @@ pub(crate) enum RelayDto {
 }
 
 /// A forwarder's request. The nonce is signed and not submitted: the forwarder counts for itself.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = ForwardRequest)]
 pub(crate) struct RequestDto {
     from: Checksummed,
     to: Checksummed,
     value: String,
     gas: String,
     deadline: String,
+    #[schema(value_type = w::HexData)]
     data: Bytes,
 }
 
 /// A call.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = AuthorizedCall)]
 pub(crate) struct CallDto {
     to: Checksummed,
+    #[schema(value_type = w::HexData)]
     data: Bytes,
 }
 

@@ -4,12 +4,17 @@ use alloy::primitives::B256;
 use clawpay_bindings::Revert;
 use clawpay_store::Sent;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::text::{Checksummed, revert_sentence};
-use crate::node::{Receipt, SentTransaction};
+use crate::{
+    node::{Receipt, SentTransaction},
+    openapi::words as w,
+};
 
 /// Where a transaction stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = TransactionStatus)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Status {
     /// Nobody here has heard of it.
@@ -49,28 +54,45 @@ impl Status {
 }
 
 /// A transaction's standing.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Transaction)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TransactionDto {
+    #[schema(value_type = w::Hash)]
     transaction_hash: B256,
     status: Status,
     /// What the status means.
     detail: &'static str,
+    /// Who signed it.
+    #[schema(required)]
     from: Option<Checksummed>,
+    /// Its place among its sender's.
+    #[schema(required)]
     nonce: Option<u64>,
+    /// The contract it calls.
+    #[schema(required)]
     to: Option<Checksummed>,
+    /// The block it was mined in.
+    #[schema(required)]
     block_number: Option<u64>,
+    /// That block's hash.
+    #[schema(value_type = Option<w::Hash>, required)]
     block_hash: Option<B256>,
     /// The transaction mined in the place of this one, where it is known.
+    #[schema(value_type = Option<w::Hash>, required)]
     replaced_by: Option<B256>,
     /// Why it reverted.
+    #[schema(required)]
     reason: Option<Reason>,
 }
 
 /// Why a call reverted, by its stable code.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = RevertReason)]
 struct Reason {
+    /// What the contract's error is called, in snake case.
     code: &'static str,
+    /// In words.
     detail: String,
 }
 

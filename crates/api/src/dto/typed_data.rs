@@ -7,22 +7,29 @@ use alloy::{
 use clawpay_bindings::{ForwardRequest, Permit, ReceiveWithAuthorization};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 use super::text::Checksummed;
 
 /// Typed data. The types are those of the struct that the signature is checked with, and name the domain's: wallets that do not find
 /// `EIP712Domain` among them sign something else.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TypedData {
     domain: Domain,
+    /// By name, `EIP712Domain` among them: a list of members, each with its `name` and `type`.
+    #[schema(value_type = Object)]
     types: Map<String, Value>,
+    /// Which of the types the message is.
     primary_type: &'static str,
+    /// What is signed.
+    #[schema(value_type = Object)]
     message: Value,
 }
 
 /// Whose question it is.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = TypedDataDomain)]
 #[serde(rename_all = "camelCase")]
 struct Domain {
     name: String,

@@ -6,6 +6,13 @@ use axum::{
     http::request::Parts,
 };
 use clawpay_domain::{AgentId, RunId};
+use utoipa::{
+    IntoParams, PartialSchema,
+    openapi::{
+        Required,
+        path::{Parameter, ParameterBuilder, ParameterIn},
+    },
+};
 
 use super::words::{Account, Digits, TransactionHash};
 use crate::error::{ApiError, Invalid};
@@ -61,6 +68,28 @@ impl<S: Send + Sync> FromRequestParts<S> for HashPath {
         Ok(Self(hash))
     }
 }
+
+/// Describes a path's one parameter.
+macro_rules! parameter {
+    ($path:ident, $name:literal, $word:ty, $description:literal) => {
+        impl IntoParams for $path {
+            fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+                let parameter = ParameterBuilder::new()
+                    .name($name)
+                    .parameter_in(ParameterIn::Path)
+                    .required(Required::True)
+                    .description(Some($description))
+                    .schema(Some(<$word>::schema()));
+                vec![parameter.build()]
+            }
+        }
+    };
+}
+
+parameter!(RunPath, "id", Digits, "The run's number.");
+parameter!(AgentPath, "id", Digits, "The agent's number.");
+parameter!(AccountPath, "address", Account, "The account.");
+parameter!(HashPath, "hash", TransactionHash, "The transaction's hash.");
 
 async fn segment<T, S>(parts: &mut Parts, state: &S, name: &'static str) -> Result<T, ApiError>
 where

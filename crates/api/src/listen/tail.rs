@@ -16,6 +16,8 @@ pub(crate) struct Tail {
     filter: Filter,
     /// The last number that was looked at.
     position: u64,
+    /// The indexed block when it began to listen.
+    indexed: u64,
     /// Whether everything in the database up to the subscription has been looked at.
     is_live: bool,
 }
@@ -34,7 +36,8 @@ impl Tail {
     pub(crate) async fn open(app: &App, filter: Filter, after: Option<u64>) -> Result<Self, ApiError> {
         // Before the database is looked at, so that nothing falls between.
         let pages = app.hub().subscribe();
-        let bounds = app.snapshot().await?.feed_bounds().await?;
+        let mut snapshot = app.snapshot().await?;
+        let (indexed, bounds) = (snapshot.indexed.number, snapshot.feed_bounds().await?);
         let position = match after {
             None => bounds.last,
             // The beginning, whatever its number.
@@ -42,12 +45,17 @@ impl Tail {
             Some(after) if after <= bounds.last && after.saturating_add(1) >= bounds.first => after,
             Some(after) => return Err(ApiError::UnknownEventId { after, first: bounds.first, last: bounds.last }),
         };
-        Ok(Self { app: app.clone(), pages, filter, position, is_live: false })
+        Ok(Self { app: app.clone(), pages, filter, position, indexed, is_live: false })
     }
 
     /// The last number that was looked at: whoever comes back with it misses nothing.
     pub(crate) const fn position(&self) -> u64 {
         self.position
+    }
+
+    /// The indexed block when it began to listen.
+    pub(crate) const fn indexed(&self) -> u64 {
+        self.indexed
     }
 
     /// What the database holds and has not been looked at, one page of it: what of it is wanted, and whether that was all.

@@ -4,11 +4,16 @@ use alloy::primitives::Address;
 use axum::{
     extract::State,
     response::{IntoResponse, Response},
-    routing::{MethodRouter, post},
+    routing::post,
 };
 use clawpay_bindings::{Call, CallWithSignature, NewRun};
 use clawpay_domain::{AgentId, RunId};
 use serde::{Deserialize, de::DeserializeOwned};
+use utoipa::{
+    IntoParams, ToSchema,
+    openapi::path::{Parameter, ParameterIn},
+};
+use utoipa_axum::router::UtoipaMethodRouter;
 
 use crate::{
     App,
@@ -17,11 +22,12 @@ use crate::{
     extract::{
         Account, AgentPath, AgentUri, BaseUnits, ContentUri, DeliverableUri, Feedback, Nothing, Query, Rfc3339, RunPath, Signable, Signed,
     },
+    openapi::{verb::About, words as w},
     prepare::{Intent, prepare},
 };
 
 /// A body that names who will sign.
-pub(super) trait Asking: DeserializeOwned + Send + 'static {
+pub(super) trait Asking: DeserializeOwned + ToSchema + Send + 'static {
     /// Who will sign.
     fn wallet(&self) -> Address;
 }
@@ -30,9 +36,10 @@ pub(super) trait Asking: DeserializeOwned + Send + 'static {
 macro_rules! body {
     ($(#[$doc:meta])* $name:ident { $wallet:ident, $($(#[$attribute:meta])* $field:ident: $kind:ty),* $(,)? }) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, Deserialize)]
+        #[derive(Clone, Debug, Deserialize, ToSchema)]
         #[serde(rename_all = "camelCase", deny_unknown_fields)]
         pub(super) struct $name {
+            /// Who will sign.
             $wallet: Account,
             $($(#[$attribute])* pub(super) $field: $kind,)*
         }
@@ -52,7 +59,10 @@ body! {
         reward: BaseUnits,
         deadline: Rfc3339,
         ipfs_hash: ContentUri,
+        /// True to leave it unfunded for now.
         draft: Option<bool>,
+        /// Revisions before the poster can reject; 3 if not said.
+        #[schema(maximum = 3)]
         max_revisions: Option<u8>,
     }
 }
@@ -63,8 +73,13 @@ body! {
 }
 
 body! {
+    /// Funds a draft.
+    Fund { wallet_address, }
+}
+
+body! {
     /// Takes a run on.
-    Claim { wallet_address, agent_id: AgentId }
+    Claim { wallet_address, #[schema(value_type = w::AgentId)] agent_id: AgentId }
 }
 
 body! {
@@ -83,8 +98,13 @@ body! {
 }
 
 body! {
-    /// Moves stake.
-    AgentAmount { wallet_address, amount: BaseUnits }
+    /// Deposits stake.
+    StakeAmount { wallet_address, amount: BaseUnits }
+}
+
+body! {
+    /// Withdraws stake.
+    UnstakeAmount { wallet_address, amount: BaseUnits }
 }
 
 /// Revisions of a run whose poster does not say.
@@ -110,28 +130,44 @@ impl Register {
     }
 }
 
+/// A path that names nobody.
+struct Nobody;
+
+impl IntoParams for Nobody {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        Vec::new()
+    }
+}
+
 /// A verb that needs nothing to exist.
-pub(super) fn on_market<B: Asking>(call: impl Fn(B) -> Call + Clone + Send + Sync + 'static) -> MethodRouter<App> {
-    post(async move |State(app): State<App>, Query(Nothing {}): Query<Nothing>, body: Signable<B>| {
+pub(super) fn on_market<B: Asking>(about: About, call: impl Fn(B) -> Call + Clone + Send + Sync + 'static) -> UtoipaMethodRouter<App> {
+    about.document::<B, Nobody>(post(async move |State(app): State<App>, Query(Nothing {}): Query<Nothing>, body: Signable<B>| {
         let wallet = body.request.wallet();
         act(&app, Intent { wallet, call: call(body.request), permit: body.permit }, body.signed).await
-    })
+    }))
 }
 
 /// A verb on a run.
-pub(super) fn on_run<B: Asking>(call: impl Fn(B, RunId) -> Call + Clone + Send + Sync + 'static) -> MethodRouter<App> {
-    post(async move |State(app): State<App>, RunPath(run): RunPath, Query(Nothing {}): Query<Nothing>, body: Signable<B>| {
-        let wallet = body.request.wallet();
-        act(&app, Intent { wallet, call: call(body.request, run), permit: body.permit }, body.signed).await
-    })
+pub(super) fn on_run<B: Asking>(about: About, call: impl Fn(B, RunId) -> Call + Clone + Send + Sync + 'static) -> UtoipaMethodRouter<App> {
+    about.document::<B, RunPath>(post(
+        async move |State(app): State<App>, RunPath(run): RunPath, Query(Nothing {}): Query<Nothing>, body: Signable<B>| {
+            let wallet = body.request.wallet();
+            act(&app, Intent { wallet, call: call(body.request, run), permit: body.permit }, body.signed).await
+        },
+    ))
 }
 
 /// A verb on an agent.
-pub(super) fn on_agent<B: Asking>(call: impl Fn(B, AgentId) -> Call + Clone + Send + Sync + 'static) -> MethodRouter<App> {
-    post(async move |State(app): State<App>, AgentPath(agent): AgentPath, Query(Nothing {}): Query<Nothing>, body: Signable<B>| {
-        let wallet = body.request.wallet();
-        act(&app, Intent { wallet, call: call(body.request, agent), permit: body.permit }, body.signed).await
-    })
+pub(super) fn on_agent<B: Asking>(
+    about: About,
+    call: impl Fn(B, AgentId) -> Call + Clone + Send + Sync + 'static,
+) -> UtoipaMethodRouter<App> {
+    about.document::<B, AgentPath>(post(
+        async move |State(app): State<App>, AgentPath(agent): AgentPath, Query(Nothing {}): Query<Nothing>, body: Signable<B>| {
+            let wallet = body.request.wallet();
+            act(&app, Intent { wallet, call: call(body.request, agent), permit: body.permit }, body.signed).await
+        },
+    ))
 }
 
 async fn act(app: &App, intent: Intent, signed: Option<Signed>) -> Result<Response, ApiError> {

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use clawpay_store::AgentFilter;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::runs::page;
 use crate::{
@@ -17,22 +18,35 @@ use crate::{
 };
 
 /// The parameters of `GET /api/agents`.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
+    /// Which page, from 1. A page past the end is empty.
+    #[param(inline)]
     page: Option<PageNumber>,
+    /// How many items on a page; 20 if not said.
+    #[param(inline)]
     limit: Option<PageSize>,
-    /// Agents that this account acts for.
+    /// Agents that this account acts for, as their owner or their wallet.
+    #[param(inline)]
     account: Option<Account>,
 }
 
 /// A page of agents.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Agents)]
 pub(super) struct AgentsDto {
     agents: Vec<AgentDto>,
     pagination: Pagination,
 }
 
+/// List agents
+///
+/// All agents, or those that an account acts for, newest first.
+#[utoipa::path(get, path = "/api/agents", operation_id = "listAgents", tag = "agents", params(ListQuery), responses(
+    (status = 200, description = "A page of agents.", body = AgentsDto),
+))]
 pub(super) async fn list(State(app): State<App>, Query(query): Query<ListQuery>) -> Result<Stamped<AgentsDto>, ApiError> {
     let page = page(query.page, query.limit);
     let mut snapshot = app.snapshot().await?;
@@ -43,6 +57,12 @@ pub(super) async fn list(State(app): State<App>, Query(query): Query<ListQuery>)
     Ok(Stamped::new(&app, &indexed, AgentsDto { agents, pagination: Pagination::new(page, listing.total) }))
 }
 
+/// Get an agent
+///
+/// An agent, its stake and its reputation.
+#[utoipa::path(get, path = "/api/agents/{id}", operation_id = "getAgent", tag = "agents", params(AgentPath), responses(
+    (status = 200, description = "The agent.", body = AgentDto),
+), extensions(("x-problems" = json!(["404 agent_not_found"]))))]
 pub(super) async fn show(
     State(app): State<App>,
     AgentPath(id): AgentPath,
@@ -54,6 +74,12 @@ pub(super) async fn show(
     Ok(Stamped::new(&app, &snapshot.indexed, agent))
 }
 
+/// Get an agent's stake
+///
+/// What an agent has staked, what holds it, and every slash.
+#[utoipa::path(get, path = "/api/agents/{id}/stake", operation_id = "getStake", tag = "agents", params(AgentPath), responses(
+    (status = 200, description = "The stake.", body = StakeDto),
+), extensions(("x-problems" = json!(["404 agent_not_found"]))))]
 pub(super) async fn stake(
     State(app): State<App>,
     AgentPath(id): AgentPath,

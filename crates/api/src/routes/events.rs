@@ -15,10 +15,14 @@ use futures::{Stream, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     App,
-    dto::stamped::Stamped,
+    dto::{
+        feed::FeedItemDto,
+        stamped::{INDEXED_BLOCK, Stamped},
+    },
     error::{ApiError, Invalid},
     extract::{Account, Digits, EventTypes, Query, WaitSeconds},
     listen::{Ended, Filter, Item, Place, Tail},
@@ -34,17 +38,28 @@ const MOST_EVENTS: usize = 256;
 const MOST_PAGES: usize = 40;
 
 /// The parameters of `GET /api/events`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct ListenQuery {
+    /// Events of this run.
+    #[param(inline)]
     run_id: Option<Digits>,
+    /// Events that name this agent.
+    #[param(inline)]
     agent_id: Option<Digits>,
+    /// Events of runs that this account posted.
+    #[param(inline)]
     poster: Option<Account>,
+    /// Events of these names.
     #[serde(rename = "type")]
+    #[param(inline)]
     kinds: Option<EventTypes>,
     /// What follows this id; from now on if there is none, from the beginning if it is 0.
+    #[param(inline)]
     after: Option<Digits>,
     /// Answers with JSON as soon as there is something to tell, at the latest after this many seconds.
+    #[param(inline)]
     wait: Option<WaitSeconds>,
 }
 
@@ -62,14 +77,31 @@ impl<S: Sync> FromRequestParts<S> for Client {
 }
 
 /// What has happened since the client last asked.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Feed)]
 #[serde(rename_all = "camelCase")]
 struct EventsDto {
+    /// In the order of their ids.
+    #[schema(value_type = Vec<FeedItemDto>)]
     events: Vec<Box<RawValue>>,
     /// What to ask after next.
     last_event_id: u64,
 }
 
+/// Listen to events
+///
+/// What happens, as it happens: a stream of server-sent events, each a `FeedItem` under its `id`, or with `wait` one JSON answer. A reorg takes
+/// back what it makes undone by a `retraction` that names its id, and then tells what is there instead. A client that lost its stream comes back
+/// with the last id it has seen, in `Last-Event-ID` or `after`, and misses nothing.
+#[utoipa::path(get, path = "/api/events", operation_id = "listen", tag = "events", params(
+    ListenQuery,
+    ("Last-Event-ID" = Option<Digits>, Header, description = "What follows this id. Counts more than `after`.")
+), responses(
+    (status = 200, description = "The stream, or with `wait` what has happened.", content(
+        (EventsDto = "application/json"),
+        (String = "text/event-stream")
+    )),
+), extensions(("x-problems" = json!(["409 unknown_event_id", "429 too_many_listeners"]))))]
 pub(super) async fn listen(
     State(app): State<App>,
     Client(address): Client,
@@ -91,7 +123,12 @@ pub(super) async fn listen(
     let tail = Tail::open(&app, filter, after).await?;
     match query.wait {
         Some(WaitSeconds(seconds)) => Ok(wait(&app, tail, place, Duration::from_secs(seconds)).await?.into_response()),
-        None => Ok(stream(&app, tail, place).into_response()),
+        None => {
+            let indexed = tail.indexed();
+            let mut response = stream(&app, tail, place).into_response();
+            response.headers_mut().insert(INDEXED_BLOCK, indexed.into());
+            Ok(response)
+        }
     }
 }
 

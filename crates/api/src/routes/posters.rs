@@ -9,7 +9,12 @@ use crate::{
     extract::{AccountPath, Nothing, Query},
 };
 
-/// The record of any account: one that never posted has an empty one.
+/// Get a poster's record
+///
+/// What an account's runs came to. One that never posted has an empty record.
+#[utoipa::path(get, path = "/api/posters/{address}", operation_id = "getPoster", tag = "posters", params(AccountPath), responses(
+    (status = 200, description = "The record.", body = PosterDto),
+))]
 pub(super) async fn show(
     State(app): State<App>,
     AccountPath(address): AccountPath,

@@ -5,6 +5,7 @@ use axum::extract::State;
 use clawpay_domain::{AgentId, RunId, RunState, rules};
 use clawpay_store::{Page, RunFilter, RunSearch, RunSort};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     App,
@@ -19,6 +20,7 @@ use crate::{
     },
     error::ApiError,
     extract::{Account, Digits, Nothing, PageNumber, PageSize, Query, RunPath, Search, UsdcDecimal},
+    openapi::words as w,
     prepare::Facts,
 };
 
@@ -31,24 +33,50 @@ pub(super) fn page(number: Option<PageNumber>, size: Option<PageSize>) -> Page {
 }
 
 /// The parameters of `GET /api/runs`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
+    /// Which page, from 1. A page past the end is empty.
+    #[param(inline)]
     page: Option<PageNumber>,
+    /// How many items on a page; 20 if not said.
+    #[param(inline)]
     limit: Option<PageSize>,
+    /// Runs in this state.
+    #[param(inline, value_type = Option<w::RunStateWord>)]
     state: Option<RunState>,
+    /// Runs posted by this account.
+    #[param(inline)]
     poster: Option<Account>,
+    /// Runs claimed by this agent.
+    #[param(inline)]
     agent_id: Option<Digits>,
+    /// Runs with at least this reward, in USDC.
+    #[param(inline)]
     min_reward: Option<UsdcDecimal>,
+    /// Runs with at most this reward, in USDC.
+    #[param(inline)]
     max_reward: Option<UsdcDecimal>,
+    /// Runs that can be claimed at the indexed block, or cannot.
+    #[param(inline)]
     claimable: Option<YesNo>,
+    /// Runs that their poster can slash at the indexed block, or cannot.
+    #[param(inline)]
     slashable: Option<YesNo>,
+    /// Runs that anyone can finalize at the indexed block, or cannot.
+    #[param(inline)]
     finalizable: Option<YesNo>,
+    /// In which order; newest first if not said. Runs that tie are newest first.
+    #[param(inline)]
     sort: Option<SortWord>,
+    /// What a person types to find a run.
+    #[param(inline)]
     q: Option<Search>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+/// Yes or no, in a query.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum YesNo {
     True,
@@ -64,7 +92,9 @@ impl From<YesNo> for bool {
     }
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+/// In which order.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[schema(as = Sort)]
 #[serde(rename_all = "snake_case")]
 enum SortWord {
     Newest,
@@ -116,12 +146,19 @@ fn search(text: &Search) -> RunSearch {
 }
 
 /// A page of runs.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Runs)]
 pub(super) struct RunsDto {
     runs: Vec<RunDto>,
     pagination: Pagination,
 }
 
+/// List runs
+///
+/// The runs that all given parameters select, newest first unless `sort` says otherwise.
+#[utoipa::path(get, path = "/api/runs", operation_id = "listRuns", tag = "runs", params(ListQuery), responses(
+    (status = 200, description = "A page of runs.", body = RunsDto),
+))]
 pub(super) async fn list(State(app): State<App>, Query(query): Query<ListQuery>) -> Result<Stamped<RunsDto>, ApiError> {
     let page = page(query.page, query.limit);
     let sort = query.sort.map(Into::into).unwrap_or_default();
@@ -132,6 +169,12 @@ pub(super) async fn list(State(app): State<App>, Query(query): Query<ListQuery>)
     Ok(Stamped::new(&app, &indexed, RunsDto { runs, pagination: Pagination::new(page, listing.total) }))
 }
 
+/// Get a run
+///
+/// One run, its history and its poster's record.
+#[utoipa::path(get, path = "/api/runs/{id}", operation_id = "getRun", tag = "runs", params(RunPath), responses(
+    (status = 200, description = "The run.", body = RunDto),
+), extensions(("x-problems" = json!(["404 run_not_found"]))))]
 pub(super) async fn show(
     State(app): State<App>,
     RunPath(id): RunPath,
@@ -146,11 +189,18 @@ pub(super) async fn show(
 }
 
 /// A run's timeline, oldest first.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Events)]
 pub(super) struct EventsDto {
     events: Vec<EventDto>,
 }
 
+/// Get a run's timeline
+///
+/// Everything that happened to a run on the chain, oldest first.
+#[utoipa::path(get, path = "/api/runs/{id}/events", operation_id = "getRunEvents", tag = "runs", params(RunPath), responses(
+    (status = 200, description = "The events.", body = EventsDto),
+), extensions(("x-problems" = json!(["404 run_not_found"]))))]
 pub(super) async fn events(
     State(app): State<App>,
     RunPath(id): RunPath,
@@ -165,12 +215,22 @@ pub(super) async fn events(
 }
 
 /// The parameters of `GET /api/runs/{id}/claim-eligibility`.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct EligibilityQuery {
+    /// The agent that would claim.
+    #[param(inline)]
     agent_id: Digits,
 }
 
+/// Check claim eligibility
+///
+/// Whether an agent could claim a run at the indexed block, by its owner's wallet, and everything that is in the way.
+#[utoipa::path(get, path = "/api/runs/{id}/claim-eligibility", operation_id = "getClaimEligibility", tag = "runs",
+    params(RunPath, EligibilityQuery),
+    responses((status = 200, description = "The answer, whatever it is.", body = EligibilityDto)),
+    extensions(("x-problems" = json!(["400 missing_field", "404 run_not_found", "404 agent_not_found"]))))]
 pub(super) async fn claim_eligibility(
     State(app): State<App>,
     RunPath(id): RunPath,

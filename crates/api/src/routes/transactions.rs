@@ -9,26 +9,38 @@ use axum::{extract::State, http::StatusCode};
 use clawpay_bindings::{Contracts, is_of_market};
 use clawpay_store::Sent;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::{
     App,
     dto::{market::contracts, stamped::Stamped, transaction::TransactionDto},
     error::{ApiError, Invalid},
     extract::{Body, HashPath, Nothing, Query},
+    openapi::words as w,
     standing::standing,
 };
 
 const FIELD: &str = "signedTransaction";
 
 /// The body of `POST /api/transactions`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[schema(as = SendTransaction)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Signed {
     /// As `eth_sendRawTransaction` takes it.
+    #[schema(value_type = w::HexData)]
     signed_transaction: Bytes,
 }
 
-/// Passes a transaction of the market on to the node. Handing in the same one again sends nothing new.
+/// Send a signed transaction
+///
+/// Passes a transaction on to the node: any call of the market's contracts, or a USDC approval or permit for them, without ether. Handing in
+/// the same one again sends nothing new.
+#[utoipa::path(post, path = "/api/transactions", operation_id = "sendTransaction", tag = "transactions", request_body = Signed, responses(
+    (status = 202, description = "It is on its way.", body = TransactionDto),
+), extensions(("x-problems" = json!([
+    "400 invalid_transaction", "403 foreign_transaction", "422 transaction_refused", "503 node_unavailable", "503 wrong_chain"
+]))))]
 pub(super) async fn send(
     State(app): State<App>,
     Query(Nothing {}): Query<Nothing>,
@@ -42,7 +54,12 @@ pub(super) async fn send(
     Ok(Stamped::new(&app, &indexed, standing).status(StatusCode::ACCEPTED))
 }
 
-/// What became of a transaction.
+/// Get a transaction
+///
+/// What has become of a transaction. One that is not there has not failed: only `replaced` and `reverted` mean that it will have no effect.
+#[utoipa::path(get, path = "/api/transactions/{hash}", operation_id = "getTransaction", tag = "transactions", params(HashPath), responses(
+    (status = 200, description = "Where it stands.", body = TransactionDto),
+), extensions(("x-problems" = json!(["503 node_unavailable", "503 wrong_chain"]))))]
 pub(super) async fn show(
     State(app): State<App>,
     HashPath(hash): HashPath,
