@@ -355,6 +355,7 @@ mod tests {
             agent_registry: REGISTRY,
             agent_stake: Address::with_last_byte(1),
             run_escrow: Address::with_last_byte(2),
+            forwarder: Address::with_last_byte(3),
         };
         let deployment = Deployment { chain_id: 1, genesis_hash: B256::ZERO, deployment_block: 1, contracts };
         let config = Config::new("http://127.0.0.1:1/".parse().unwrap(), deployment);

@@ -29,6 +29,8 @@ const CERTAIN_LOOKS: u32 = 3;
 const CERTAIN_PAUSE: Duration = Duration::from_millis(500);
 /// What is wrong with a final block that is not the one at its height.
 const OTHER_BRANCH: &str = "what it calls final is on another branch";
+/// What is wrong with a block that was another one a moment ago, and is not any more.
+const CHANGED_BACK: &str = "it changed and changed back";
 /// Blocks compared at once in search of the common ancestor: most reorgs are shallow.
 const FIRST_DEPTH: u32 = 4;
 const LARGEST_DEPTH: u32 = 256;
@@ -127,7 +129,7 @@ impl<'a> Follower<'a> {
                 ShorterChain::BlocksAreLost => {
                     tracing::warn!(head = head.number(), indexed = cursor.number, "the chain has lost blocks; undoing them");
                     self.require_promised(kept.number).await?;
-                    self.index.rewind(kept, true, &tags).await.map(|()| Looked::Again)
+                    self.index.rewind(kept, true, &self.seen(kept.number, &tags)).await.map(|()| Looked::Again)
                 }
             };
         }
@@ -201,7 +203,7 @@ impl<'a> Follower<'a> {
         Ok(())
     }
 
-    /// Undoes what is indexed from above the highest block that is still on the node's chain.
+    /// Undoes what is indexed from above the highest block that is still on the node's chain, which is below `from`.
     async fn undo(&mut self, from: u64, tags: &Tags) -> Result<(), IndexError> {
         let mut height = from;
         let mut lowest = None;
@@ -216,6 +218,9 @@ impl<'a> Follower<'a> {
             let found = self.source.node.headers(&numbers).await?;
             require_chain(&found)?;
             for (kept, found) in kept.iter().zip(&found).rev() {
+                if found.hash == kept.hash && kept.number == from {
+                    return Err(NodeError::Contradiction { number: from, reason: CHANGED_BACK }.into());
+                }
                 if found.hash == kept.hash {
                     break 'search (*kept, true);
                 }
@@ -235,7 +240,7 @@ impl<'a> Follower<'a> {
         }
         metrics::reorganised(self.index.cursor.number.saturating_sub(base.number));
         tracing::warn!(indexed = self.index.cursor.number, back_to = base.number, "the chain was reorganised; undoing");
-        self.index.rewind(base, base_is_kept, tags).await
+        self.index.rewind(base, base_is_kept, &self.seen(base.number, tags)).await
     }
 
     /// Makes sure that what is about to be final is what the node calls final. The answers about the head and about finality may come from
@@ -253,6 +258,12 @@ impl<'a> Follower<'a> {
         }
     }
 
+    /// What the node says, without finality where the block it calls final is above `height`: nothing has shown yet that it builds on that one.
+    fn seen(&self, height: u64, tags: &Tags) -> Tags {
+        let is_there = self.promised.is_none_or(|promised| promised.number <= height);
+        Tags { finalized: tags.finalized.filter(|_| is_there), ..*tags }
+    }
+
     /// Makes sure before the loudest of all errors.
     async fn finalized_block_replaced(&self, kept: &Block) -> IndexError {
         let mut found = kept.hash;
@@ -260,7 +271,7 @@ impl<'a> Follower<'a> {
             tokio::time::sleep(self.config.hurried(CERTAIN_PAUSE)).await;
             match self.header(kept.number).await {
                 Ok(header) if header.hash != kept.hash => found = header.hash,
-                Ok(_) => return NodeError::Contradiction { number: kept.number, reason: "it changed and changed back" }.into(),
+                Ok(_) => return NodeError::Contradiction { number: kept.number, reason: CHANGED_BACK }.into(),
                 Err(error) => return error,
             }
         }

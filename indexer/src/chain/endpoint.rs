@@ -186,12 +186,15 @@ impl Endpoint {
     }
 
     pub(super) async fn head(&self) -> Result<Head, NodeError> {
-        let (head, safe, promised) = futures::try_join!(self.header_by_tag("latest"), self.named("safe"), self.named("finalized"))?;
-        let head = head.ok_or(NodeError::MissingBlock(0))?;
+        let (head, safe, promised) = futures::try_join!(self.highest(), self.named("safe"), self.named("finalized"))?;
+        // The three were asked one beside the other: the chain may have gone on in between, or a balancer sent them to three nodes.
+        let is_below = |head: &Header| promised.as_ref().is_some_and(|promised| head.number() < promised.number());
+        let head = if is_below(&head) { self.highest().await? } else { head };
+        if is_below(&head) {
+            return Err(NodeError::Contradiction { number: head.number(), reason: "it calls final what is above its head" });
+        }
         let number = head.number();
-        let head = self.genuine(number, head)?;
-        // The three were asked one beside the other, and a balancer may have sent them to three nodes.
-        let finalized = self.finalized(number, promised.as_ref().map(|promised| promised.number().min(number)));
+        let finalized = self.finalized(number, promised.as_ref().map(Header::number));
         let tags = Tags { head: number, safe: safe.map(|safe| safe.number().min(number)), finalized };
         Ok(Head { header: head, tags, promised: promised.map(|promised| promised.block()) })
     }
@@ -208,6 +211,11 @@ impl Endpoint {
             (named, None) => named,
             (Some(named), Some(confirmations)) => height.checked_sub(confirmations).map(|deep| deep.min(named)),
         }
+    }
+
+    async fn highest(&self) -> Result<Header, NodeError> {
+        let head = self.header_by_tag("latest").await?.ok_or(NodeError::MissingBlock(0))?;
+        self.genuine(head.number(), head)
     }
 
     async fn header_by_tag(&self, tag: &str) -> Result<Option<Header>, NodeError> {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use clawpay_store::Writer;
+use clawpay_store::{Tags, Writer};
 use sqlx::{Connection, PgConnection};
 
 /// Replays the index at `database_url` into tables beside its own, and answers how many events there were and how long it took, commit
@@ -20,6 +20,8 @@ pub(crate) async fn replay(database_url: &str) -> Result<(u64, Duration)> {
     let mut session = Writer::new(database_url)?.try_lock().await?.context("an indexer is running")?;
     let chain = session.chain().await?.context("nothing is indexed")?;
     let cursor = session.indexed().await?.context("nothing is indexed")?;
+    let block = session.block_at_or_below(cursor.number).await?.context("nothing is indexed")?;
+    session.initialise(&chain, &block, &Tags { head: cursor.head, safe: None, finalized: None }).await?;
 
     let started = Instant::now();
     let mut batch = session.begin(cursor.number, cursor.hash).await?;
