@@ -68,8 +68,8 @@ pub(crate) async fn retract(connection: &mut PgConnection, last: u64, number: u6
     Ok(last.saturating_add(retracted))
 }
 
-/// Begins the feed anew with all events there are, unless it is complete up to the cursor. Numbers go on: whoever remembers one of the old ones
-/// is told that it is gone.
+/// Begins the feed anew with all events there are, unless it is complete up to the cursor. Numbers go on behind a gap, so that whoever remembers
+/// one of the old ones, and be it the last, finds that it is gone.
 pub(crate) async fn complete(connection: &mut PgConnection) -> Result<(), StoreError> {
     let mut transaction = connection.begin().await?;
     let cursor = sqlx::query!(r#"SELECT feed, feed_hash IS NOT DISTINCT FROM hash AS "is_complete!" FROM cursor FOR UPDATE"#)
@@ -78,15 +78,16 @@ pub(crate) async fn complete(connection: &mut PgConnection) -> Result<(), StoreE
     let Some(cursor) = cursor.filter(|cursor| !cursor.is_complete) else { return Ok(()) };
     sqlx::query(RESTART_TIMEOUT).execute(&mut *transaction).await?;
     sqlx::query!("DELETE FROM feed").execute(&mut *transaction).await?;
+    let last = if cursor.feed == 0 { 0 } else { cursor.feed.saturating_add(1) };
     let told = sqlx::query!(
         "INSERT INTO feed (seq, block_number, log_index)
          SELECT $1 + row_number() OVER (ORDER BY block_number, log_index), block_number, log_index FROM events",
-        cursor.feed,
+        last,
     )
     .execute(&mut *transaction)
     .await?
     .rows_affected();
-    sqlx::query!("UPDATE cursor SET feed = feed + $1, feed_hash = hash", bigint(told)?).execute(&mut *transaction).await?;
+    sqlx::query!("UPDATE cursor SET feed = $1, feed_hash = hash", last.saturating_add(bigint(told)?)).execute(&mut *transaction).await?;
     transaction.commit().await?;
     Ok(())
 }

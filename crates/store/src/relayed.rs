@@ -155,11 +155,14 @@ impl Outbox {
             .collect()
     }
 
-    /// Puts another transaction in the place of `old`. False if somebody else has done so meanwhile.
+    /// Puts another transaction in the place of `old`, and notes it as sent. False if somebody else has done so meanwhile.
     pub async fn offer_again(&self, relayer: Address, nonce: u64, old: B256, offer: &Offer) -> Result<bool, StoreError> {
         let replaced = sqlx::query!(
-            "UPDATE relayed SET max_fee = $4, priority_fee = $5, hash = $6::bytea, raw = $7, offered_at = clock_timestamp()
-             WHERE relayer = $1::bytea AND nonce = $2 AND hash = $3::bytea AND NOT is_settled",
+            "WITH raised AS (
+                 UPDATE relayed SET max_fee = $4, priority_fee = $5, hash = $6::bytea, raw = $7, offered_at = clock_timestamp()
+                 WHERE relayer = $1::bytea AND nonce = $2 AND hash = $3::bytea AND NOT is_settled
+                 RETURNING hash, relayer, nonce)
+             INSERT INTO sent (hash, sender, nonce) SELECT hash, relayer, nonce FROM raised",
             Account(relayer) as Account,
             bigint(nonce)?,
             Hash(old) as Hash,
@@ -198,7 +201,7 @@ impl Lane {
         Ok(next.max(mined))
     }
 
-    /// Writes the errand down, and lets go of the lane. False if what was signed has been taken on already.
+    /// Writes the errand down, notes its transaction as sent, and lets go of the lane. False if what was signed has been taken on already.
     pub async fn take_on(mut self, nonce: u64, errand: &Errand, offer: &Offer) -> Result<bool, StoreError> {
         let inserted = sqlx::query!(
             "INSERT INTO relayed (relayer, nonce, posted, signed, signer, target, data, gas, max_fee, priority_fee, hash, raw)
@@ -219,7 +222,18 @@ impl Lane {
         )
         .execute(&mut *self.transaction)
         .await?;
+        if inserted.rows_affected() == 0 {
+            return Ok(false);
+        }
+        sqlx::query!(
+            "INSERT INTO sent (hash, sender, nonce) VALUES ($1::bytea, $2::bytea, $3)",
+            Hash(offer.hash) as Hash,
+            Account(self.relayer) as Account,
+            bigint(nonce)?,
+        )
+        .execute(&mut *self.transaction)
+        .await?;
         self.transaction.commit().await?;
-        Ok(inserted.rows_affected() == 1)
+        Ok(true)
     }
 }

@@ -9,7 +9,7 @@ use clawpay_bindings::{
     forwarder_domain,
 };
 use clawpay_domain::Timestamp;
-use clawpay_store::{Chain, Errand, Sent};
+use clawpay_store::{Chain, Errand};
 
 use super::{LONGEST, offer};
 use crate::{
@@ -220,7 +220,6 @@ async fn send(app: &App, options: &RelayOptions, chain: &Chain, head: &Head, err
         let hash = app.outbox().relayed(errand.posted, errand.signed).await?;
         return hash.ok_or(ApiError::Internal("an errand is neither new nor known"));
     }
-    app.outbox().note(&Sent { hash: offer.hash, sender: relayer, nonce }).await?;
     // Should this fail, whoever looks after the lane sends it.
     match node.send(&offer.raw).await {
         Ok(Ok(())) => {}

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use alloy::primitives::Address;
-use clawpay_store::{Chain, Relayed, Sent};
+use clawpay_store::{Chain, Relayed};
 
 use super::offer;
 use crate::{App, config::RelayOptions, error::ApiError};
@@ -42,19 +41,17 @@ async fn look(app: &App, options: &RelayOptions) -> Result<(), ApiError> {
         // All others wait for the first: offering more for them helps nobody.
         let is_first = position == 0;
         if !(is_first && errand.age > options.patience && raise(app, options, &chain, errand).await?) {
-            send_again(app, relayer, errand).await?;
+            send_again(app, errand).await?;
         }
     }
     Ok(())
 }
 
 /// Sends what the node has not heard of, or has forgotten.
-async fn send_again(app: &App, relayer: Address, errand: &Relayed) -> Result<(), ApiError> {
+async fn send_again(app: &App, errand: &Relayed) -> Result<(), ApiError> {
     if app.node().transaction(errand.offer.hash).await?.is_some() {
         return Ok(());
     }
-    // Its server may have stopped before it could.
-    app.outbox().note(&Sent { hash: errand.offer.hash, sender: relayer, nonce: errand.nonce }).await?;
     if let Err(reason) = app.node().send(&errand.offer.raw).await? {
         tracing::warn!(nonce = errand.nonce, reason, "the node does not want a relayed transaction");
     }
@@ -70,7 +67,6 @@ async fn raise(app: &App, options: &RelayOptions, chain: &Chain, errand: &Relaye
     if !app.outbox().offer_again(relayer, errand.nonce, errand.offer.hash, &raised).await? {
         return Ok(false);
     }
-    app.outbox().note(&Sent { hash: raised.hash, sender: relayer, nonce: errand.nonce }).await?;
     tracing::info!(nonce = errand.nonce, max_fee = gas.max_fee, "offering more for a relayed transaction");
     if let Err(reason) = node.send(&raised.raw).await? {
         tracing::warn!(nonce = errand.nonce, reason, "the node does not want a raised offer");
