@@ -183,11 +183,10 @@ async fn wait(app: &App, mut tail: Tail, _place: Place, wait: Duration) -> Resul
     let ends_at = Instant::now() + wait;
     let mut items = Vec::new();
     for _ in 0..MOST_PAGES {
-        let (page, was_all) = tail.read().await?;
-        items.extend(page);
-        if was_all || items.len() >= MOST_EVENTS {
+        if tail.is_live() || items.len() >= MOST_EVENTS {
             break;
         }
+        items.extend(tail.read().await?);
     }
     if items.is_empty() {
         // Whatever ends the wait, the position says how far it came.
@@ -197,6 +196,9 @@ async fn wait(app: &App, mut tail: Tail, _place: Place, wait: Duration) -> Resul
     }
     let last_event_id = tail.position();
     let events = items.into_iter().filter_map(|item| RawValue::from_string(item.json.into()).ok()).collect();
-    let snapshot = app.snapshot().await?;
-    Ok(Stamped::new(app, &snapshot.indexed, EventsDto { events, last_event_id }))
+    let indexed = match app.hub().stand() {
+        Some(stand) => stand.indexed,
+        None => app.snapshot().await?.indexed,
+    };
+    Ok(Stamped::new(app, &indexed, EventsDto { events, last_event_id }))
 }
