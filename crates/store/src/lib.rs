@@ -24,8 +24,8 @@ pub use digest::StateDigest;
 pub use error::StoreError;
 pub use events::{EventRecord, Place};
 pub use reader::{
-    AgentFilter, IndexListener, Listing, MarketTotals, Page, PosterRecord, Reader, ReaderOptions, RunFilter, RunSearch, RunSort, Snapshot,
-    StateTotals,
+    AgentFilter, Direction, IndexListener, Listing, MarketTotals, Page, PosterRecord, Reader, ReaderOptions, RunFilter, RunPlace,
+    RunSearch, RunSort, Snapshot, StateTotals, Stretch,
 };
 pub use rebuild::{Rebuild, Replaced};
 pub use runs::{RunRecord, RunRow};
