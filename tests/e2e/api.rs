@@ -1,10 +1,17 @@
 //! The API on a real node, a real database and a real indexer, used as clients and wallets use it.
 
+mod codes;
+mod conditional;
 mod confirmations;
+mod cursors;
+mod documentation;
 mod faults;
+mod hygiene;
+mod limits;
 mod lists;
 mod node_proxy;
 mod refusals;
+mod replica;
 mod served;
 mod shapes;
 mod strict_wallet;

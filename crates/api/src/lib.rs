@@ -8,6 +8,7 @@
 
 mod config;
 mod confirm;
+mod cursor;
 mod dto;
 mod error;
 mod extract;
@@ -16,11 +17,13 @@ pub mod metrics;
 mod node;
 mod openapi;
 mod prepare;
+mod reading;
+mod replica;
 mod routes;
 mod server;
 mod state;
 
-pub use config::Config;
+pub use config::{Config, RateLimit};
 pub use server::{ServeError, router, serve, serve_probes};
 pub use state::App;
 

@@ -3,6 +3,7 @@
 mod actions;
 mod agents;
 mod docs;
+mod lists;
 mod market;
 mod posters;
 mod probes;

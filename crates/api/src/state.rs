@@ -6,7 +6,7 @@ use clawpay_store::{IndexedBlock, Reader, Snapshot, StoreError};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Config, error::ApiError, node::Node};
+use crate::{Config, error::ApiError, layers::rate::Gate, node::Node, replica::Replica};
 
 /// The server's state. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -18,7 +18,9 @@ pub struct App {
 struct Inner {
     config: Config,
     reader: Reader,
+    replica: Option<Replica>,
     node: Node,
+    gate: Option<Gate>,
     /// Changes whenever the index may have moved.
     index_moved: watch::Sender<()>,
     shutdown: CancellationToken,
@@ -30,7 +32,9 @@ impl App {
     pub fn new(config: Config, shutdown: CancellationToken) -> Result<Self, StoreError> {
         let reader = Reader::new(&config.database_url, config.database)?;
         let node = Node::new(config.rpc_url.clone(), config.node_timeout);
-        let inner = Inner { config, reader, node, index_moved: watch::Sender::new(()), shutdown, started: Instant::now() };
+        let replica = config.read_url.as_deref().map(|url| Replica::new(url, config.database)).transpose()?;
+        let gate = Gate::new(config.rate_limit);
+        let inner = Inner { config, gate, replica, reader, node, index_moved: watch::Sender::new(()), shutdown, started: Instant::now() };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -44,6 +48,11 @@ impl App {
 
     pub(crate) fn node(&self) -> &Node {
         &self.inner.node
+    }
+
+    /// Nothing where there is no rate limit.
+    pub(crate) fn gate(&self) -> Option<&Gate> {
+        self.inner.gate.as_ref()
     }
 
     pub(crate) fn shutdown(&self) -> &CancellationToken {
@@ -61,6 +70,22 @@ impl App {
     /// The database as of the last indexed block.
     pub(crate) async fn snapshot(&self) -> Result<Snapshot, ApiError> {
         self.reader().snapshot().await?.ok_or(ApiError::NothingIndexed)
+    }
+
+    /// The database as of a recently indexed block, for answers that nobody decides by: from a replica where there is one that keeps up, from
+    /// the database itself otherwise.
+    pub(crate) async fn read_snapshot(&self) -> Result<Snapshot, ApiError> {
+        if let Some(replica) = &self.inner.replica
+            && let Some(snapshot) = replica.snapshot(|indexed| self.is_stale(indexed)).await
+        {
+            return Ok(snapshot);
+        }
+        self.snapshot().await
+    }
+
+    /// Whether reads may be a little older than the database.
+    pub(crate) fn has_replica(&self) -> bool {
+        self.inner.replica.is_some()
     }
 
     /// Whether the index is too far behind the node to decide anything by, or has not heard of the node for too long.

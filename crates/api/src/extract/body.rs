@@ -1,7 +1,5 @@
 //! JSON bodies that ask for something to sign, or hand in what was signed.
 
-use std::time::Duration;
-
 use alloy::primitives::{B256, Bytes};
 use axum::{
     body::to_bytes,
@@ -13,12 +11,9 @@ use serde_json::{Map, Value};
 
 use super::fields::read;
 use crate::{
-    MAX_BODY_BYTES,
+    App, MAX_BODY_BYTES,
     error::{ApiError, Invalid},
 };
-
-/// Longest a client may take to send a body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The most steps any action has: an allowance and the call.
 const MOST_STEPS: usize = 2;
@@ -48,14 +43,14 @@ struct SignedFields {
     transaction_hash: Option<B256>,
 }
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Signable<T> {
+impl<T: DeserializeOwned> FromRequest<App> for Signable<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
         if !is_json(request.headers()) {
             return Err(ApiError::NotJson);
         }
-        let read = tokio::time::timeout(BODY_TIMEOUT, to_bytes(request.into_body(), MAX_BODY_BYTES)).await;
+        let read = tokio::time::timeout(app.config().body_timeout, to_bytes(request.into_body(), MAX_BODY_BYTES)).await;
         let bytes = read.map_err(|_| ApiError::BodyTimeout)?.map_err(|_| ApiError::BodyTooLarge)?;
         Ok(parse(&bytes)?)
     }
