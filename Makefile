@@ -18,11 +18,11 @@ CARGO_DENY_VERSION := 0.20.2
 # halmos and slither, written when all of them are installed.
 VENV := target/tools/venv
 PYTHON_TOOLS := $(VENV)/.installed
-# openapi-spec-validator and schemathesis.
+# openapi-spec-validator, schemathesis, and pgbench.
 API_VENV := target/tools/api-venv
 API_TOOLS := $(API_VENV)/.installed
 
-.PHONY: help up demo test test-contracts test-rust test-deep mutants coverage symbolic slither evidence check fresh gas bench bench-index clean
+.PHONY: help up demo test test-contracts test-rust try-api test-deep mutants coverage symbolic slither evidence check fresh gas bench bench-index bench-api clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -34,7 +34,7 @@ up: $(INSTALLED) ## Start the local stack: chain, database, indexer, API, demo m
 demo: $(INSTALLED) ## Play two runs, one paid and one slashed, and check every balance
 	cargo run --quiet --package clawpay-tests --bin demo
 
-test: test-contracts test-rust ## Run every test: contracts, crates, end to end
+test: test-contracts test-rust try-api ## Run every test: contracts, crates, end to end, the API by its description
 
 test-contracts: $(INSTALLED) ## Run the contracts' unit, fuzz, vector and invariant tests, and compare their gas
 	$(FORGE) test
@@ -49,10 +49,16 @@ else
 	cargo test --workspace --no-fail-fast
 endif
 
+# More cases with TRY_API="--max-examples 1000".
+try-api: $(INSTALLED) $(API_TOOLS) ## Try every path of the API with made-up requests, by its own description
+	cargo build --quiet --package clawpay-tests --bin try_api
+	target/debug/try_api $(TRY_API)
+
 test-deep: $(INSTALLED) ## Run the tests with many more random cases, and every long check of the contracts
 	FOUNDRY_PROFILE=deep $(FORGE) test
 	$(MAKE) mutants symbolic slither coverage
 	PROPTEST_CASES=20000 INDEXER_KILLS=200 CLAWPAY_SIMULATION_SEEDS=3000 $(MAKE) test-rust
+	$(MAKE) try-api TRY_API="--max-examples 1000 --seed $$RANDOM"
 
 mutants: $(INSTALLED) ## Break the contracts in a thousand places, one at a time, and see that a test notices
 	nice tools/mutants
@@ -90,12 +96,17 @@ fresh: $(INSTALLED) ## Regenerate what is generated, and fail if anything differ
 gas: $(INSTALLED) ## Measure the gas of each verb beside its peers, and the contracts' sizes, one JSON line each
 	@tools/gas
 
-bench: gas bench-index ## Print every benchmark's figures
+bench: gas bench-index bench-api ## Print every benchmark's figures
 
 # The indexer is measured as it is shipped, in a process of its own.
 bench-index: $(INSTALLED) ## Measure the indexer beside what node and database allow, one JSON line each
 	cargo build --quiet --release --package clawpay-cli --package clawpay-tests --bins
 	@target/release/bench_index
+
+# The API likewise.
+bench-api: $(INSTALLED) $(API_TOOLS) ## Measure the API at a million runs beside what its SQL and HTTP allow, one JSON line each
+	cargo build --quiet --release --package clawpay-cli --package clawpay-tests --bins
+	@target/release/bench_api
 
 clean: ## Remove what was built; the local stack's data stays
 	rm -rf target node_modules

@@ -14,6 +14,8 @@ pub struct Config {
     pub rpc_url: Url,
     /// The indexer's database. May hold a password, and is never shown.
     pub database_url: String,
+    /// A copy of that database that reads may be answered from, for as long as it keeps up. May hold a password, and is never shown.
+    pub read_url: Option<String>,
     /// `/readyz` answers 503 until the index has come this far.
     pub ready_at_block: u64,
     /// How many blocks the index may lack before reads are marked stale, and prepares and `/readyz` answer 503.
@@ -24,6 +26,12 @@ pub struct Config {
     pub confirmation_wait: Duration,
     /// Longest a single call of the node may take.
     pub node_timeout: Duration,
+    /// Longest for a request's head to arrive, and for a connection to lie idle.
+    pub head_timeout: Duration,
+    /// Longest for a request's body to arrive.
+    pub body_timeout: Duration,
+    /// How many requests one address may make.
+    pub rate_limit: RateLimit,
     /// Connections to the database, and their limits.
     pub database: ReaderOptions,
     /// How many may listen to events, and for how long.
@@ -34,17 +42,38 @@ pub struct Config {
     pub metrics: Option<PrometheusHandle>,
 }
 
+/// How many requests one address may make. A network of 2^64 IPv6 addresses counts as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Requests a second, on and on; 0 for no limit.
+    pub per_second: u32,
+    /// Requests at once, after a while without any.
+    pub burst: u32,
+    /// Whether it holds for clients on this very machine too.
+    pub includes_loopback: bool,
+}
+
+impl Default for RateLimit {
+    fn default() -> Self {
+        Self { per_second: 100, burst: 2_000, includes_loopback: false }
+    }
+}
+
 impl Config {
     /// The defaults, for these two addresses.
     pub fn new(rpc_url: Url, database_url: impl Into<String>) -> Self {
         Self {
             rpc_url,
             database_url: database_url.into(),
+            read_url: None,
             ready_at_block: 0,
             max_lag_blocks: 25,
             max_staleness: Duration::from_secs(30),
             confirmation_wait: Duration::from_secs(30),
             node_timeout: Duration::from_secs(5),
+            head_timeout: Duration::from_secs(15),
+            body_timeout: Duration::from_secs(10),
+            rate_limit: RateLimit::default(),
             database: ReaderOptions::default(),
             events: EventOptions::default(),
             relay: None,
@@ -120,6 +149,7 @@ impl fmt::Debug for Config {
             .field("max_staleness", &self.max_staleness)
             .field("confirmation_wait", &self.confirmation_wait)
             .field("node_timeout", &self.node_timeout)
+            .field("rate_limit", &self.rate_limit)
             .field("database", &self.database)
             .field("events", &self.events)
             .field("relay", &self.relay)

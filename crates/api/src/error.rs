@@ -144,10 +144,21 @@ pub(crate) enum ApiError {
         /// Where the index stands.
         freshness: Freshness,
     },
+    /// The block that a read asks for is not in the index, nor came in time.
+    NotIndexedYet {
+        /// That block.
+        asked: u64,
+        /// The index's last.
+        indexed: u64,
+    },
     /// No indexer has written to the database yet.
     NothingIndexed,
     /// The database cannot be asked.
     Store(StoreError),
+    /// The address makes too many requests.
+    RateLimited,
+    /// Something behind this server took too long.
+    Overdue,
     /// A fault of this server.
     Internal(&'static str),
 }
@@ -167,6 +178,14 @@ impl Invalid {
     /// A value that cannot be used.
     pub(crate) fn value(field: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { code: "invalid_value", field: Some(field.into()), detail: detail.into() }
+    }
+}
+
+impl Invalid {
+    /// A cursor that nobody was given.
+    pub(crate) fn cursor() -> Self {
+        let detail = "cursor: is none of this server's; take it as it is from `pagination` or the Link header".to_owned();
+        Self { code: "invalid_cursor", field: Some("cursor".to_owned()), detail }
     }
 }
 
@@ -258,7 +277,7 @@ impl IntoResponse for Problem {
         let retry_after = self.retry_after;
         let mut response = (status, axum::Json(self)).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&status) {
+        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS | StatusCode::PRECONDITION_FAILED) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_after));
         }
         response
@@ -278,6 +297,7 @@ impl ApiError {
         match self {
             Self::Store(error) => tracing::warn!(%error, "the database did not answer"),
             Self::Node(error) => tracing::warn!(%error, "the node did not answer"),
+            Self::Overdue => tracing::warn!("a request took too long"),
             Self::IndexForked { block } => tracing::warn!(block, "the index and the node disagree about a block"),
             Self::Internal(what) => tracing::error!(what, "internal error"),
             _ => {}
@@ -385,10 +405,20 @@ impl From<ApiError> for Problem {
             ApiError::NotReady { reasons, freshness } => {
                 Self::new(S::SERVICE_UNAVAILABLE, "not_ready", reasons.join("; ")).with_all(freshness)
             }
+            ApiError::NotIndexedYet { asked, indexed } => Self::new(
+                S::PRECONDITION_FAILED,
+                "not_indexed_yet",
+                format!("block {asked} is not in the index, which is at block {indexed}; try again"),
+            )
+            .with("indexedBlock", indexed),
             ApiError::NothingIndexed => {
                 Self::new(S::SERVICE_UNAVAILABLE, "nothing_indexed", "the indexer has not written to the database yet")
             }
             ApiError::Store(_) => Self::new(S::SERVICE_UNAVAILABLE, "database_unavailable", "the database did not answer in time"),
+            ApiError::RateLimited => {
+                Self::new(S::TOO_MANY_REQUESTS, "rate_limited", "too many requests from this address; Retry-After says when to try again")
+            }
+            ApiError::Overdue => Self::new(S::SERVICE_UNAVAILABLE, "overdue", "an answer did not come in time; try again"),
             ApiError::Internal(_) => Self::new(S::INTERNAL_SERVER_ERROR, "internal_error", "this server failed; its log says how"),
         }
     }

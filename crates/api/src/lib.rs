@@ -8,6 +8,7 @@
 
 mod config;
 mod confirm;
+mod cursor;
 mod dto;
 mod error;
 mod explain;
@@ -18,13 +19,15 @@ pub mod metrics;
 mod node;
 mod openapi;
 mod prepare;
+mod reading;
 mod relay;
+mod replica;
 mod routes;
 mod server;
 mod standing;
 mod state;
 
-pub use config::{Config, EventOptions, RelayOptions};
+pub use config::{Config, EventOptions, RateLimit, RelayOptions};
 pub use server::{ServeError, router, serve, serve_probes};
 pub use state::App;
 

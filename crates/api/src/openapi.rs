@@ -13,12 +13,13 @@ use utoipa::{
     OpenApi as _,
     openapi::{
         AllOfBuilder, Components, ObjectBuilder, OpenApi, PathItem, RefOr, Schema, Type,
-        path::{HttpMethod, Operation},
+        path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn},
+        response::Response,
     },
 };
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::App;
+use crate::{App, reading::MIN_BLOCK};
 
 pub(crate) use problems::EXTENSION as PROBLEMS;
 
@@ -66,6 +67,10 @@ pub(crate) fn split(router: OpenApiRouter<App>) -> (Router<App>, OpenApi) {
     let (router, mut document) = router.split_for_parts();
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {
+            let is_status = path == "/api/status";
+            if is_read(operation) && !is_status {
+                conditional(operation);
+            }
             stamp(path, operation);
             problems::attach(path, &method, operation);
         }
@@ -82,6 +87,28 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (HttpMethod, &mut Ope
     let get = item.get.as_mut().map(|operation| (HttpMethod::Get, operation));
     let post = item.post.as_mut().map(|operation| (HttpMethod::Post, operation));
     get.into_iter().chain(post)
+}
+
+/// Whether this reads the index, as those do that take a block to wait for.
+fn is_read(operation: &Operation) -> bool {
+    let takes = |parameter: &RefOr<Parameter>| matches!(parameter, RefOr::T(parameter) if parameter.name == MIN_BLOCK);
+    operation.parameters.as_ref().is_some_and(|parameters| parameters.iter().any(takes))
+}
+
+/// Documents that a client that has an answer does not get it again.
+fn conditional(operation: &mut Operation) {
+    let known = ParameterBuilder::new()
+        .name("If-None-Match")
+        .parameter_in(ParameterIn::Header)
+        .description(Some("The ETag of an answer to the same request: if nothing has changed, this one is 304."))
+        .schema(Some(words::text("Entity tags, separated by commas.", r#"^(W/)?"[!-~]*"(, ?(W/)?"[!-~]*")*$"#)));
+    operation.parameters.get_or_insert_default().push(known.build().into());
+    if let Some(RefOr::T(found)) = operation.responses.responses.get_mut("200") {
+        headers::add(&mut found.headers, headers::ETAG);
+    }
+    let mut unchanged = Response::new("Nothing has changed since the answer that had this ETag.");
+    headers::add(&mut unchanged.headers, headers::ETAG);
+    operation.responses.responses.insert("304".to_owned(), unchanged.into());
 }
 
 /// Documents what is added to every answer: headers, and the mark of an index that has fallen behind.

@@ -4,6 +4,7 @@ mod actions;
 mod agents;
 mod docs;
 mod events;
+mod lists;
 mod market;
 mod posters;
 mod probes;

@@ -11,8 +11,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Config,
     error::ApiError,
+    layers::rate::Gate,
     listen::{Hub, Places},
     node::{Node, NodeError},
+    replica::Replica,
 };
 
 /// The server's state. Cheap to clone.
@@ -26,7 +28,9 @@ struct Inner {
     config: Config,
     reader: Reader,
     outbox: Outbox,
+    replica: Option<Replica>,
     node: Node,
+    gate: Option<Gate>,
     /// Asked for once: a token does not change its name.
     token_domain: OnceCell<Option<Eip712Domain>>,
     /// Changes whenever the index may have moved.
@@ -43,9 +47,13 @@ impl App {
         let reader = Reader::new(&config.database_url, config.database)?;
         let outbox = Outbox::new(&config.database_url)?;
         let node = Node::new(config.rpc_url.clone(), config.node_timeout);
+        let replica = config.read_url.as_deref().map(|url| Replica::new(url, config.database)).transpose()?;
+        let gate = Gate::new(config.rate_limit);
         let places = Places::new(config.events);
         let inner = Inner {
             config,
+            gate,
+            replica,
             reader,
             outbox,
             node,
@@ -83,6 +91,11 @@ impl App {
         &self.inner.places
     }
 
+    /// Nothing where there is no rate limit.
+    pub(crate) fn gate(&self) -> Option<&Gate> {
+        self.inner.gate.as_ref()
+    }
+
     pub(crate) fn shutdown(&self) -> &CancellationToken {
         &self.inner.shutdown
     }
@@ -110,6 +123,22 @@ impl App {
             Ok(name.zip(version).map(|(name, version)| token_domain(name, version, chain.chain_id, chain.usdc)))
         };
         self.inner.token_domain.get_or_try_init(ask).await.cloned()
+    }
+
+    /// The database as of a recently indexed block, for answers that nobody decides by: from a replica where there is one that keeps up, from
+    /// the database itself otherwise.
+    pub(crate) async fn read_snapshot(&self) -> Result<Snapshot, ApiError> {
+        if let Some(replica) = &self.inner.replica
+            && let Some(snapshot) = replica.snapshot(|indexed| self.is_stale(indexed)).await
+        {
+            return Ok(snapshot);
+        }
+        self.snapshot().await
+    }
+
+    /// Whether reads may be a little older than the database.
+    pub(crate) fn has_replica(&self) -> bool {
+        self.inner.replica.is_some()
     }
 
     /// Whether the index is too far behind the node to decide anything by, or has not heard of the node for too long.

@@ -8,7 +8,7 @@ use alloy::{
     signers::local::PrivateKeySigner,
 };
 use anyhow::{Context, Result, bail};
-use clawpay_api::RelayOptions;
+use clawpay_api::{RateLimit, RelayOptions};
 use clawpay_bindings::Deployment;
 use clawpay_indexer::{Hashes, Secrets};
 use tracing_subscriber::EnvFilter;
@@ -19,6 +19,8 @@ use url::Url;
 pub struct Config {
     /// `DATABASE_URL`: a Postgres of yours, as `postgres://user:password@host:port/database`. The embedded one if not set.
     pub database_url: Option<Secret<String>>,
+    /// `DATABASE_READ_URL`: a replica of that Postgres, or a pooler before it, that the API may read from.
+    pub database_read_url: Option<Secret<String>>,
     /// `RPC_URL`: nodes of yours in order of preference, separated by commas; http, https, ws or wss. An embedded anvil if not set.
     pub rpc_urls: Vec<Secret<Url>>,
     /// `CLAWPAY_CONFIRMATIONS`: blocks that must lie on top of a block before it counts as final, however final the node calls it.
@@ -29,6 +31,9 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// `CLAWPAY_API_PORT`: loopback port of the API; 3000 if not set.
     pub api_port: Port,
+    /// `CLAWPAY_RATE_LIMIT`: requests a second that one address may make of the API, and after a slash how many at once. Clients on this
+    /// machine are limited only if it is set; 0 is no limit.
+    pub rate_limit: RateLimit,
     /// `CLAWPAY_RPC_PORT`: loopback port of the embedded anvil; 8545 if not set.
     pub rpc_port: Port,
     /// `CLAWPAY_EMPTY`: `1` leaves the demo market out when a local chain is made.
@@ -104,11 +109,13 @@ impl Config {
         let mut take = |name: &str| ours.remove(name).map(|value| value.trim().to_owned());
         let config = Self {
             database_url: take("DATABASE_URL").map(Secret),
+            database_read_url: take("DATABASE_READ_URL").map(Secret),
             rpc_urls: take("RPC_URL").map(|text| rpc_urls(&text)).transpose()?.unwrap_or_default(),
             confirmations: take("CLAWPAY_CONFIRMATIONS").map(|text| confirmations(&text)).transpose()?,
             trust_hashes: switch("CLAWPAY_TRUST_HASHES", take("CLAWPAY_TRUST_HASHES"))?,
             data_dir: take("CLAWPAY_DATA_DIR").unwrap_or_else(|| DEFAULT_DATA_DIR.to_owned()).into(),
             api_port: port("CLAWPAY_API_PORT", take("CLAWPAY_API_PORT"), DEFAULT_API_PORT)?,
+            rate_limit: take("CLAWPAY_RATE_LIMIT").map(|text| rate_limit(&text)).transpose()?.unwrap_or_default(),
             rpc_port: port("CLAWPAY_RPC_PORT", take("CLAWPAY_RPC_PORT"), DEFAULT_RPC_PORT)?,
             empty: switch("CLAWPAY_EMPTY", take("CLAWPAY_EMPTY"))?,
             deployment: take("CLAWPAY_DEPLOYMENT").map(PathBuf::from),
@@ -172,9 +179,9 @@ pub fn parse_address(text: &str) -> Result<Address> {
     }
 }
 
-/// Every `CLAWPAY_` name, and the two that other programs use as well.
+/// Every `CLAWPAY_` name, and those that other programs use as well.
 fn is_ours(name: &str) -> bool {
-    name.starts_with("CLAWPAY_") || matches!(name, "DATABASE_URL" | "RPC_URL")
+    name.starts_with("CLAWPAY_") || matches!(name, "DATABASE_URL" | "DATABASE_READ_URL" | "RPC_URL")
 }
 
 fn rpc_urls(text: &str) -> Result<Vec<Secret<Url>>> {
@@ -213,6 +220,17 @@ fn port(name: &str, value: Option<String>, default: u16) -> Result<Port> {
             _ => bail!("{name}: {text} is not a port, 1 to 65535"),
         },
     }
+}
+
+/// `100` or `100/2000`; without a burst, as many as in the default's 20 seconds.
+fn rate_limit(text: &str) -> Result<RateLimit> {
+    let (per_second, burst) = text.split_once('/').map_or((text, None), |(per_second, burst)| (per_second, Some(burst)));
+    let number = |text: &str| {
+        text.parse().ok().with_context(|| format!("CLAWPAY_RATE_LIMIT: {text} is not a number of requests; write 100 or 100/2000"))
+    };
+    let per_second: u32 = number(per_second)?;
+    let burst = burst.map_or(Ok(per_second.saturating_mul(20)), number)?;
+    Ok(RateLimit { per_second, burst, includes_loopback: true })
 }
 
 fn socket_address(text: &str) -> Result<SocketAddr> {
@@ -267,6 +285,15 @@ mod tests {
     }
 
     #[test]
+    fn a_rate_limit_that_is_set_holds_for_everybody() {
+        let rate = |text| config(&[("CLAWPAY_RATE_LIMIT", text)]).unwrap().rate_limit;
+        assert_eq!(rate("5/7"), RateLimit { per_second: 5, burst: 7, includes_loopback: true });
+        assert_eq!(rate("5"), RateLimit { per_second: 5, burst: 100, includes_loopback: true });
+        assert_eq!(rate("0").per_second, 0);
+        assert!(!config(&[]).unwrap().rate_limit.includes_loopback);
+    }
+
+    #[test]
     fn a_misspelt_setting_is_refused() {
         assert_eq!(refusal(&[("CLAWPAY_PORT", "3000")]), "CLAWPAY_PORT is not a setting; .env.example lists them all");
     }
@@ -277,6 +304,9 @@ mod tests {
             ("CLAWPAY_API_PORT", "65536"),
             ("CLAWPAY_API_PORT", "0"),
             ("CLAWPAY_RPC_PORT", "x"),
+            ("CLAWPAY_RATE_LIMIT", "-1"),
+            ("CLAWPAY_RATE_LIMIT", "100/"),
+            ("CLAWPAY_RATE_LIMIT", "1.5"),
             ("CLAWPAY_EMPTY", "maybe"),
             ("CLAWPAY_CONFIRMATIONS", "-1"),
             ("CLAWPAY_TRUST_HASHES", "maybe"),
@@ -322,12 +352,14 @@ mod tests {
         let names: Vec<&str> = assignments.iter().map(|(name, _)| name.as_str()).collect();
         let expected = [
             "DATABASE_URL",
+            "DATABASE_READ_URL",
             "RPC_URL",
             "CLAWPAY_CONFIRMATIONS",
             "CLAWPAY_TRUST_HASHES",
             "CLAWPAY_DATA_DIR",
             "CLAWPAY_API_PORT",
             "CLAWPAY_RPC_PORT",
+            "CLAWPAY_RATE_LIMIT",
             "CLAWPAY_EMPTY",
             "CLAWPAY_DEPLOYMENT",
             "CLAWPAY_DEPLOYER_KEY",

@@ -29,8 +29,8 @@ pub use events::{EventRecord, Place};
 pub use feed::{FeedBounds, FeedRecord};
 pub use outbox::{Outbox, Sent};
 pub use reader::{
-    AgentFilter, IndexListener, Listing, MarketTotals, Page, PosterRecord, Reader, ReaderOptions, RunFilter, RunSearch, RunSort, Snapshot,
-    StateTotals,
+    AgentFilter, Direction, IndexListener, Listing, MarketTotals, Page, PosterRecord, Reader, ReaderOptions, RunFilter, RunPlace,
+    RunSearch, RunSort, Snapshot, StateTotals, Stretch,
 };
 pub use rebuild::{Rebuild, Replaced};
 pub use relayed::{Errand, GasOffer, Lane, Offer, Relayed, Spent};

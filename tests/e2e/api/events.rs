@@ -385,7 +385,7 @@ async fn listeners_are_few_enough_and_kept_short_enough_and_let_go_at_the_end() 
     assert!(first.comments > 3, "{} heartbeats", first.comments);
 
     let mut last = Listener::open(served.api(), "", None).await?;
-    served.api().stop();
+    served.api().tell_to_stop();
     assert_eq!(last.next().await?, None, "a stream ends when the server stops");
     Ok(())
 }

@@ -13,7 +13,7 @@ use super::strict_wallet;
 pub(super) struct Served {
     pub(super) stack: Stack,
     pub(super) indexer: Option<Indexer>,
-    api: Api,
+    pub(super) api: Api,
     http: Client,
 }
 

@@ -1,7 +1,5 @@
 //! JSON bodies that ask for something to sign, or hand in what was signed.
 
-use std::time::Duration;
-
 use alloy::primitives::{B256, Bytes, U256};
 use axum::{
     body::to_bytes,
@@ -14,12 +12,9 @@ use serde_json::{Map, Value};
 
 use super::{fields::read, words::Digits};
 use crate::{
-    MAX_BODY_BYTES,
+    App, MAX_BODY_BYTES,
     error::{ApiError, Invalid},
 };
-
-/// Longest a client may take to send a body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The most steps any action has: an allowance and the call.
 const MOST_STEPS: usize = 2;
@@ -66,11 +61,11 @@ impl From<PermitFields> for SignedPermit {
     }
 }
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Signable<T> {
+impl<T: DeserializeOwned> FromRequest<App> for Signable<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        Ok(parse(&bytes(request).await?)?)
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        Ok(parse(&bytes(request, app).await?)?)
     }
 }
 
@@ -78,20 +73,20 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Signable<T> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Body<T>(pub T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        Ok(Self(read(Value::Object(object(&bytes(request).await?)?))?))
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        Ok(Self(read(Value::Object(object(&bytes(request, app).await?)?))?))
     }
 }
 
 /// All of a body that is declared as JSON.
-async fn bytes(request: Request) -> Result<axum::body::Bytes, ApiError> {
+async fn bytes(request: Request, app: &App) -> Result<axum::body::Bytes, ApiError> {
     if !is_json(request.headers()) {
         return Err(ApiError::NotJson);
     }
-    let read = tokio::time::timeout(BODY_TIMEOUT, to_bytes(request.into_body(), MAX_BODY_BYTES)).await;
+    let read = tokio::time::timeout(app.config().body_timeout, to_bytes(request.into_body(), MAX_BODY_BYTES)).await;
     read.map_err(|_| ApiError::BodyTimeout)?.map_err(|_| ApiError::BodyTooLarge)
 }
 

@@ -19,6 +19,7 @@ pub(super) fn components() -> BTreeMap<String, RefOr<Header>> {
     BTreeMap::from([
         header(REQUEST_ID, "The request's id in the server's log: the client's own, if it sent one.", words::text("An id.", "^.+$")),
         header(INDEXED_BLOCK, "The block that the answer reflects.", words::whole("A block's number.", 0, u64::MAX)),
+        header(ETAG, "What the answer is known by.", words::text("An entity tag.", "^W/\"[!-~]+\"$")),
         header(RETRY_AFTER, "When to try again.", words::whole("Seconds.", 1, u64::from(u32::MAX))),
     ])
 }
@@ -27,5 +28,7 @@ pub(super) fn components() -> BTreeMap<String, RefOr<Header>> {
 pub(super) const REQUEST_ID: &str = "X-Request-Id";
 /// On every answer from the index.
 pub(super) const INDEXED_BLOCK: &str = "X-Indexed-Block";
+/// On every answer that a client may have already.
+pub(super) const ETAG: &str = "ETag";
 /// On every answer that asks to be patient.
 pub(super) const RETRY_AFTER: &str = "Retry-After";

@@ -49,8 +49,12 @@ const PARAMETERS: &[Kind] = &[
 /// What every path can answer that asks the database.
 const INDEXED: &[Kind] = &[
     kind(503, "database_unavailable", "The database did not answer in time."),
+    kind(503, "overdue", "Something behind this server took too long."),
     kind(503, "nothing_indexed", "No indexer has written to the database yet."),
 ];
+
+/// What every path can answer that takes `minBlock`.
+const READ: &[Kind] = &[kind(412, "not_indexed_yet", "The block asked for is not in the index, nor came in time.")];
 
 /// What every path can answer that takes a body.
 const BODY: &[Kind] = &[
@@ -122,6 +126,7 @@ const NAMED: &[Kind] = &[
     kind(400, "wrong_state", "The run is not OPEN: `state`, and `accepted`."),
     kind(400, "deadline_passed", "The run's deadline has passed."),
     kind(404, "unknown_path", "There is nothing at this path."),
+    kind(400, "invalid_cursor", "The cursor is none of this server's."),
 ];
 
 /// Adds to an operation the responses that are problems: those it names, and those its form brings with it.
@@ -132,6 +137,9 @@ pub(super) fn attach(path: &str, method: &HttpMethod, operation: &mut Operation)
     }
     if path.starts_with("/api/") || path == "/readyz" {
         kinds.extend(INDEXED);
+    }
+    if super::is_read(operation) {
+        kinds.extend(READ);
     }
     if operation.request_body.is_some() {
         kinds.extend(BODY);
@@ -192,7 +200,7 @@ fn response(status: u16, kinds: &[Kind], is_open: bool) -> Response {
         .content("application/problem+json", Content::new(Some(RefOr::T(Schema::AllOf(schema)))))
         .build();
     headers::add(&mut response.headers, headers::REQUEST_ID);
-    if matches!(status, 429 | 503) {
+    if matches!(status, 412 | 429 | 503) {
         headers::add(&mut response.headers, headers::RETRY_AFTER);
     }
     response
@@ -209,7 +217,7 @@ fn name(kind: &Kind) -> String {
 
 /// The responses that routes refer to.
 pub(super) fn components() -> impl Iterator<Item = (String, RefOr<Response>)> {
-    let all = [ANY, PARAMETERS, INDEXED, BODY, VERB, NAMED].into_iter().flatten();
+    let all = [ANY, PARAMETERS, INDEXED, READ, BODY, VERB, NAMED].into_iter().flatten();
     all.filter(|kind| is_shared(kind)).map(|kind| (name(kind), response(kind.status, &[*kind], false).into()))
 }
 
@@ -218,6 +226,7 @@ fn is_shared(kind: &Kind) -> bool {
     matches!(
         kind.code,
         "rate_limited"
+            | "not_indexed_yet"
             | "internal_error"
             | "body_timeout"
             | "body_too_large"
@@ -255,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_code_has_one_meaning_at_a_status() {
-        let all: Vec<_> = [ANY, PARAMETERS, INDEXED, BODY, VERB].into_iter().flatten().collect();
+        let all: Vec<_> = [ANY, PARAMETERS, INDEXED, READ, BODY, VERB].into_iter().flatten().collect();
         for (position, kind) in all.iter().enumerate() {
             assert!(!all[..position].iter().any(|other| (other.status, other.code) == (kind.status, kind.code)), "{kind:?}");
             assert!(kind.meaning.ends_with('.') && (400..600).contains(&kind.status), "{kind:?}");

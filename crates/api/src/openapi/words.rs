@@ -54,6 +54,8 @@ pub(crate) struct HexData;
 pub(crate) struct Seconds;
 /// How many runs are in each state.
 pub(crate) struct RunsByState;
+/// A place in a list.
+pub(crate) struct CursorText;
 
 /// A whole number in decimal digits, as a text.
 pub(crate) struct Decimal;
@@ -96,6 +98,7 @@ schemas! {
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))).build();
     Rfc3339 as "AnyDate" => described(Type::String, "A time by RFC 3339, from 1970, with any offset. Fractions of a second are dropped.")
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))).build();
+    CursorText as "Cursor" => formatted("A place in a list; opaque.", "^([0-9a-f]{2}){1,16384}$", "cursor");
     ContentUri as "ContentUri" => bounded("Where a run's work is described: 1 to 2048 bytes, usually an ipfs:// URI.", 1, rules::MAXIMUM_TEXT_BYTES);
     DeliverableUri as "DeliverableUri" => bounded("Where delivered work is: 1 to 2048 bytes.", 1, rules::MAXIMUM_TEXT_BYTES);
     Feedback as "Feedback" => bounded("What should change: at most 2048 bytes.", 0, rules::MAXIMUM_TEXT_BYTES);

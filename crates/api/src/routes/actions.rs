@@ -22,6 +22,7 @@ use crate::{
     extract::{
         Account, AgentPath, AgentUri, BaseUnits, ContentUri, DeliverableUri, Feedback, Nothing, Query, Rfc3339, RunPath, Signable, Signed,
     },
+    layers::PATIENCE,
     openapi::{verb::About, words as w},
     prepare::{Intent, prepare},
 };
@@ -178,7 +179,8 @@ async fn act(app: &App, intent: Intent, signed: Option<Signed>) -> Result<Respon
         return Err(Invalid { code: "unknown_field", field, detail }.into());
     }
     Ok(match signed {
-        None => prepare(app, &intent).await?.into_response(),
+        // What is confirmed is waited for on purpose; what is prepared is not.
+        None => tokio::time::timeout(PATIENCE, prepare(app, &intent)).await.map_err(|_| ApiError::Overdue)??.into_response(),
         Some(signed) => confirm(app, &intent, signed).await?.into_response(),
     })
 }

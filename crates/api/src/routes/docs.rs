@@ -5,7 +5,10 @@ use std::sync::{Arc, LazyLock};
 use axum::{
     Router,
     extract::Path,
-    http::header::CONTENT_TYPE,
+    http::{
+        HeaderValue,
+        header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE},
+    },
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
@@ -22,6 +25,10 @@ pub(super) const DOCUMENT: &str = include_str!("../../openapi.json");
 
 /// What a language model should know before it reads the document.
 const LLMS: &str = include_str!("../../llms.txt");
+
+/// What the page may do: nothing but with this server. It sets styles from its program, and has pictures in its style sheet.
+const POLICY: &str = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; base-uri 'none'; form-action 'none'; \
+                      frame-ancestors 'none'";
 
 /// Where the page is.
 const PAGE: &str = "/docs/";
@@ -61,5 +68,6 @@ fn file(name: &str) -> Result<Response, ApiError> {
     });
     let file = utoipa_swagger_ui::serve(name, Arc::clone(&CONFIG)).map_err(|_| ApiError::Internal("the docs page cannot be made"))?;
     let file = file.ok_or(ApiError::UnknownPath)?;
-    Ok(([(CONTENT_TYPE, file.content_type)], file.bytes.into_owned()).into_response())
+    let policy = HeaderValue::from_static(POLICY);
+    Ok(([(CONTENT_SECURITY_POLICY, policy)], [(CONTENT_TYPE, file.content_type)], file.bytes.into_owned()).into_response())
 }

@@ -1,14 +1,14 @@
 //! Reading runs.
 
 use alloy::primitives::Address;
-use axum::extract::State;
+use axum::{extract::RawQuery, http::header};
 use clawpay_domain::{AgentId, RunId, RunState, rules};
-use clawpay_store::{Page, RunFilter, RunSearch, RunSort};
+use clawpay_store::{RunFilter, RunPlace, RunRecord, RunSearch, RunSort};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::lists::{Asked, Part, Parts};
 use crate::{
-    App,
     dto::{
         agent::{AgentSummary, EligibilityDto, EligibleRun},
         event::EventDto,
@@ -18,19 +18,12 @@ use crate::{
         run::RunDto,
         stamped::Stamped,
     },
-    error::ApiError,
-    extract::{Account, Digits, Nothing, PageNumber, PageSize, Query, RunPath, Search, UsdcDecimal},
+    error::{ApiError, Invalid},
+    extract::{Account, Digits, Nothing, PageNumber, PageSize, ReadQuery, RunPath, Search, UsdcDecimal},
     openapi::words as w,
     prepare::Facts,
+    reading::{MinBlock, Reading},
 };
-
-/// Items on a page unless the client says.
-const DEFAULT_LIMIT: u32 = 20;
-
-/// `page` and `limit`, as every list takes them.
-pub(super) fn page(number: Option<PageNumber>, size: Option<PageSize>) -> Page {
-    Page { number: number.map_or(1, |number| number.0), limit: size.map_or(DEFAULT_LIMIT, |size| size.0) }
-}
 
 /// The parameters of `GET /api/runs`.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
@@ -43,6 +36,10 @@ pub(super) struct ListQuery {
     /// How many items on a page; 20 if not said.
     #[param(inline)]
     limit: Option<PageSize>,
+    /// A place to read from, as `pagination` or the Link header gave it. It carries the parameters it was made for: only `limit` and
+    /// `minBlock` may stand beside it.
+    #[param(inline, value_type = Option<w::CursorText>)]
+    cursor: Option<String>,
     /// Runs in this state.
     #[param(inline, value_type = Option<w::RunStateWord>)]
     state: Option<RunState>,
@@ -67,7 +64,7 @@ pub(super) struct ListQuery {
     /// Runs that anyone can finalize at the indexed block, or cannot.
     #[param(inline)]
     finalizable: Option<YesNo>,
-    /// In which order; newest first if not said. Runs that tie are newest first.
+    /// In which order; newest first if not said. Runs that tie follow their ids, upwards where the order ascends.
     #[param(inline)]
     sort: Option<SortWord>,
     /// What a person types to find a run.
@@ -118,6 +115,12 @@ impl From<SortWord> for RunSort {
     }
 }
 
+impl Parts for ListQuery {
+    fn parts(&self) -> (Option<PageNumber>, Option<PageSize>, Option<&str>) {
+        (self.page, self.limit, self.cursor.as_deref())
+    }
+}
+
 impl ListQuery {
     fn filter(&self) -> RunFilter {
         RunFilter {
@@ -156,36 +159,55 @@ pub(super) struct RunsDto {
 /// List runs
 ///
 /// The runs that all given parameters select, newest first unless `sort` says otherwise.
-#[utoipa::path(get, path = "/api/runs", operation_id = "listRuns", tag = "runs", params(ListQuery), responses(
-    (status = 200, description = "A page of runs.", body = RunsDto),
-))]
-pub(super) async fn list(State(app): State<App>, Query(query): Query<ListQuery>) -> Result<Stamped<RunsDto>, ApiError> {
-    let page = page(query.page, query.limit);
-    let sort = query.sort.map(Into::into).unwrap_or_default();
-    let mut snapshot = app.snapshot().await?;
-    let listing = snapshot.runs(&query.filter(), sort, page).await?;
-    let indexed = snapshot.indexed;
-    let runs = listing.items.iter().map(|record| RunDto::new(record, &indexed)).collect();
-    Ok(Stamped::new(&app, &indexed, RunsDto { runs, pagination: Pagination::new(page, listing.total) }))
+#[utoipa::path(get, path = "/api/runs", operation_id = "listRuns", tag = "runs", params(ListQuery, MinBlock), responses(
+    (status = 200, description = "Part of the list.", body = RunsDto),
+), extensions(("x-problems" = json!(["400 invalid_cursor"]))))]
+pub(super) async fn list(
+    RawQuery(text): RawQuery,
+    ReadQuery(query): ReadQuery<ListQuery>,
+    mut reading: Reading,
+) -> Result<Stamped<RunsDto>, ApiError> {
+    let asked: Asked<ListQuery, RunPlace> = Asked::of(query, text.as_deref().unwrap_or_default())?;
+    let filter = asked.query.filter();
+    let sort = asked.query.sort.map(Into::into).unwrap_or_default();
+    let place = |record: &RunRecord| RunPlace::of(record, sort);
+    let (items, pagination) = match asked.part {
+        Part::Page(page) => {
+            let listing = reading.snapshot.runs(&filter, sort, page).await?;
+            let pagination = asked.by_page(page, &listing, place);
+            (listing.items, pagination)
+        }
+        Part::Beside { place: from, direction, limit } => {
+            if !from.is_of(sort) {
+                return Err(Invalid::cursor().into());
+            }
+            let stretch = reading.snapshot.runs_beside(&filter, sort, &from, direction, limit).await?;
+            let pagination = asked.by_cursor(from, direction, limit, &stretch, place);
+            (stretch.items, pagination)
+        }
+    };
+    let runs = items.iter().map(|record| RunDto::new(record, &reading.snapshot.indexed)).collect();
+    let link = pagination.link("/api/runs");
+    Ok(reading.answer(RunsDto { runs, pagination }).header(header::LINK, link))
 }
 
 /// Get a run
 ///
 /// One run, its history and its poster's record.
-#[utoipa::path(get, path = "/api/runs/{id}", operation_id = "getRun", tag = "runs", params(RunPath), responses(
+#[utoipa::path(get, path = "/api/runs/{id}", operation_id = "getRun", tag = "runs", params(RunPath, MinBlock), responses(
     (status = 200, description = "The run.", body = RunDto),
 ), extensions(("x-problems" = json!(["404 run_not_found"]))))]
 pub(super) async fn show(
-    State(app): State<App>,
     RunPath(id): RunPath,
-    Query(Nothing {}): Query<Nothing>,
+    ReadQuery(Nothing {}): ReadQuery<Nothing>,
+    mut reading: Reading,
 ) -> Result<Stamped<RunDto>, ApiError> {
-    let mut snapshot = app.snapshot().await?;
+    let snapshot = &mut reading.snapshot;
     let record = snapshot.run(id).await?.ok_or(ApiError::RunNotFound(id))?;
     let poster = record.run.terms.poster;
     let poster = PosterDto::new(poster, &snapshot.poster(poster).await?);
     let run = RunDto::new(&record, &snapshot.indexed).with_poster(poster);
-    Ok(Stamped::new(&app, &snapshot.indexed, run))
+    Ok(reading.answer(run))
 }
 
 /// A run's timeline, oldest first.
@@ -198,20 +220,20 @@ pub(super) struct EventsDto {
 /// Get a run's timeline
 ///
 /// Everything that happened to a run on the chain, oldest first.
-#[utoipa::path(get, path = "/api/runs/{id}/events", operation_id = "getRunEvents", tag = "runs", params(RunPath), responses(
+#[utoipa::path(get, path = "/api/runs/{id}/events", operation_id = "getRunEvents", tag = "runs", params(RunPath, MinBlock), responses(
     (status = 200, description = "The events.", body = EventsDto),
 ), extensions(("x-problems" = json!(["404 run_not_found"]))))]
 pub(super) async fn events(
-    State(app): State<App>,
     RunPath(id): RunPath,
-    Query(Nothing {}): Query<Nothing>,
+    ReadQuery(Nothing {}): ReadQuery<Nothing>,
+    mut reading: Reading,
 ) -> Result<Stamped<EventsDto>, ApiError> {
-    let mut snapshot = app.snapshot().await?;
+    let snapshot = &mut reading.snapshot;
     snapshot.run(id).await?.ok_or(ApiError::RunNotFound(id))?;
     let market = contracts(&snapshot.chain);
     let indexed = snapshot.indexed;
     let events = snapshot.run_events(id).await?.iter().map(|event| EventDto::new(event, &market, &indexed)).collect();
-    Ok(Stamped::new(&app, &indexed, EventsDto { events }))
+    Ok(reading.answer(EventsDto { events }))
 }
 
 /// The parameters of `GET /api/runs/{id}/claim-eligibility`.
@@ -228,18 +250,18 @@ pub(super) struct EligibilityQuery {
 ///
 /// Whether an agent could claim a run at the indexed block, by its owner's wallet, and everything that is in the way.
 #[utoipa::path(get, path = "/api/runs/{id}/claim-eligibility", operation_id = "getClaimEligibility", tag = "runs",
-    params(RunPath, EligibilityQuery),
+    params(RunPath, EligibilityQuery, MinBlock),
     responses((status = 200, description = "The answer, whatever it is.", body = EligibilityDto)),
     extensions(("x-problems" = json!(["400 missing_field", "404 run_not_found", "404 agent_not_found"]))))]
 pub(super) async fn claim_eligibility(
-    State(app): State<App>,
     RunPath(id): RunPath,
-    Query(query): Query<EligibilityQuery>,
+    ReadQuery(query): ReadQuery<EligibilityQuery>,
+    mut reading: Reading,
 ) -> Result<Stamped<EligibilityDto>, ApiError> {
-    let mut snapshot = app.snapshot().await?;
+    let snapshot = &mut reading.snapshot;
     let run = snapshot.run(id).await?.ok_or(ApiError::RunNotFound(id))?.run;
     let agent_id = AgentId(query.agent_id.0);
-    let Facts { agent, .. } = Facts::of_agent(&mut snapshot, agent_id).await?;
+    let Facts { agent, .. } = Facts::of_agent(snapshot, agent_id).await?;
     let agent = agent.ok_or(ApiError::AgentNotFound(agent_id))?.agent;
     let poster = PosterDto::new(run.terms.poster, &snapshot.poster(run.terms.poster).await?);
     let (indexed, parameters) = (snapshot.indexed, snapshot.chain.parameters);
@@ -247,5 +269,5 @@ pub(super) async fn claim_eligibility(
     let refusals = rules::claim_refusals(&run, &agent, caller, indexed.timestamp, &parameters);
     let summary = AgentSummary::new(&agent, &parameters.stake, indexed.timestamp);
     let run = EligibleRun { id, state: run.state, reward: run.terms.reward };
-    Ok(Stamped::new(&app, &indexed, EligibilityDto::new(&refusals, summary, run, poster)))
+    Ok(reading.answer(EligibilityDto::new(&refusals, summary, run, poster)))
 }
