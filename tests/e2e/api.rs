@@ -1,11 +1,23 @@
 //! The API on a real node, a real database and a real indexer, used as clients and wallets use it.
 
+mod by_the_document;
+mod codes;
+mod conditional;
 mod confirmations;
+mod cursors;
+mod documentation;
+mod events;
 mod faults;
+mod hygiene;
+mod limits;
 mod lists;
 mod node_proxy;
 mod refusals;
+mod relay;
+mod replica;
 mod served;
 mod shapes;
+mod signing;
 mod strict_wallet;
+mod transactions;
 mod verbs;

@@ -57,7 +57,20 @@ pub(crate) async fn assert_equals_fresh(stack: &Stack, database_url: &str, name:
     stack.until_indexed(database_url).await?;
     let dump = IndexDump::read(database_url).await?;
     dump.assert_same(&Box::pin(stack.fresh_index(name)).await?);
+    assert_eq!(feed_differs(database_url).await?, 0, "listeners were told something else than what is there");
     Ok(dump)
+}
+
+/// How many events are told and not there, there and not told, or told in another order.
+pub(crate) async fn feed_differs(database_url: &str) -> anyhow::Result<i64> {
+    let told = "WITH told AS (SELECT block_number, log_index, row_number() OVER (ORDER BY seq) AS place FROM feed f
+                              WHERE retracts IS NULL AND NOT EXISTS (SELECT FROM feed t WHERE t.retracts = f.seq)),
+                     there AS (SELECT block_number, log_index, row_number() OVER (ORDER BY block_number, log_index) AS place FROM events)
+                SELECT count(*) FROM told FULL JOIN there USING (block_number, log_index, place)
+                WHERE told.place IS NULL OR there.place IS NULL";
+    let told: i64 = number(database_url, told).await?;
+    let numbers = "SELECT count(*) FROM cursor WHERE feed <> (SELECT coalesce(max(seq), 0) FROM feed) OR feed_hash IS DISTINCT FROM hash";
+    Ok(told + number(database_url, numbers).await?)
 }
 
 /// One column of one run, as text.

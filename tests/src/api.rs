@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use anyhow::{Context, Result};
 use clawpay_api::Config;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -13,6 +13,7 @@ use url::Url;
 pub struct Api {
     url: Url,
     shutdown: CancellationToken,
+    server: JoinHandle<()>,
 }
 
 impl Api {
@@ -22,17 +23,30 @@ impl Api {
         let url = Url::parse(&format!("http://{}/", listener.local_addr()?))?;
         let shutdown = CancellationToken::new();
         let serving = clawpay_api::serve(listener, config, shutdown.clone());
-        tokio::spawn(async move {
+        let server = tokio::spawn(async move {
             if let Err(error) = serving.await {
                 tracing::error!(%error, "the API ended");
             }
         });
-        Ok(Self { url, shutdown })
+        Ok(Self { url, shutdown, server })
+    }
+
+    /// Tells it to stop, and waits until it has.
+    pub async fn stop(mut self) -> Result<()> {
+        self.shutdown.cancel();
+        Ok((&mut self.server).await?)
     }
 
     /// Where it listens, without the `/api` of most paths.
     pub const fn url(&self) -> &Url {
         &self.url
+    }
+}
+
+impl Api {
+    /// Tells it to stop, and waits for nothing.
+    pub fn tell_to_stop(&self) {
+        self.shutdown.cancel();
     }
 }
 

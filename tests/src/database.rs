@@ -107,7 +107,7 @@ pub(crate) fn template(toolbox: &Toolbox) -> Result<PathBuf> {
     Ok(template)
 }
 
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());

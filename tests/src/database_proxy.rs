@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::watch,
     task::JoinHandle,
 };
 use url::Url;
@@ -27,6 +28,7 @@ pub enum Loss {
 pub struct DatabaseProxy {
     url: Url,
     line: Arc<Mutex<Line>>,
+    held: watch::Sender<bool>,
     server: JoinHandle<()>,
 }
 
@@ -47,16 +49,19 @@ impl DatabaseProxy {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         url.set_port(Some(listener.local_addr()?.port())).ok().context("a port")?;
         let shared = Arc::clone(&line);
+        let held = watch::Sender::new(false);
+        let watched = held.subscribe();
         let server = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let line = Arc::clone(&shared);
+                let held = watched.clone();
                 tokio::spawn(async move {
                     // A connection that ends in an error has ended.
-                    let _ended = carry(client, line).await;
+                    let _ended = carry(client, line, held).await;
                 });
             }
         });
-        Ok(Self { url, line, server })
+        Ok(Self { url, line, held, server })
     }
 
     /// The database, through the proxy.
@@ -77,6 +82,16 @@ impl DatabaseProxy {
         line.cut = Some((request, loss));
     }
 
+    /// From now on carries nothing, as a line does that nobody has noticed to be dead.
+    pub fn hold(&self) {
+        self.held.send_replace(true);
+    }
+
+    /// Carries everything again.
+    pub fn release(&self) {
+        self.held.send_replace(false);
+    }
+
     /// Whether the cut is still to come.
     pub fn is_whole(&self) -> bool {
         locked(&self.line).cut.is_some()
@@ -90,7 +105,7 @@ impl Drop for DatabaseProxy {
 }
 
 /// Carries one connection until either side ends it or the line is cut. A request is what the client sends at once.
-async fn carry(mut client: TcpStream, line: Arc<Mutex<Line>>) -> Result<()> {
+async fn carry(mut client: TcpStream, line: Arc<Mutex<Line>>, mut held: watch::Receiver<bool>) -> Result<()> {
     let to = locked(&line).to;
     let mut server = TcpStream::connect(to).await?;
     client.set_nodelay(true)?;
@@ -98,6 +113,7 @@ async fn carry(mut client: TcpStream, line: Arc<Mutex<Line>>) -> Result<()> {
     let (mut asked, mut answered) = (vec![0; 1 << 16], vec![0; 1 << 16]);
     let mut answer_is_lost = false;
     loop {
+        held.wait_for(|held| !held).await?;
         tokio::select! {
             read = client.read(&mut asked) => {
                 let length = read?;

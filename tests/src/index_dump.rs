@@ -6,14 +6,17 @@ use anyhow::Result;
 use sqlx::{Connection, PgConnection};
 
 /// Each table as text, in the order of its key.
-const TABLES: [(&str, &str); 6] = [
+const TABLES: [(&str, &str); 7] = [
     ("chain", "SELECT row(c.*)::text FROM chain c"),
-    // Two indexes of the same chain need not share when the head was checked last, nor how often the rows were rewritten.
-    ("cursor", "SELECT (to_jsonb(c) - 'head_checked_at' - 'epoch')::text FROM cursor c"),
+    // Two indexes of the same chain need not share when the head was checked last, how often the rows were rewritten, nor what listeners were
+    // told on the way.
+    ("cursor", "SELECT (to_jsonb(c) - 'head_checked_at' - 'epoch' - 'feed')::text FROM cursor c"),
     ("blocks", "SELECT row(b.*)::text FROM blocks b ORDER BY number"),
     ("events", "SELECT row(e.*)::text FROM events e ORDER BY block_number, log_index"),
     ("runs", "SELECT row(r.*)::text FROM runs r ORDER BY id"),
     ("agents", "SELECT row(a.*)::text FROM agents a ORDER BY id"),
+    // A count of nothing is as good as none.
+    ("run_counts", "SELECT row(c.*)::text FROM run_counts c WHERE count <> 0 ORDER BY kind, key"),
 ];
 
 /// Every row of an index.

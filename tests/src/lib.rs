@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a fixture that fails ends its test")]
 
 mod api;
+mod bulk;
 mod clawpay;
 mod database;
 mod database_proxy;
@@ -11,12 +12,14 @@ mod indexer;
 mod live_chain;
 mod lying_node;
 mod real_usdc;
+mod replica;
 pub mod simulation;
 mod small_disk;
 mod stack;
 mod websocket_proxy;
 
 pub use api::Api;
+pub use bulk::{BULK_NOW, bulk_runs, empty_index};
 pub use clawpay::{Clawpay, clawpay, processes_of, until_no_process_of};
 pub use database::{Database, create_database, create_database_like, scratch, start as start_database};
 pub use database_proxy::{DatabaseProxy, Loss};
@@ -26,6 +29,7 @@ pub use indexer::{Indexer, indexed_block};
 pub use live_chain::LiveChain;
 pub use lying_node::{Lie, LyingNode};
 pub use real_usdc::RealUsdc;
+pub use replica::Replica;
 pub use small_disk::SmallDisk;
 pub use stack::{OPERATOR, Stack, key};
 pub use websocket_proxy::{Line, WebSocketProxy};

@@ -21,7 +21,7 @@ use clawpay_domain::{AgentId, Seconds, Timestamp, Usdc};
 use tempfile::TempDir;
 use url::Url;
 
-use crate::database;
+use crate::{Replica, database};
 
 /// The account that deploys, owns the escrow, mints and is the treasury.
 pub const OPERATOR: u32 = 0;
@@ -61,6 +61,12 @@ impl Stack {
         std::fs::create_dir(&directory)?;
         stack.postgres = Some(database::start(&stack.toolbox, &directory)?);
         Ok(stack)
+    }
+
+    /// A copy of the database that follows it.
+    pub async fn replica(&self) -> Result<Replica> {
+        let primary = self.postgres.as_ref().context("this stack was started without a database")?;
+        Replica::of(&self.toolbox, primary, &self.directory.path().join("postgres")).await
     }
 
     /// Kills the database server as the kernel does when memory runs out, and starts it again, on another port.

@@ -2,6 +2,7 @@
 
 use std::{fmt, time::Duration};
 
+use alloy::{primitives::U256, signers::local::PrivateKeySigner};
 use clawpay_store::ReaderOptions;
 use metrics_exporter_prometheus::PrometheusHandle;
 use url::Url;
@@ -13,6 +14,8 @@ pub struct Config {
     pub rpc_url: Url,
     /// The indexer's database. May hold a password, and is never shown.
     pub database_url: String,
+    /// A copy of that database that reads may be answered from, for as long as it keeps up. May hold a password, and is never shown.
+    pub read_url: Option<String>,
     /// `/readyz` answers 503 until the index has come this far.
     pub ready_at_block: u64,
     /// How many blocks the index may lack before reads are marked stale, and prepares and `/readyz` answer 503.
@@ -23,10 +26,37 @@ pub struct Config {
     pub confirmation_wait: Duration,
     /// Longest a single call of the node may take.
     pub node_timeout: Duration,
+    /// Longest for a request's head to arrive, and for a connection to lie idle.
+    pub head_timeout: Duration,
+    /// Longest for a request's body to arrive.
+    pub body_timeout: Duration,
+    /// How many requests one address may make.
+    pub rate_limit: RateLimit,
     /// Connections to the database, and their limits.
     pub database: ReaderOptions,
+    /// How many may listen to events, and for how long.
+    pub events: EventOptions,
+    /// Who pays for what wallets only sign; without it nothing is relayed.
+    pub relay: Option<RelayOptions>,
     /// What `/metrics` shows; without it there is no such path.
     pub metrics: Option<PrometheusHandle>,
+}
+
+/// How many requests one address may make. A network of 2^64 IPv6 addresses counts as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Requests a second, on and on; 0 for no limit.
+    pub per_second: u32,
+    /// Requests at once, after a while without any.
+    pub burst: u32,
+    /// Whether it holds for clients on this very machine too.
+    pub includes_loopback: bool,
+}
+
+impl Default for RateLimit {
+    fn default() -> Self {
+        Self { per_second: 100, burst: 2_000, includes_loopback: false }
+    }
 }
 
 impl Config {
@@ -35,14 +65,79 @@ impl Config {
         Self {
             rpc_url,
             database_url: database_url.into(),
+            read_url: None,
             ready_at_block: 0,
             max_lag_blocks: 25,
             max_staleness: Duration::from_secs(30),
             confirmation_wait: Duration::from_secs(30),
             node_timeout: Duration::from_secs(5),
+            head_timeout: Duration::from_secs(15),
+            body_timeout: Duration::from_secs(10),
+            rate_limit: RateLimit::default(),
             database: ReaderOptions::default(),
+            events: EventOptions::default(),
+            relay: None,
             metrics: None,
         }
+    }
+}
+
+/// How many may listen to events, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventOptions {
+    /// Listeners of one address. Not set, 100, and as many as there are places on this machine itself, where proxies are.
+    pub per_address: Option<u32>,
+    /// Listeners altogether.
+    pub total: u32,
+    /// How long one of them is kept before it has to come back.
+    pub lifetime: Duration,
+    /// How often a listener that hears nothing is told that it is still heard.
+    pub heartbeat: Duration,
+}
+
+impl Default for EventOptions {
+    fn default() -> Self {
+        Self { per_address: None, total: 10_000, lifetime: Duration::from_secs(3_600), heartbeat: Duration::from_secs(15) }
+    }
+}
+
+/// Who sends in the place of wallets that hold no ether, and how much that may cost. The key pays gas and is trusted with nothing else.
+#[derive(Clone)]
+pub struct RelayOptions {
+    /// The account that sends. Nobody else may send from it.
+    pub key: PrivateKeySigner,
+    /// Most gas of one relayed transaction.
+    pub max_gas: u64,
+    /// Transactions relayed for one signer in 24 hours.
+    pub signer_per_day: u32,
+    /// Wei that all transactions of 24 hours may cost together.
+    pub budget_per_day: U256,
+    /// How long a transaction may wait in the pool before it is offered more for its gas.
+    pub patience: Duration,
+}
+
+impl RelayOptions {
+    /// The defaults, for this account: 1.5 million gas, 50 a day for each signer, a twentieth of an ether a day.
+    pub fn new(key: PrivateKeySigner) -> Self {
+        Self {
+            key,
+            max_gas: 1_500_000,
+            signer_per_day: 50,
+            budget_per_day: U256::from(50_000_000_000_000_000_u64),
+            patience: Duration::from_secs(45),
+        }
+    }
+}
+
+impl fmt::Debug for RelayOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RelayOptions")
+            .field("account", &self.key.address())
+            .field("max_gas", &self.max_gas)
+            .field("signer_per_day", &self.signer_per_day)
+            .field("budget_per_day", &self.budget_per_day)
+            .field("patience", &self.patience)
+            .finish_non_exhaustive()
     }
 }
 
@@ -54,7 +149,10 @@ impl fmt::Debug for Config {
             .field("max_staleness", &self.max_staleness)
             .field("confirmation_wait", &self.confirmation_wait)
             .field("node_timeout", &self.node_timeout)
+            .field("rate_limit", &self.rate_limit)
             .field("database", &self.database)
+            .field("events", &self.events)
+            .field("relay", &self.relay)
             .finish_non_exhaustive()
     }
 }

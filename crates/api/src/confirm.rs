@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use alloy::{primitives::B256, sol_types::SolEvent};
 use axum::http::StatusCode;
-use clawpay_bindings::{AgentRegistry, Call, Contracts, Revert, RunEscrow};
+use clawpay_bindings::{AgentRegistry, Call, Revert, RunEscrow};
 use clawpay_domain::{AgentId, RunId};
 use clawpay_store::{Chain, Snapshot};
 use tokio::{sync::watch, time::Instant};
@@ -22,11 +22,12 @@ use crate::{
         stamped::Stamped,
     },
     error::ApiError,
+    explain::why,
     extract::Signed,
-    node::{CallRequest, NodeError, Receipt},
+    node::{NodeError, Receipt},
     prepare::{Facts, Intent, Verb},
 };
-use signed::SignedStep;
+use signed::{Expected, SignedStep};
 
 /// Pause between two questions to the node or the database; the index's own announcements cut it short.
 const POLL: Duration = Duration::from_millis(200);
@@ -36,26 +37,27 @@ pub(crate) async fn confirm(app: &App, intent: &Intent, signed: Signed) -> Resul
     let deadline = Instant::now() + app.config().confirmation_wait;
     let mut snapshot = app.snapshot().await?;
     // A run or agent that the action names must be known, whatever has been signed.
-    Facts::load(&mut snapshot, &intent.call).await?;
+    let facts = Facts::load(&mut snapshot, &intent.call).await?;
     let chain = snapshot.chain;
     drop(snapshot);
 
     let market = contracts(&chain);
+    let expected = Expected { intent, facts: &facts, chain_id: chain.chain_id, market: &market };
     let hash = match signed {
         Signed::Transactions(raw) => {
-            let steps = signed::read(&raw, intent, chain.chain_id, &market)?;
+            let steps = signed::read(&raw, &expected)?;
             app.node().require_chain(chain.chain_id).await?;
             send(app, &steps).await?
         }
         Signed::Sent(hash) => {
             app.node().require_chain(chain.chain_id).await?;
-            if !wait_until_known(app, intent, hash, &market, deadline).await? {
+            if !wait_until_known(app, &expected, hash, deadline).await? {
                 return pending(app, intent, hash, None).await;
             }
             hash
         }
     };
-    wait_for_outcome(app, intent, hash, &chain, deadline).await
+    wait_for_outcome(app, &expected, hash, &chain, deadline).await
 }
 
 /// Sends the steps in order. One that the node knows already, from an earlier attempt, is as good as sent.
@@ -74,11 +76,14 @@ async fn send(app: &App, steps: &[SignedStep]) -> Result<B256, ApiError> {
 }
 
 /// Waits until the node has heard of a transaction that a wallet sent by itself, and verifies it. False if the wait ends before.
-async fn wait_until_known(app: &App, intent: &Intent, hash: B256, market: &Contracts, deadline: Instant) -> Result<bool, ApiError> {
+async fn wait_until_known(app: &App, expected: &Expected<'_>, hash: B256, deadline: Instant) -> Result<bool, ApiError> {
     let mut moved = app.index_moved().subscribe();
     loop {
         if let Some(transaction) = app.node().transaction(hash).await? {
-            signed::require_same_action(&transaction, intent, market)?;
+            signed::require_same_action(&transaction, expected)?;
+            return Ok(true);
+        }
+        if successor(app, expected, hash).await?.is_some() {
             return Ok(true);
         }
         if !pause(app, &mut moved, deadline).await {
@@ -87,14 +92,29 @@ async fn wait_until_known(app: &App, intent: &Intent, hash: B256, market: &Contr
     }
 }
 
+/// The transaction that does the same in the place of this one, and has been mined: a relayer that has waited too long offers more for its gas.
+async fn successor(app: &App, expected: &Expected<'_>, hash: B256) -> Result<Option<(B256, Receipt)>, ApiError> {
+    let Some(sent) = app.outbox().find(hash).await? else { return Ok(None) };
+    for rival in app.outbox().rivals(&sent).await? {
+        let (transaction, receipt) = tokio::try_join!(app.node().transaction(rival), app.node().receipt(rival))?;
+        let Some((transaction, receipt)) = transaction.zip(receipt) else { continue };
+        if signed::require_same_action(&transaction, expected).is_ok() {
+            return Ok(Some((rival, receipt)));
+        }
+    }
+    Ok(None)
+}
+
 /// Waits until the transaction is mined and the index holds its block.
 async fn wait_for_outcome(
     app: &App,
-    intent: &Intent,
+    expected: &Expected<'_>,
     hash: B256,
     chain: &Chain,
     deadline: Instant,
 ) -> Result<Stamped<OutcomeDto>, ApiError> {
+    let intent = expected.intent;
+    let mut hash = hash;
     let mut mined = None;
     // From before the first look, so that no move of the index goes by between a look and a wait.
     let mut moved = app.index_moved().subscribe();
@@ -105,9 +125,20 @@ async fn wait_for_outcome(
             Err(NodeError::Away(_) | NodeError::TimedOut(_)) => {}
             Err(error) => return Err(error.into()),
         }
+        if mined.is_none() {
+            match successor(app, expected, hash).await {
+                Ok(Some((rival, receipt))) => (hash, mined) = (rival, Some(receipt)),
+                Ok(None) | Err(ApiError::Node(NodeError::Away(_) | NodeError::TimedOut(_))) => {}
+                Err(error) => return Err(error),
+            }
+        }
         if let Some(receipt) = &mined {
             if !receipt.succeeded() {
-                return Err(ApiError::Reverted(why(app, intent, hash, receipt, chain).await?));
+                let reason = match app.node().transaction(hash).await? {
+                    Some(transaction) => why(app.node(), transaction, receipt.block_number(), &contracts(chain)).await?,
+                    None => Revert::Unknown(alloy::primitives::Bytes::new()),
+                };
+                return Err(ApiError::Reverted(reason));
             }
             let mut snapshot = app.snapshot().await?;
             let is_indexed = snapshot.indexed.number >= receipt.block_number()
@@ -162,18 +193,4 @@ async fn pending(app: &App, intent: &Intent, hash: B256, block: Option<u64>) -> 
     let subjects: Subjects = facts.subjects(&snapshot.chain.parameters, &snapshot.indexed);
     let outcome = OutcomeDto::pending(subjects, hash, block);
     Ok(Stamped::new(app, &snapshot.indexed, outcome).status(StatusCode::ACCEPTED))
-}
-
-/// Tries the reverted call again, where it was mined and just before: receipts do not say why.
-async fn why(app: &App, intent: &Intent, hash: B256, receipt: &Receipt, chain: &Chain) -> Result<Revert, ApiError> {
-    let unexplained = Revert::Unknown(alloy::primitives::Bytes::new());
-    let Some(transaction) = app.node().transaction(hash).await? else { return Ok(unexplained) };
-    let to = transaction.to.unwrap_or(intent.call.contract(&contracts(chain)));
-    let call = CallRequest { from: transaction.from, to, data: transaction.input };
-    for block in [receipt.block_number(), receipt.block_number().saturating_sub(1)] {
-        if let Some(revert) = app.node().refusal_in(&call, block).await? {
-            return Ok(revert);
-        }
-    }
-    Ok(unexplained)
 }

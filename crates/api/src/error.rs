@@ -5,12 +5,16 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use clawpay_bindings::{Call, Revert};
-use clawpay_domain::{AgentId, Refusal, RunId, Usdc};
+use clawpay_domain::{AgentId, Refusal, RunId, Timestamp, Usdc};
 use clawpay_store::StoreError;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::{dto::text::refusal_sentence, node::NodeError};
+use crate::{
+    dto::text::{IsoDate, refusal_sentence, revert_sentence},
+    node::NodeError,
+    routes::Freshness,
+};
 
 /// Why a request has no answer.
 #[derive(Debug)]
@@ -56,11 +60,67 @@ pub(crate) enum ApiError {
         /// How it differs.
         detail: String,
     },
+    /// A transaction was given that is none of this market's.
+    ForeignTransaction {
+        /// Which part of the request held it.
+        field: &'static str,
+        /// How so.
+        detail: String,
+    },
     /// The node would not take the signed transaction.
     TransactionRefused {
         /// What it said.
         detail: String,
     },
+    /// Nothing with this number was ever told, or not in this feed.
+    UnknownEventId {
+        /// The number asked for.
+        after: u64,
+        /// The first that can be read.
+        first: u64,
+        /// The last.
+        last: u64,
+    },
+    /// As many listen as may.
+    TooManyListeners {
+        /// How many that is.
+        limit: u32,
+    },
+    /// The token does not take the permit that came along.
+    PermitRefused {
+        /// What came of it.
+        detail: String,
+    },
+    /// This server relays nothing.
+    RelayDisabled,
+    /// What was signed is nothing that is relayed.
+    NotRelayable {
+        /// How so.
+        detail: String,
+    },
+    /// What was signed is good for too long, or not any more.
+    RelayDeadline {
+        /// Which part of the request says so.
+        field: &'static str,
+        /// Chain time.
+        now: Timestamp,
+        /// The latest that is relayed.
+        latest: Timestamp,
+    },
+    /// What was signed needs more gas than is paid for.
+    RelayGasTooHigh {
+        /// How much is.
+        limit: u64,
+    },
+    /// The signer has had its share of the day.
+    RelayQuota {
+        /// How many transactions that is.
+        limit: u32,
+    },
+    /// The day's budget for all signers is used up.
+    RelayBudget,
+    /// The relayer cannot pay for gas.
+    RelayOutOfFunds,
     /// The node cannot be asked.
     Node(NodeError),
     /// The index is too far behind the node to prepare anything.
@@ -77,10 +137,28 @@ pub(crate) enum ApiError {
         /// The block they disagree about.
         block: u64,
     },
+    /// Something that this process works with is missing, or the index too far behind.
+    NotReady {
+        /// What is in the way, in words.
+        reasons: Vec<String>,
+        /// Where the index stands.
+        freshness: Freshness,
+    },
+    /// The block that a read asks for is not in the index, nor came in time.
+    NotIndexedYet {
+        /// That block.
+        asked: u64,
+        /// The index's last.
+        indexed: u64,
+    },
     /// No indexer has written to the database yet.
     NothingIndexed,
     /// The database cannot be asked.
     Store(StoreError),
+    /// The address makes too many requests.
+    RateLimited,
+    /// Something behind this server took too long.
+    Overdue,
     /// A fault of this server.
     Internal(&'static str),
 }
@@ -100,6 +178,14 @@ impl Invalid {
     /// A value that cannot be used.
     pub(crate) fn value(field: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { code: "invalid_value", field: Some(field.into()), detail: detail.into() }
+    }
+}
+
+impl Invalid {
+    /// A cursor that nobody was given.
+    pub(crate) fn cursor() -> Self {
+        let detail = "cursor: is none of this server's; take it as it is from `pagination` or the Link header".to_owned();
+        Self { code: "invalid_cursor", field: Some("cursor".to_owned()), detail }
     }
 }
 
@@ -134,7 +220,13 @@ pub(crate) struct Problem {
     field: Option<String>,
     #[serde(flatten)]
     numbers: Map<String, Value>,
+    /// Seconds after which trying again may help; said only where it may.
+    #[serde(skip)]
+    retry_after: u32,
 }
+
+/// When a day's quota or budget may have room again: it is used up bit by bit, and comes back so.
+const RELAY_RETRY: u32 = 3_600;
 
 impl Problem {
     /// A problem of this status.
@@ -147,6 +239,7 @@ impl Problem {
             detail: detail.into(),
             field: None,
             numbers: Map::new(),
+            retry_after: 1,
         }
     }
 
@@ -155,6 +248,19 @@ impl Problem {
         // A value that does not serialise is left out: the rest of the problem says what matters.
         if let Ok(value) = serde_json::to_value(value) {
             self.numbers.insert(name.to_owned(), value);
+        }
+        self
+    }
+
+    fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after = seconds;
+        self
+    }
+
+    /// With the members of a structure.
+    fn with_all(mut self, members: impl Serialize) -> Self {
+        if let Ok(Value::Object(members)) = serde_json::to_value(members) {
+            self.numbers.extend(members);
         }
         self
     }
@@ -168,10 +274,11 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let retry_after = self.retry_after;
         let mut response = (status, axum::Json(self)).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS | StatusCode::PRECONDITION_FAILED) {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_after));
         }
         response
     }
@@ -186,10 +293,11 @@ impl IntoResponse for ApiError {
 
 impl ApiError {
     /// The client gets a code; the log gets the cause, where it is one that an operator can do something about.
-    fn log(&self) {
+    pub(crate) fn log(&self) {
         match self {
             Self::Store(error) => tracing::warn!(%error, "the database did not answer"),
             Self::Node(error) => tracing::warn!(%error, "the node did not answer"),
+            Self::Overdue => tracing::warn!("a request took too long"),
             Self::IndexForked { block } => tracing::warn!(block, "the index and the node disagree about a block"),
             Self::Internal(what) => tracing::error!(what, "internal error"),
             _ => {}
@@ -234,8 +342,50 @@ impl From<ApiError> for Problem {
             )
             .with("reason", json!({ "code": revert.code(), "detail": revert_sentence(&revert) })),
             ApiError::NotThisAction { field, detail } => Self::new(S::BAD_REQUEST, "not_this_action", detail).at(Some(field)),
+            ApiError::ForeignTransaction { field, detail } => Self::new(S::FORBIDDEN, "foreign_transaction", detail).at(Some(field)),
             ApiError::TransactionRefused { detail } => {
                 Self::new(S::UNPROCESSABLE_ENTITY, "transaction_refused", format!("the node refused the transaction: {detail}"))
+            }
+            ApiError::UnknownEventId { after, first, last } => Self::new(
+                S::CONFLICT,
+                "unknown_event_id",
+                format!("no event has the id {after} here; read what you need anew, and listen from 0 or without an id"),
+            )
+            .with("firstEventId", first)
+            .with("lastEventId", last),
+            ApiError::TooManyListeners { limit } => {
+                Self::new(S::TOO_MANY_REQUESTS, "too_many_listeners", format!("{limit} are listening already")).with("limit", limit)
+            }
+            ApiError::PermitRefused { detail } => {
+                Self::new(S::UNPROCESSABLE_ENTITY, "permit_refused", format!("the permit does not pay for the call: {detail}"))
+                    .at(Some("permit"))
+            }
+            ApiError::RelayDisabled => Self::new(S::NOT_FOUND, "relay_disabled", "this server relays nothing: send a transaction"),
+            ApiError::NotRelayable { detail } => Self::new(S::FORBIDDEN, "not_relayable", format!("this is not relayed: {detail}")),
+            ApiError::RelayDeadline { field, now, latest } => Self::new(
+                S::BAD_REQUEST,
+                "relay_deadline_out_of_range",
+                format!("a signature that is relayed ends after {} and at {} at the latest", IsoDate(now), IsoDate(latest)),
+            )
+            .at(Some(field)),
+            ApiError::RelayGasTooHigh { limit } => {
+                Self::new(S::UNPROCESSABLE_ENTITY, "relay_gas_too_high", format!("the relayer pays for {limit} gas at most"))
+                    .with("limit", limit)
+            }
+            ApiError::RelayQuota { limit } => {
+                Self::new(S::TOO_MANY_REQUESTS, "relay_quota_exceeded", format!("the signer has had its {limit} transactions of 24 hours"))
+                    .with("limit", limit)
+                    .retry_after(RELAY_RETRY)
+            }
+            ApiError::RelayBudget => Self::new(
+                S::SERVICE_UNAVAILABLE,
+                "relay_budget_exhausted",
+                "what the operator pays in 24 hours is used up: send a transaction",
+            )
+            .retry_after(RELAY_RETRY),
+            ApiError::RelayOutOfFunds => {
+                Self::new(S::SERVICE_UNAVAILABLE, "relay_out_of_funds", "the relayer cannot pay for gas at the moment: send a transaction")
+                    .retry_after(RELAY_RETRY)
             }
             ApiError::Node(error) => node_problem(&error),
             ApiError::IndexBehind { indexed, head, staleness } => Self::new(
@@ -252,10 +402,23 @@ impl From<ApiError> for Problem {
                 format!("the index and the node hold different blocks at height {block}; try again when the index has caught up"),
             )
             .with("indexedBlock", block),
+            ApiError::NotReady { reasons, freshness } => {
+                Self::new(S::SERVICE_UNAVAILABLE, "not_ready", reasons.join("; ")).with_all(freshness)
+            }
+            ApiError::NotIndexedYet { asked, indexed } => Self::new(
+                S::PRECONDITION_FAILED,
+                "not_indexed_yet",
+                format!("block {asked} is not in the index, which is at block {indexed}; try again"),
+            )
+            .with("indexedBlock", indexed),
             ApiError::NothingIndexed => {
                 Self::new(S::SERVICE_UNAVAILABLE, "nothing_indexed", "the indexer has not written to the database yet")
             }
             ApiError::Store(_) => Self::new(S::SERVICE_UNAVAILABLE, "database_unavailable", "the database did not answer in time"),
+            ApiError::RateLimited => {
+                Self::new(S::TOO_MANY_REQUESTS, "rate_limited", "too many requests from this address; Retry-After says when to try again")
+            }
+            ApiError::Overdue => Self::new(S::SERVICE_UNAVAILABLE, "overdue", "an answer did not come in time; try again"),
             ApiError::Internal(_) => Self::new(S::INTERNAL_SERVER_ERROR, "internal_error", "this server failed; its log says how"),
         }
     }
@@ -268,13 +431,6 @@ fn refusal_problem(status: StatusCode, refusal: &Refusal) -> Problem {
         Refusal::StakeCommitted { free, required, .. } => problem.with("asked", required).with("available", free),
         Refusal::WrongState { state, accepted, .. } => problem.with("state", state).with("accepted", accepted),
         _ => problem,
-    }
-}
-
-fn revert_sentence(revert: &Revert) -> String {
-    match revert {
-        Revert::Refusal(refusal) => refusal_sentence(refusal),
-        other => other.to_string(),
     }
 }
 

@@ -3,12 +3,13 @@
 mod body;
 mod fields;
 mod path;
-mod query;
+pub(crate) mod query;
 mod words;
 
-pub(crate) use body::{Signable, Signed};
-pub(crate) use path::{AccountPath, AgentPath, RunPath};
-pub(crate) use query::{Nothing, Query};
+pub(crate) use body::{Body, Signable, Signed};
+pub(crate) use path::{AccountPath, AgentPath, HashPath, RunPath};
+pub(crate) use query::{Nothing, Query, ReadQuery};
 pub(crate) use words::{
-    Account, AgentUri, BaseUnits, ContentUri, DeliverableUri, Digits, Feedback, PageNumber, PageSize, Rfc3339, Search, UsdcDecimal,
+    Account, AgentUri, BaseUnits, ContentUri, DeliverableUri, Digits, EventTypes, Feedback, PageNumber, PageSize, Rfc3339, Search,
+    TransactionHash, UsdcDecimal, WaitSeconds,
 };

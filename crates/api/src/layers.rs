@@ -1,46 +1,64 @@
-//! What happens to every request: it gets an id, a line in the log, and an answer even if its handler panics.
+//! What happens to every request, from the outside in: it gets an id, a line in the log, headers that protect, a place under the rate limit,
+//! a time limit, and an answer even if its handler panics.
 
-use std::{any::Any, time::Instant};
+mod hygiene;
+mod log;
+pub(crate) mod rate;
+mod time;
+
+use std::any::Any;
 
 use axum::{
     Router,
-    extract::{MatchedPath, Request},
-    http::HeaderName,
-    middleware::{Next, from_fn},
+    extract::DefaultBodyLimit,
+    middleware::{from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
 };
 use tower_http::{
     catch_panic::CatchPanicLayer,
-    request_id::{MakeRequestUuid, PropagateRequestIdLayer, RequestId, SetRequestIdLayer},
+    request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
 };
 
-use crate::{App, error::ApiError, metrics};
+use crate::{App, MAX_BODY_BYTES, error::ApiError};
+use hygiene::REQUEST_ID;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) use time::PATIENCE;
 
 /// Wraps `router`; the last layer is the first to see a request.
-pub(crate) fn wrap(router: Router<App>) -> Router<App> {
+pub(crate) fn wrap(router: Router<App>, app: &App) -> Router<App> {
     router
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(CatchPanicLayer::custom(answer_panic))
-        .layer(from_fn(log))
+        .layer(from_fn_with_state(app.clone(), time::limit))
+        .layer(from_fn_with_state(app.clone(), rate::limit))
+        .layer(hygiene::cors())
+        .layer(from_fn(hygiene::protect))
+        .layer(from_fn(log::log))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
-}
-
-/// One line per request. Bodies and query strings are not in it: they may hold signatures.
-async fn log(request: Request, next: Next) -> Response {
-    let method = request.method().clone();
-    let path = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).to_owned();
-    let id = request.extensions().get::<RequestId>().and_then(|id| id.header_value().to_str().ok()).unwrap_or("-").to_owned();
-    let started = Instant::now();
-    let response = next.run(request).await;
-    let took = started.elapsed();
-    let latency_ms = took.as_millis();
-    metrics::answered(method.as_str(), &path, response.status().as_u16(), took);
-    tracing::info!(%id, %method, path, status = response.status().as_u16(), latency_ms, "request");
-    response
+        .layer(from_fn(hygiene::refuse_odd_ids))
 }
 
 fn answer_panic(_: Box<dyn Any + Send>) -> Response {
     ApiError::Internal("a handler panicked").into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, extract::Request, http::StatusCode, routing::get};
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_handler_that_panics_is_answered_for() {
+        let fails = get(async || -> StatusCode { panic!("on purpose") });
+        let router: Router = Router::new().route("/", fails).layer(CatchPanicLayer::custom(answer_panic));
+        let answer = router.oneshot(Request::new(Body::empty())).await.unwrap();
+        assert_eq!(answer.status(), 500);
+        let body = axum::body::to_bytes(answer.into_body(), 10_000).await.unwrap();
+        let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(problem["code"], "internal_error");
+        assert!(!problem.to_string().contains("purpose"), "{problem}");
+    }
 }

@@ -8,20 +8,33 @@
 
 mod config;
 mod confirm;
+mod cursor;
 mod dto;
 mod error;
+mod explain;
 mod extract;
 mod layers;
+mod listen;
 pub mod metrics;
 mod node;
+mod openapi;
 mod prepare;
+mod reading;
+mod relay;
+mod replica;
 mod routes;
 mod server;
+mod standing;
 mod state;
 
-pub use config::Config;
+pub use config::{Config, EventOptions, RateLimit, RelayOptions};
 pub use server::{ServeError, router, serve, serve_probes};
 pub use state::App;
+
+/// The description of this API, as it is committed in `openapi.json`.
+pub fn openapi() -> Result<String, serde_json::Error> {
+    Ok(routes::document().to_pretty_json()? + "\n")
+}
 
 /// Largest request body.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;

@@ -9,6 +9,7 @@ const REQUESTS: &str = "clawpay_http_requests_total";
 const LATENCY: &str = "clawpay_http_request_seconds";
 const DATABASE: &str = "clawpay_api_database_up";
 const INDEXED: &str = "clawpay_api_indexed_block";
+const REPLICA: &str = "clawpay_api_replica_up";
 const LAG: &str = "clawpay_api_lag_blocks";
 const STALENESS: &str = "clawpay_api_staleness_seconds";
 
@@ -17,6 +18,11 @@ pub fn describe() {
     describe_counter!(REQUESTS, Unit::Count, "Requests answered, by method, path as in the documentation, and status.");
     describe_histogram!(LATENCY, Unit::Seconds, "Time to answer them, by path.");
     describe_gauge!(DATABASE, Unit::Count, "1 if the database answered this scrape.");
+    describe_gauge!(
+        REPLICA,
+        Unit::Count,
+        "1 if reads are answered from the replica, 0 if it is away or too far behind; without one, nothing."
+    );
     describe_gauge!(INDEXED, Unit::Count, "The last block in the database.");
     describe_gauge!(LAG, Unit::Count, "Blocks that the node had at the indexer's last check of it and the database has not.");
     describe_gauge!(STALENESS, Unit::Seconds, "How long ago that check was.");
@@ -39,6 +45,11 @@ pub(crate) fn read(indexed: &IndexedBlock) {
 /// The database did not answer this scrape.
 pub(crate) fn unread() {
     gauge!(DATABASE).set(0.0);
+}
+
+/// Whether reads are answered from the replica.
+pub(crate) fn replica(is_up: bool) {
+    gauge!(REPLICA).set(if is_up { 1.0 } else { 0.0 });
 }
 
 /// A gauge holds 53 bits exactly, which no block number exceeds.

@@ -4,11 +4,13 @@
 //! pending block, and the node has the last word by trying it out. Nothing is prepared that would revert.
 
 mod facts;
+mod gasless;
 mod plan;
 mod verb;
 
+use alloy::primitives::{Address, Bytes};
 use axum::http::StatusCode;
-use clawpay_bindings::{Call, Contracts, Revert};
+use clawpay_bindings::{Call, CallWithSignature, Contracts, Revert};
 use clawpay_domain::{Seconds, Timestamp, Usdc};
 use clawpay_store::{Chain, IndexedBlock};
 
@@ -41,14 +43,15 @@ pub(crate) struct Payment {
     /// How much.
     pub amount: Usdc,
     /// The contract that takes it.
-    pub spender: alloy::primitives::Address,
+    pub spender: Address,
 }
 
 /// A step before it is priced.
 struct Draft {
     id: &'static str,
     description: String,
-    call: Call,
+    to: Address,
+    data: Bytes,
 }
 
 /// Answers with the steps that `intent` takes.
@@ -66,18 +69,40 @@ pub(crate) async fn prepare(app: &App, intent: &Intent) -> Result<Stamped<Prepar
         Some(payment) => require_funds(app, intent, payment, &market).await?,
         None => false,
     };
+    let missing = plan.pays.filter(|_| allowance_missing && intent.permit.is_none());
+    let expires_at = (head.pending_at + GOOD_FOR).min(plan.until.unwrap_or(Timestamp(u64::MAX)));
 
     let mut drafts = Vec::with_capacity(2);
-    if let Some(Payment { amount, spender }) = plan.pays.filter(|_| allowance_missing) {
+    if let Some(Payment { amount, spender }) = missing {
         let description = format!("Lets the market take exactly {amount} USDC for the next step.");
-        drafts.push(Draft { id: "allowance", description, call: Call::ApproveUsdc { spender, amount } });
+        let call = Call::ApproveUsdc { spender, amount };
+        drafts.push(Draft { id: "allowance", description, to: call.contract(&market), data: call.calldata() });
     }
-    drafts.push(Draft { id: Verb::of(&plan.call).id, description: plan.sentence.clone(), call: plan.call });
+    let paid = intent.permit.clone().and_then(|permit| CallWithSignature::with_permit(&plan.call, permit));
+    let data = paid.map_or_else(|| plan.call.calldata(), |call| call.calldata());
+    let to = plan.call.contract(&market);
+    drafts.push(Draft { id: Verb::of(&plan.call).id, description: plan.sentence.clone(), to, data: data.clone() });
 
-    let steps = price(app, intent, drafts, &chain, &head).await?;
-    let expires_at = (head.pending_at + GOOD_FOR).min(plan.until.unwrap_or(Timestamp(u64::MAX)));
+    let (mut steps, gas) = price(app, intent, drafts, &chain, &head).await.map_err(|error| match error {
+        // What the allowance does not pay for, the permit should have.
+        ApiError::WouldRevert(revert) if intent.permit.is_some() && allowance_missing => {
+            ApiError::PermitRefused { detail: revert.to_string() }
+        }
+        error => error,
+    })?;
+    if let Some(payment) = missing {
+        let permit = gasless::permit(app, intent.wallet, payment, &chain, expires_at).await?;
+        steps = steps.into_iter().enumerate().map(|(at, step)| if at == 0 { step.or_permit(permit.clone()) } else { step }).collect();
+    }
+    let (call, pays) = (&plan.call, plan.pays);
+    let verb = gasless::Verb { intent, facts: &facts, call, pays, to, data: &data, gas, until: expires_at };
+    let gasless = gasless::offer(app, &verb, &chain, &market).await?;
+
     let subjects = facts.subjects(&chain.parameters, &indexed);
-    let prepared = PreparedDto::new(subjects, plan.sentence, steps, indexed.number, IsoDate(expires_at));
+    let mut prepared = PreparedDto::new(subjects, plan.sentence, steps, indexed.number, IsoDate(expires_at));
+    if let Some(gasless::Gasless { typed_data, relay }) = gasless {
+        prepared = prepared.gasless(typed_data, relay);
+    }
     Ok(Stamped::new(app, &indexed, prepared).status(StatusCode::ACCEPTED))
 }
 
@@ -109,23 +134,20 @@ async fn require_funds(app: &App, intent: &Intent, payment: Payment, market: &Co
     Ok(allowed < payment.amount)
 }
 
-/// Tries the steps out in their order, and puts nonces, gas and prices to them.
-async fn price(app: &App, intent: &Intent, drafts: Vec<Draft>, chain: &Chain, head: &Head) -> Result<Vec<Step>, ApiError> {
-    let market = contracts(chain);
-    let calls: Vec<_> = drafts
-        .iter()
-        .map(|draft| CallRequest { from: intent.wallet, to: draft.call.contract(&market), data: draft.call.calldata() })
-        .collect();
+/// Tries the steps out in their order, and puts nonces, gas and prices to them. Answers also the gas limit of the last one.
+async fn price(app: &App, intent: &Intent, drafts: Vec<Draft>, chain: &Chain, head: &Head) -> Result<(Vec<Step>, u64), ApiError> {
+    let calls: Vec<_> = drafts.iter().map(|draft| CallRequest { from: intent.wallet, to: draft.to, data: draft.data.clone() }).collect();
     let priced = async { Ok::<_, ApiError>(tokio::try_join!(app.node().next_nonce(intent.wallet), app.node().fees(head.base_fee))?) };
     let tried = async { gas(app, &calls, head).await.map_err(|error| call_error(intent, error)) };
     let ((nonce, fees), gas) = tokio::try_join!(priced, tried)?;
 
+    let last = gas.last().copied().unwrap_or_default();
     let steps = drafts.into_iter().zip(calls).zip(gas).zip(nonce..).map(|(((draft, call), gas), nonce)| {
         let CallRequest { from, to, data } = call;
         let unsigned = Unsigned { chain_id: chain.chain_id, from, to, data, gas, nonce, fees };
         Step::transaction(draft.id, draft.description, unsigned.into())
     });
-    Ok(steps.collect())
+    Ok((steps.collect(), last))
 }
 
 /// A gas limit for each call, with room for the state to change before it is mined.

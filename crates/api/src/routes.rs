@@ -1,69 +1,108 @@
-//! Every path, and who answers it.
+//! Every path, who answers it, and what is said of it.
 
 mod actions;
 mod agents;
+mod docs;
+mod events;
+mod lists;
 mod market;
 mod posters;
 mod probes;
+mod relay;
 mod runs;
+mod transactions;
+mod verbs;
 
-use alloy::primitives::U256;
-use axum::{Router, routing::get};
-use clawpay_bindings::Call;
-use clawpay_domain::Timestamp;
+use axum::Router;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{App, error::ApiError};
-use actions::{AgentAmount, Claim, Create, Register, RequestRevision, Submit, WalletOnly, on_agent, on_market, on_run};
+use crate::{App, error::ApiError, openapi};
 
-/// The paths, without the layers around them. Each verb is one line: its body, and the call it asks for. What the call expects to find on
-/// chain is left empty here, because the index knows it.
+pub(crate) use probes::Freshness;
+
+/// The paths, without the layers around them.
 pub(crate) fn paths() -> Router<App> {
-    let (terms, deadline) = (U256::ZERO, Timestamp::default());
-    let market = Router::new()
-        .route("/api/runs", get(runs::list).merge(on_market(Create::call)))
-        .route("/api/runs/{id}", get(runs::show))
-        .route("/api/runs/{id}/events", get(runs::events))
-        .route("/api/runs/{id}/claim-eligibility", get(runs::claim_eligibility))
-        .route("/api/runs/{id}/fund", on_run(|_: WalletOnly, run| Call::Fund { run }))
-        .route("/api/runs/{id}/cancel", on_run(|_: WalletOnly, run| Call::Cancel { run }))
-        .route("/api/runs/{id}/claim", on_run(move |body: Claim, run| Call::Claim { run, agent: body.agent_id, expected_terms: terms }))
-        .route("/api/runs/{id}/start", on_run(|_: WalletOnly, run| Call::Start { run }))
-        .route("/api/runs/{id}/submit", on_run(|body: Submit, run| Call::Submit { run, deliverable_uri: body.deliverable_uri.0 }))
-        .route("/api/runs/{id}/approve", on_run(move |_: WalletOnly, run| Call::Approve { run, expected_review_by: deadline }))
-        .route(
-            "/api/runs/{id}/request-revision",
-            on_run(move |body: RequestRevision, run| Call::RequestRevision {
-                run,
-                expected_review_by: deadline,
-                feedback: body.feedback.0,
-            }),
-        )
-        .route("/api/runs/{id}/reject", on_run(move |_: WalletOnly, run| Call::Reject { run, expected_deadline: deadline }))
-        .route("/api/runs/{id}/slash", on_run(|_: WalletOnly, run| Call::Slash { run }))
-        .route("/api/runs/{id}/finalize", on_run(|_: WalletOnly, run| Call::Finalize { run }))
-        .route("/api/agents", get(agents::list))
-        .route("/api/agents/register", on_market(Register::call))
-        .route("/api/agents/{id}", get(agents::show))
-        .route(
-            "/api/agents/{id}/stake",
-            get(agents::stake).merge(on_agent(|body: AgentAmount, agent| Call::Stake { agent, amount: body.amount.0 })),
-        )
-        .route("/api/agents/{id}/unstake", on_agent(|body: AgentAmount, agent| Call::Unstake { agent, amount: body.amount.0 }))
-        .route("/api/posters/{address}", get(posters::show))
-        .route("/api/config", get(market::config))
-        .route("/api/stats", get(market::stats))
-        .route("/api/status", get(market::status));
-    refuse_the_rest(market).merge(probes())
+    refuse_the_rest(answered())
+}
+
+/// The paths that are there.
+fn answered() -> Router<App> {
+    let (paths, _) = openapi::split(documented());
+    paths.merge(docs::page())
 }
 
 /// What watches over a process asks it.
 pub(crate) fn probes() -> Router<App> {
-    let probes =
-        Router::new().route("/healthz", get(probes::healthz)).route("/readyz", get(probes::readyz)).route("/metrics", get(probes::metrics));
-    refuse_the_rest(probes).fallback(async || ApiError::UnknownPath)
+    let (probes, _) = openapi::split(documented_probes());
+    refuse_the_rest(probes)
 }
 
-/// Words the refusal of other methods on the paths that are there by now; paths merged later bring their own.
+/// The description of all paths.
+pub(crate) fn document() -> OpenApi {
+    openapi::split(documented()).1
+}
+
+fn documented() -> OpenApiRouter<App> {
+    openapi::router()
+        .routes(routes!(runs::list))
+        .routes(routes!(runs::show))
+        .routes(routes!(runs::events))
+        .routes(routes!(runs::claim_eligibility))
+        .merge(verbs::of_runs())
+        .routes(routes!(agents::list))
+        .routes(routes!(agents::show))
+        .routes(routes!(agents::stake))
+        .merge(verbs::of_agents())
+        .routes(routes!(posters::show))
+        .routes(routes!(transactions::send))
+        .routes(routes!(transactions::show))
+        .routes(routes!(relay::relay))
+        .routes(routes!(events::listen))
+        .routes(routes!(market::config))
+        .routes(routes!(market::stats))
+        .routes(routes!(market::status))
+        .merge(documented_probes())
+        .routes(routes!(docs::openapi_json))
+        .routes(routes!(docs::llms_txt))
+}
+
+fn documented_probes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(probes::healthz)).routes(routes!(probes::readyz)).routes(routes!(probes::metrics))
+}
+
+/// Words the refusal of what is not there: other methods on the paths that are, and all other paths.
 fn refuse_the_rest(paths: Router<App>) -> Router<App> {
-    paths.method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+    paths.method_not_allowed_fallback(async || ApiError::MethodNotAllowed).fallback(async || ApiError::UnknownPath)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_path_is_documented() {
+        // A router tells its paths to nobody but a debugger.
+        let shown = format!("{:?}", answered());
+        let fallback = ["/", "/{*__private__axum_fallback}"];
+        let routed: BTreeSet<&str> = shown.split('"').filter(|text| text.starts_with('/') && !fallback.contains(text)).collect();
+        let document = document();
+        let pages = ["/docs", "/docs/", "/docs/{*file}"];
+        let documented: BTreeSet<&str> = document.paths.paths.keys().map(String::as_str).chain(pages).collect();
+        assert!(routed.len() > 25, "{shown}");
+        assert_eq!(routed, documented);
+    }
+
+    #[test]
+    fn routes_name_problems_that_there_are() {
+        let json = document().to_json().unwrap();
+        assert!(!json.contains("not in the table") && !json.contains(openapi::PROBLEMS), "{json}");
+    }
+
+    #[test]
+    fn the_committed_document_is_what_the_routes_say() {
+        assert!(crate::openapi().unwrap() == docs::DOCUMENT, "run `make fresh`, and commit openapi.json");
+    }
 }

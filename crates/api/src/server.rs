@@ -1,17 +1,16 @@
 //! Running the API until it is told to stop.
 
+mod connections;
+
 use std::{io, time::Duration};
 
 use axum::Router;
 use clawpay_store::StoreError;
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use crate::{App, Config, error::ApiError, layers, routes};
-
-/// How long open requests may take to end once the server has been told to stop.
-const LAST_REQUESTS: Duration = Duration::from_secs(3);
+use crate::{App, Config, error::ApiError, layers, listen::Hub, relay::look_after, routes};
 
 /// Pause before the database is asked again for what it did not have.
 const RETRY: Duration = Duration::from_secs(1);
@@ -29,35 +28,34 @@ pub enum ServeError {
 
 /// Serves on `listener` until `shutdown`. Database and node need not be there yet: requests are answered 503 until they are.
 pub async fn serve(listener: TcpListener, config: Config, shutdown: CancellationToken) -> Result<(), ServeError> {
+    let head_timeout = config.head_timeout;
     let app = App::new(config, shutdown.clone())?;
-    let announcing = tokio::spawn(hear_of_the_index(app.clone()));
-    let served = until(listener, router(app), shutdown).await;
-    announcing.abort();
-    served
+    let _announcing = AbortOnDropHandle::new(tokio::spawn(hear_of_the_index(app.clone())));
+    let _forgetting = AbortOnDropHandle::new(tokio::spawn(forget_addresses(app.clone())));
+    let _telling = AbortOnDropHandle::new(tokio::spawn(Hub::run(app.clone())));
+    let _relaying = AbortOnDropHandle::new(tokio::spawn(look_after(app.clone())));
+    connections::serve(listener, router(app), head_timeout, shutdown).await;
+    Ok(())
 }
 
 /// Serves `/healthz`, `/readyz` and `/metrics` alone, for a process whose business is another one.
 pub async fn serve_probes(listener: TcpListener, config: Config, shutdown: CancellationToken) -> Result<(), ServeError> {
+    let head_timeout = config.head_timeout;
     let app = App::new(config, shutdown.clone())?;
-    until(listener, layers::wrap(routes::probes()).with_state(app), shutdown).await
-}
-
-async fn until(listener: TcpListener, router: Router, shutdown: CancellationToken) -> Result<(), ServeError> {
-    let server = axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
-    let overdue = async {
-        shutdown.cancelled().await;
-        tokio::time::sleep(LAST_REQUESTS).await;
-    };
-    let served = tokio::select! {
-        served = server => served,
-        () = overdue => Ok(()),
-    };
-    Ok(served?)
+    connections::serve(listener, layers::wrap(routes::probes(), &app).with_state(app), head_timeout, shutdown).await;
+    Ok(())
 }
 
 /// Every path with its layers, for one state.
 pub fn router(app: App) -> Router {
-    layers::wrap(routes::paths()).with_state(app)
+    layers::wrap(routes::paths(), &app).with_state(app)
+}
+
+/// Keeps the rate limit's memory small, until the server stops.
+async fn forget_addresses(app: App) {
+    if let Some(gate) = app.gate() {
+        gate.forget().await;
+    }
 }
 
 /// Says when the database holds a market, and wakes those who wait for the index, until the server stops. Nobody depends on it: who waits

@@ -85,6 +85,14 @@ pub fn signatures(contracts: &Contracts) -> [(Address, &'static [[u8; 32]]); 3] 
     ]
 }
 
+/// The names that an event may have.
+pub fn event_names() -> Vec<&'static str> {
+    let names =
+        [Escrow::RunEscrowEvents::VARIANT_NAMES, Stake::AgentStakeEvents::VARIANT_NAMES, Registry::AgentRegistryEvents::VARIANT_NAMES];
+    let names: std::collections::BTreeSet<_> = names.concat().into_iter().collect();
+    names.into_iter().collect()
+}
+
 type Uint = sol_data::Uint<256>;
 /// A Solidity `string`, kept as it was emitted.
 type Text = sol_data::Bytes;

@@ -6,7 +6,7 @@ use clawpay_domain::{AgentId, RunId, Timestamp, Usdc};
 
 use crate::{
     AgentStake::{self, AgentStakeCalls},
-    Contracts, NewRun, NotACall,
+    Call, Contracts, NewRun, NotACall,
     RunEscrow::{self, RunEscrowCalls},
     agent_stake, run_escrow,
 };
@@ -90,6 +90,59 @@ pub struct SignedAuthorization {
 }
 
 impl CallWithSignature {
+    /// `call`, paid for by `permit` instead of an allowance; nothing if the call pays nothing.
+    pub fn with_permit(call: &Call, permit: SignedPermit) -> Option<Self> {
+        match call.clone() {
+            Call::CreateAndFund(run) => Some(Self::CreateAndFundWithPermit { run, permit }),
+            Call::Fund { run } => Some(Self::FundWithPermit { run, permit }),
+            Call::Stake { agent, amount } => Some(Self::StakeWithPermit { agent, amount, permit }),
+            _ => None,
+        }
+    }
+
+    /// `call`, paid for by an authorization of `payer`'s; nothing if the call pays nothing.
+    pub fn with_authorization(call: &Call, payer: Address, authorization: SignedAuthorization) -> Option<Self> {
+        match call.clone() {
+            Call::CreateAndFund(run) => Some(Self::CreateAndFundWithAuthorization { poster: payer, run, authorization }),
+            Call::Fund { run } => Some(Self::FundWithAuthorization { run, authorization }),
+            Call::Stake { agent, amount } => Some(Self::StakeWithAuthorization { from: payer, agent, amount, authorization }),
+            _ => None,
+        }
+    }
+
+    /// The same verb as it is called with an allowance.
+    pub fn plain(&self) -> Call {
+        match self {
+            Self::CreateAndFundWithPermit { run, .. } | Self::CreateAndFundWithAuthorization { run, .. } => {
+                Call::CreateAndFund(run.clone())
+            }
+            Self::FundWithPermit { run, .. } | Self::FundWithAuthorization { run, .. } => Call::Fund { run: *run },
+            Self::StakeWithPermit { agent, amount, .. } | Self::StakeWithAuthorization { agent, amount, .. } => {
+                Call::Stake { agent: *agent, amount: *amount }
+            }
+        }
+    }
+
+    /// Who pays when `caller` makes the call; nothing where the call does not say, because the draft's poster does.
+    pub const fn payer(&self, caller: Address) -> Option<Address> {
+        match self {
+            Self::CreateAndFundWithPermit { .. } | Self::FundWithPermit { .. } | Self::StakeWithPermit { .. } => Some(caller),
+            Self::CreateAndFundWithAuthorization { poster, .. } => Some(*poster),
+            Self::FundWithAuthorization { .. } => None,
+            Self::StakeWithAuthorization { from, .. } => Some(*from),
+        }
+    }
+
+    /// The authorization in it, to be signed or just signed; nothing in a call that needs a permit.
+    pub const fn authorization_mut(&mut self) -> Option<&mut SignedAuthorization> {
+        match self {
+            Self::CreateAndFundWithAuthorization { authorization, .. }
+            | Self::FundWithAuthorization { authorization, .. }
+            | Self::StakeWithAuthorization { authorization, .. } => Some(authorization),
+            Self::CreateAndFundWithPermit { .. } | Self::FundWithPermit { .. } | Self::StakeWithPermit { .. } => None,
+        }
+    }
+
     /// The contract that answers the call.
     pub const fn contract(&self, contracts: &Contracts) -> Address {
         match self {
@@ -239,7 +292,6 @@ mod tests {
     use alloy_primitives::address;
 
     use super::*;
-    use crate::Call;
 
     const CONTRACTS: Contracts = Contracts {
         usdc: address!("0x1000000000000000000000000000000000000001"),

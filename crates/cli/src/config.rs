@@ -3,8 +3,12 @@
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
 
-use alloy::{primitives::Address, signers::local::PrivateKeySigner};
+use alloy::{
+    primitives::{Address, U256},
+    signers::local::PrivateKeySigner,
+};
 use anyhow::{Context, Result, bail};
+use clawpay_api::{RateLimit, RelayOptions};
 use clawpay_bindings::Deployment;
 use clawpay_indexer::{Hashes, Secrets};
 use tracing_subscriber::EnvFilter;
@@ -15,6 +19,8 @@ use url::Url;
 pub struct Config {
     /// `DATABASE_URL`: a Postgres of yours, as `postgres://user:password@host:port/database`. The embedded one if not set.
     pub database_url: Option<Secret<String>>,
+    /// `DATABASE_READ_URL`: a replica of that Postgres, or a pooler before it, that the API may read from.
+    pub database_read_url: Option<Secret<String>>,
     /// `RPC_URL`: nodes of yours in order of preference, separated by commas; http, https, ws or wss. An embedded anvil if not set.
     pub rpc_urls: Vec<Secret<Url>>,
     /// `CLAWPAY_CONFIRMATIONS`: blocks that must lie on top of a block before it counts as final, however final the node calls it.
@@ -25,6 +31,9 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// `CLAWPAY_API_PORT`: loopback port of the API; 3000 if not set.
     pub api_port: Port,
+    /// `CLAWPAY_RATE_LIMIT`: requests a second that one address may make of the API, and after a slash how many at once. Clients on this
+    /// machine are limited only if it is set; 0 is no limit.
+    pub rate_limit: RateLimit,
     /// `CLAWPAY_RPC_PORT`: loopback port of the embedded anvil; 8545 if not set.
     pub rpc_port: Port,
     /// `CLAWPAY_EMPTY`: `1` leaves the demo market out when a local chain is made.
@@ -33,6 +42,10 @@ pub struct Config {
     pub deployment: Option<PathBuf>,
     /// `CLAWPAY_DEPLOYER_KEY`: private key that pays for `clawpay deploy`, 32 bytes of hex.
     pub deployer_key: Option<Secret<PrivateKeySigner>>,
+    /// `CLAWPAY_RELAYER_KEY`: private key of the account that sends what wallets only sign. Nothing is relayed if not set.
+    pub relayer_key: Option<Secret<PrivateKeySigner>>,
+    /// `CLAWPAY_RELAYER_BUDGET`: wei that relaying may cost in 24 hours.
+    pub relayer_budget: Option<U256>,
     /// `CLAWPAY_USDC`: address of the token `clawpay deploy` uses on a chain that is not local.
     pub usdc: Option<Address>,
     /// `CLAWPAY_METRICS_ADDR`: where `clawpay index` serves `/metrics`, `/healthz` and `/readyz`; nowhere if not set.
@@ -96,15 +109,19 @@ impl Config {
         let mut take = |name: &str| ours.remove(name).map(|value| value.trim().to_owned());
         let config = Self {
             database_url: take("DATABASE_URL").map(Secret),
+            database_read_url: take("DATABASE_READ_URL").map(Secret),
             rpc_urls: take("RPC_URL").map(|text| rpc_urls(&text)).transpose()?.unwrap_or_default(),
             confirmations: take("CLAWPAY_CONFIRMATIONS").map(|text| confirmations(&text)).transpose()?,
             trust_hashes: switch("CLAWPAY_TRUST_HASHES", take("CLAWPAY_TRUST_HASHES"))?,
             data_dir: take("CLAWPAY_DATA_DIR").unwrap_or_else(|| DEFAULT_DATA_DIR.to_owned()).into(),
             api_port: port("CLAWPAY_API_PORT", take("CLAWPAY_API_PORT"), DEFAULT_API_PORT)?,
+            rate_limit: take("CLAWPAY_RATE_LIMIT").map(|text| rate_limit(&text)).transpose()?.unwrap_or_default(),
             rpc_port: port("CLAWPAY_RPC_PORT", take("CLAWPAY_RPC_PORT"), DEFAULT_RPC_PORT)?,
             empty: switch("CLAWPAY_EMPTY", take("CLAWPAY_EMPTY"))?,
             deployment: take("CLAWPAY_DEPLOYMENT").map(PathBuf::from),
-            deployer_key: take("CLAWPAY_DEPLOYER_KEY").map(|text| key(&text)).transpose()?.map(Secret),
+            deployer_key: take("CLAWPAY_DEPLOYER_KEY").map(|text| key("CLAWPAY_DEPLOYER_KEY", &text)).transpose()?.map(Secret),
+            relayer_key: take("CLAWPAY_RELAYER_KEY").map(|text| key("CLAWPAY_RELAYER_KEY", &text)).transpose()?.map(Secret),
+            relayer_budget: take("CLAWPAY_RELAYER_BUDGET").map(|text| wei(&text)).transpose()?,
             usdc: take("CLAWPAY_USDC")
                 .map(|text| parse_address(&text).with_context(|| format!("CLAWPAY_USDC: {text} is not an address")))
                 .transpose()?,
@@ -138,6 +155,13 @@ impl Config {
         Ok(indexer)
     }
 
+    /// Who relays, if anybody does.
+    pub fn relay(&self) -> Option<RelayOptions> {
+        let key = self.relayer_key.as_ref()?.0.clone();
+        let options = RelayOptions::new(key);
+        Some(RelayOptions { budget_per_day: self.relayer_budget.unwrap_or(options.budget_per_day), ..options })
+    }
+
     /// The keys in the nodes' addresses, which libraries repeat in their errors.
     pub fn secrets(&self) -> Secrets {
         Secrets::of(self.rpc_urls.iter().map(|url| &url.0))
@@ -155,9 +179,9 @@ pub fn parse_address(text: &str) -> Result<Address> {
     }
 }
 
-/// Every `CLAWPAY_` name, and the two that other programs use as well.
+/// Every `CLAWPAY_` name, and those that other programs use as well.
 fn is_ours(name: &str) -> bool {
-    name.starts_with("CLAWPAY_") || matches!(name, "DATABASE_URL" | "RPC_URL")
+    name.starts_with("CLAWPAY_") || matches!(name, "DATABASE_URL" | "DATABASE_READ_URL" | "RPC_URL")
 }
 
 fn rpc_urls(text: &str) -> Result<Vec<Secret<Url>>> {
@@ -175,8 +199,13 @@ fn rpc_url(text: &str) -> Result<Url> {
 }
 
 /// The value is a key, and is not quoted in the error.
-fn key(text: &str) -> Result<PrivateKeySigner> {
-    text.parse().ok().context("CLAWPAY_DEPLOYER_KEY is not a private key: 32 bytes of hex")
+fn key(name: &str, text: &str) -> Result<PrivateKeySigner> {
+    text.parse().ok().with_context(|| format!("{name} is not a private key: 32 bytes of hex"))
+}
+
+fn wei(text: &str) -> Result<U256> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+    digits.with_context(|| format!("CLAWPAY_RELAYER_BUDGET: {text} is not a number of wei"))
 }
 
 fn confirmations(text: &str) -> Result<u64> {
@@ -191,6 +220,17 @@ fn port(name: &str, value: Option<String>, default: u16) -> Result<Port> {
             _ => bail!("{name}: {text} is not a port, 1 to 65535"),
         },
     }
+}
+
+/// `100` or `100/2000`; without a burst, as many as in the default's 20 seconds.
+fn rate_limit(text: &str) -> Result<RateLimit> {
+    let (per_second, burst) = text.split_once('/').map_or((text, None), |(per_second, burst)| (per_second, Some(burst)));
+    let number = |text: &str| {
+        text.parse().ok().with_context(|| format!("CLAWPAY_RATE_LIMIT: {text} is not a number of requests; write 100 or 100/2000"))
+    };
+    let per_second: u32 = number(per_second)?;
+    let burst = burst.map_or(Ok(per_second.saturating_mul(20)), number)?;
+    Ok(RateLimit { per_second, burst, includes_loopback: true })
 }
 
 fn socket_address(text: &str) -> Result<SocketAddr> {
@@ -245,6 +285,15 @@ mod tests {
     }
 
     #[test]
+    fn a_rate_limit_that_is_set_holds_for_everybody() {
+        let rate = |text| config(&[("CLAWPAY_RATE_LIMIT", text)]).unwrap().rate_limit;
+        assert_eq!(rate("5/7"), RateLimit { per_second: 5, burst: 7, includes_loopback: true });
+        assert_eq!(rate("5"), RateLimit { per_second: 5, burst: 100, includes_loopback: true });
+        assert_eq!(rate("0").per_second, 0);
+        assert!(!config(&[]).unwrap().rate_limit.includes_loopback);
+    }
+
+    #[test]
     fn a_misspelt_setting_is_refused() {
         assert_eq!(refusal(&[("CLAWPAY_PORT", "3000")]), "CLAWPAY_PORT is not a setting; .env.example lists them all");
     }
@@ -255,6 +304,9 @@ mod tests {
             ("CLAWPAY_API_PORT", "65536"),
             ("CLAWPAY_API_PORT", "0"),
             ("CLAWPAY_RPC_PORT", "x"),
+            ("CLAWPAY_RATE_LIMIT", "-1"),
+            ("CLAWPAY_RATE_LIMIT", "100/"),
+            ("CLAWPAY_RATE_LIMIT", "1.5"),
             ("CLAWPAY_EMPTY", "maybe"),
             ("CLAWPAY_CONFIRMATIONS", "-1"),
             ("CLAWPAY_TRUST_HASHES", "maybe"),
@@ -263,6 +315,8 @@ mod tests {
             ("CLAWPAY_METRICS_ADDR", "9464"),
             ("CLAWPAY_LOG", "a=b=c"),
             ("CLAWPAY_DEPLOYER_KEY", "0x00"),
+            ("CLAWPAY_RELAYER_KEY", "0x00"),
+            ("CLAWPAY_RELAYER_BUDGET", "0.1"),
             ("RPC_URL", "ipc:///tmp/node"),
         ] {
             assert!(refusal(&[(name, value)]).starts_with(name), "{name}={value}: {}", refusal(&[(name, value)]));
@@ -272,11 +326,17 @@ mod tests {
     #[test]
     fn secrets_stay_out_of_debug_output_and_errors() {
         let key = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
-        let config =
-            config(&[("DATABASE_URL", "postgres://a:s3cret@h/d"), ("RPC_URL", "https://h/s3cret"), ("CLAWPAY_DEPLOYER_KEY", key)]).unwrap();
-        let shown = format!("{config:?}");
+        let config = config(&[
+            ("DATABASE_URL", "postgres://a:s3cret@h/d"),
+            ("RPC_URL", "https://h/s3cret"),
+            ("CLAWPAY_DEPLOYER_KEY", key),
+            ("CLAWPAY_RELAYER_KEY", key),
+        ])
+        .unwrap();
+        let shown = format!("{config:?} {:?}", config.relay());
         assert!(!shown.contains("s3cret") && !shown.contains(&key[2..]), "{shown}");
         assert!(!refusal(&[("CLAWPAY_DEPLOYER_KEY", "s3cret")]).contains("s3cret"));
+        assert!(!refusal(&[("CLAWPAY_RELAYER_KEY", "s3cret")]).contains("s3cret"));
         assert!(!refusal(&[("RPC_URL", "ftp://s3cret@h")]).contains("s3cret"));
     }
 
@@ -292,15 +352,19 @@ mod tests {
         let names: Vec<&str> = assignments.iter().map(|(name, _)| name.as_str()).collect();
         let expected = [
             "DATABASE_URL",
+            "DATABASE_READ_URL",
             "RPC_URL",
             "CLAWPAY_CONFIRMATIONS",
             "CLAWPAY_TRUST_HASHES",
             "CLAWPAY_DATA_DIR",
             "CLAWPAY_API_PORT",
             "CLAWPAY_RPC_PORT",
+            "CLAWPAY_RATE_LIMIT",
             "CLAWPAY_EMPTY",
             "CLAWPAY_DEPLOYMENT",
             "CLAWPAY_DEPLOYER_KEY",
+            "CLAWPAY_RELAYER_KEY",
+            "CLAWPAY_RELAYER_BUDGET",
             "CLAWPAY_USDC",
             "CLAWPAY_METRICS_ADDR",
             "CLAWPAY_LOG",

@@ -43,6 +43,8 @@ pub struct IndexedBlock {
     pub head_checked_at: SystemTime,
     /// How long ago that check was, by the database's clock.
     pub staleness: Duration,
+    /// How often the rows have been rewritten without the block changing.
+    pub epoch: u64,
 }
 
 impl IndexedBlock {
@@ -56,7 +58,9 @@ impl IndexedBlock {
         let row = sqlx::query!(
             r#"SELECT number, hash AS "hash: Hash", timestamp, safe, finalized, head,
                       (extract(epoch FROM head_checked_at) * 1000)::bigint AS "head_checked_at!",
-                      greatest((extract(epoch FROM clock_timestamp() - head_checked_at) * 1000)::bigint, 0) AS "staleness!"
+                      greatest((extract(epoch FROM clock_timestamp() - head_checked_at) * 1000)::bigint, 0) AS "staleness!",
+                      -- Nothing in a schema from before there was such a column.
+                      coalesce((to_jsonb(cursor) ->> 'epoch')::bigint, 0) AS "epoch!"
                FROM cursor"#
         )
         .fetch_optional(connection)
@@ -71,6 +75,7 @@ impl IndexedBlock {
                 head: unsigned("cursor", row.head)?,
                 head_checked_at: SystemTime::UNIX_EPOCH + Duration::from_millis(unsigned("cursor", row.head_checked_at)?),
                 staleness: Duration::from_millis(unsigned("cursor", row.staleness)?),
+                epoch: unsigned("cursor", row.epoch)?,
             })
         })
         .transpose()

@@ -62,19 +62,19 @@ impl EventRecord {
 /// The columns of `events` and their block's timestamp.
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct EventRow {
-    block_number: i64,
-    log_index: i64,
-    block_hash: Hash,
-    timestamp: i64,
-    tx_hash: Hash,
-    tx_index: i64,
-    contract: Account,
-    topics: Vec<u8>,
-    data: Vec<u8>,
-    name: Option<String>,
-    run_id: Option<i64>,
-    agent_id: Option<i64>,
-    refusal: Option<String>,
+    pub(crate) block_number: i64,
+    pub(crate) log_index: i64,
+    pub(crate) block_hash: Hash,
+    pub(crate) timestamp: i64,
+    pub(crate) tx_hash: Hash,
+    pub(crate) tx_index: i64,
+    pub(crate) contract: Account,
+    pub(crate) topics: Vec<u8>,
+    pub(crate) data: Vec<u8>,
+    pub(crate) name: Option<String>,
+    pub(crate) run_id: Option<i64>,
+    pub(crate) agent_id: Option<i64>,
+    pub(crate) refusal: Option<String>,
 }
 
 impl TryFrom<EventRow> for EventRecord {

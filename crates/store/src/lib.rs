@@ -11,8 +11,11 @@ mod copy;
 mod digest;
 mod error;
 mod events;
+mod feed;
+mod outbox;
 mod reader;
 mod rebuild;
+mod relayed;
 mod runs;
 mod writer;
 
@@ -23,11 +26,14 @@ pub use columns::{Account, Amount, Hash, State};
 pub use digest::StateDigest;
 pub use error::StoreError;
 pub use events::{EventRecord, Place};
+pub use feed::{FeedBounds, FeedRecord};
+pub use outbox::{Outbox, Sent};
 pub use reader::{
-    AgentFilter, IndexListener, Listing, MarketTotals, Page, PosterRecord, Reader, ReaderOptions, RunFilter, RunSearch, RunSort, Snapshot,
-    StateTotals,
+    AgentFilter, Direction, IndexListener, Listing, MarketTotals, Page, PosterRecord, Reader, ReaderOptions, RunFilter, RunPlace,
+    RunSearch, RunSort, Snapshot, StateTotals, Stretch,
 };
 pub use rebuild::{Rebuild, Replaced};
+pub use relayed::{Errand, GasOffer, Lane, Offer, Relayed, Spent};
 pub use runs::{RunRecord, RunRow};
 pub use writer::{Batch, Rewound, Session, Standby, Writer};
 

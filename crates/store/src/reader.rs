@@ -1,24 +1,34 @@
 //! The API's side of a database: reads that all reflect one indexed block.
 
 mod agents;
+mod keyset;
 mod listener;
 mod runs;
 mod totals;
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{
+    num::NonZeroU32,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use alloy_primitives::B256;
 use clawpay_domain::{AgentId, RunId};
 use sqlx::{
-    PgPool, Postgres, Transaction,
+    AssertSqlSafe, ConnectOptions, PgPool, Postgres, Transaction,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
 use crate::{
-    AgentRecord, Block, Chain, EventRecord, Hash, IndexedBlock, RunRecord, StateDigest, StoreError, blocks, columns::bigint, digest, events,
+    AgentRecord, Block, Chain, EventRecord, FeedBounds, FeedRecord, Hash, IndexedBlock, RunRecord, StateDigest, StoreError, blocks,
+    columns::bigint, digest, events, feed,
 };
 
 pub use agents::AgentFilter;
+pub use keyset::{Direction, RunPlace, Stretch};
 pub use listener::IndexListener;
 pub use runs::{RunFilter, RunSearch, RunSort};
 pub use totals::{MarketTotals, PosterRecord, StateTotals};
@@ -48,6 +58,9 @@ impl Default for ReaderOptions {
 #[derive(Clone, Debug)]
 pub struct Reader {
     pool: PgPool,
+    /// Begins each view.
+    begin: Arc<str>,
+    has_counts: Arc<AtomicBool>,
 }
 
 /// One page of a list, counted from 1.
@@ -73,33 +86,47 @@ pub struct Listing<T> {
     pub items: Vec<T>,
     /// Items on all pages.
     pub total: u64,
+    /// Whether the list goes on after the page.
+    pub goes_on: bool,
 }
 
 impl Reader {
     /// For the database at `url`. Connects when first used, so that a database that is away is an answer and not a failed start.
     pub fn new(url: &str, options: ReaderOptions) -> Result<Self, StoreError> {
-        let statement_timeout = options.statement_timeout.as_millis().to_string();
         let connect = url
             .parse::<PgConnectOptions>()
             .map_err(|_| StoreError::Address)?
             .application_name("clawpay api")
-            .options([("statement_timeout", statement_timeout.as_str()), ("idle_in_transaction_session_timeout", "30000")]);
+            // A pooler between here and the database refuses what it does not know; no column here is a float.
+            .extra_float_digits(None);
+        let begin = begin(&connect, options.statement_timeout).into();
         let pool = PgPoolOptions::new()
             .max_connections(options.connections.get())
             .acquire_timeout(options.acquire_timeout)
             .connect_lazy_with(connect);
-        Ok(Self { pool })
+        Ok(Self { pool, begin, has_counts: Arc::default() })
     }
 
     /// Everything as of the last indexed block; nothing before an indexer has started on this database.
     pub async fn snapshot(&self) -> Result<Option<Snapshot>, StoreError> {
-        let mut transaction = self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+        let mut transaction = self.pool.begin_with(AssertSqlSafe(self.begin.to_string())).await?;
         let indexed = match IndexedBlock::read(&mut transaction).await {
             Err(StoreError::Database(sqlx::Error::Database(error))) if error.code().as_deref() == Some(UNDEFINED_TABLE) => return Ok(None),
             indexed => indexed?,
         };
         let chain = Chain::read(&mut transaction).await?;
-        Ok(indexed.zip(chain).map(|(indexed, chain)| Snapshot { transaction, indexed, chain }))
+        let has_counts = self.has_counts(&mut transaction).await?;
+        Ok(indexed.zip(chain).map(|(indexed, chain)| Snapshot { transaction, indexed, chain, has_counts }))
+    }
+
+    /// Whether an indexer of this version has widened the schema. Once it has, there is no need to ask again.
+    async fn has_counts(&self, transaction: &mut Transaction<'static, Postgres>) -> Result<bool, StoreError> {
+        if !self.has_counts.load(Ordering::Relaxed) {
+            let there =
+                sqlx::query_scalar!(r#"SELECT to_regclass('run_counts') IS NOT NULL AS "there!""#).fetch_one(&mut **transaction).await?;
+            self.has_counts.store(there, Ordering::Relaxed);
+        }
+        Ok(self.has_counts.load(Ordering::Relaxed))
     }
 
     /// Hears of each indexed block.
@@ -107,6 +134,23 @@ impl Reader {
         IndexListener::connect(&self.pool).await
     }
 }
+
+/// The statements that begin a view. Limits are set for each of them anew, and not for a session: behind a pooler that hands out a session
+/// for one transaction, the next one may be another's. There, statements cannot be prepared for longer than a transaction either: without a
+/// cache of them, which is how an address says that there is such a pooler, what others have prepared in this session is done away with.
+fn begin(connect: &PgConnectOptions, statement_timeout: Duration) -> String {
+    let is_pooled = connect.to_url_lossy().query_pairs().any(|(name, value)| name == "statement-cache-capacity" && value == "0");
+    let forget = if is_pooled { "; DEALLOCATE ALL" } else { "" };
+    format!(
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = {}; \
+         SET LOCAL idle_in_transaction_session_timeout = {}{forget}",
+        statement_timeout.as_millis(),
+        IDLE_TIMEOUT.as_millis(),
+    )
+}
+
+/// Longest that a view may be held without being read.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// SQLSTATE of a column that a later migration adds.
 const UNDEFINED_COLUMN: &str = "42703";
@@ -122,6 +166,8 @@ pub struct Snapshot {
     pub indexed: IndexedBlock,
     /// The market the database holds.
     pub chain: Chain,
+    /// Whether the lengths of lists are kept; not in a schema that an older version made.
+    has_counts: bool,
 }
 
 impl Snapshot {
@@ -142,6 +188,16 @@ impl Snapshot {
     pub async fn run_events(&mut self, id: RunId) -> Result<Vec<EventRecord>, StoreError> {
         let Ok(id) = bigint(id.0) else { return Ok(Vec::new()) };
         events::about(&mut self.transaction, &[id], &[], 0).await
+    }
+
+    /// Which numbers listeners may have been given.
+    pub async fn feed_bounds(&mut self) -> Result<FeedBounds, StoreError> {
+        feed::bounds(&mut self.transaction).await
+    }
+
+    /// The `limit` things that listeners are told after number `after`.
+    pub async fn feed(&mut self, after: u64, limit: u32) -> Result<Vec<FeedRecord>, StoreError> {
+        feed::following(&mut self.transaction, after, limit).await
     }
 
     /// The digest that the writer keeps of the rows; nothing if it did not know of digests.

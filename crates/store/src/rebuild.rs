@@ -64,7 +64,8 @@ impl Rebuild {
         let finalized = sqlx::query_scalar!("SELECT finalized FROM cursor").fetch_optional(&mut *transaction).await?.flatten();
         let finalized = finalized.map(|number| unsigned("cursor", number)).transpose()?;
         sqlx::raw_sql(TABLES).execute(&mut *transaction).await?;
-        Ok(Batch { transaction, finalized })
+        // No event is written here, and so no number given.
+        Ok(Batch { transaction, finalized, feed: 0 })
     }
 }
 

@@ -16,7 +16,7 @@ use sqlx::{
 use crate::{
     AgentRecord, Block, Chain, EventRecord, INDEXED_CHANNEL, IndexedBlock, Place, RunRecord, StateDigest, StoreError, Tags, agents, blocks,
     columns::{Hash, bigint, seconds, unsigned},
-    digest, events, migrations, runs,
+    digest, events, feed, migrations, runs,
 };
 
 /// Key of the writer's advisory lock, which is per database: the ASCII of "clawpay!".
@@ -82,7 +82,7 @@ impl Writer {
     /// Empties every table, so that the next indexer starts from the chain. For local stacks, whose chain may be lost.
     pub async fn clear(&self) -> Result<(), StoreError> {
         let mut session = self.try_lock().await?.ok_or(StoreError::Locked)?;
-        sqlx::query!("TRUNCATE chain, cursor, blocks, events, runs, agents").execute(&mut session.connection).await?;
+        sqlx::query!("TRUNCATE chain, cursor, blocks, events, runs, agents, feed, sent, relayed").execute(&mut session.connection).await?;
         session.close().await
     }
 
@@ -186,7 +186,7 @@ impl Session {
         }
         self.epoch = Some(sqlx::query_scalar!("SELECT epoch FROM cursor").fetch_one(&mut *transaction).await?);
         transaction.commit().await?;
-        Ok(())
+        feed::complete(&mut self.connection).await
     }
 
     /// Notes that the node's head was checked, although there was nothing to write.
@@ -200,7 +200,7 @@ impl Session {
     /// Starts to change the index, which must be where this writer left it.
     pub async fn begin(&mut self, number: u64, hash: B256) -> Result<Batch<'_>, StoreError> {
         let mut transaction = self.connection.begin().await?;
-        let cursor = sqlx::query!(r#"SELECT number, hash AS "hash: Hash", finalized, epoch FROM cursor FOR UPDATE"#)
+        let cursor = sqlx::query!(r#"SELECT number, hash AS "hash: Hash", finalized, epoch, feed FROM cursor FOR UPDATE"#)
             .fetch_optional(&mut *transaction)
             .await?
             .ok_or(StoreError::Fenced { expected: number, found: 0 })?;
@@ -212,7 +212,7 @@ impl Session {
             return Err(StoreError::Rewritten);
         }
         let finalized = cursor.finalized.map(|number| unsigned("cursor", number)).transpose()?;
-        Ok(Batch { transaction, finalized })
+        Ok(Batch { transaction, finalized, feed: unsigned("cursor", cursor.feed)? })
     }
 }
 
@@ -233,6 +233,8 @@ pub struct Batch<'a> {
     pub(crate) transaction: Transaction<'a, Postgres>,
     /// Highest indexed block known to be final before this batch.
     pub(crate) finalized: Option<u64>,
+    /// The last number that listeners were given.
+    pub(crate) feed: u64,
 }
 
 impl Batch<'_> {
@@ -241,9 +243,11 @@ impl Batch<'_> {
         blocks::insert(&mut self.transaction, blocks).await
     }
 
-    /// Adds events of blocks that are there.
+    /// Adds events of blocks that are there, and tells listeners of them.
     pub async fn insert_events(&mut self, events: &[&EventRecord]) -> Result<(), StoreError> {
-        events::insert(&mut self.transaction, events).await
+        events::insert(&mut self.transaction, events).await?;
+        self.feed = feed::tell(&mut self.transaction, self.feed, events).await?;
+        Ok(())
     }
 
     /// The runs with these ids; unknown ids are left out.
@@ -298,6 +302,7 @@ impl Batch<'_> {
     /// from block `since` on.
     pub async fn rewind(&mut self, number: u64, since: u64) -> Result<Rewound, StoreError> {
         let (run_ids, agent_ids) = events::subjects_from(&mut self.transaction, number).await?;
+        self.feed = feed::retract(&mut self.transaction, self.feed, number).await?;
         blocks::delete_from(&mut self.transaction, number).await?;
         runs::delete(&mut self.transaction, &run_ids).await?;
         agents::delete(&mut self.transaction, &agent_ids).await?;
@@ -319,13 +324,14 @@ impl Batch<'_> {
         let safe = finalized.max(tags.safe.map(|number| number.min(block.number)));
         sqlx::query!(
             "UPDATE cursor SET number = $1, hash = $2::bytea, timestamp = $3, safe = $4, finalized = $5, head = $6,
-                               head_checked_at = clock_timestamp()",
+                               head_checked_at = clock_timestamp(), feed = $7, feed_hash = $2::bytea",
             bigint(block.number)?,
             Hash(block.hash) as Hash,
             seconds(block.timestamp)?,
             safe.map(bigint).transpose()?,
             finalized.map(bigint).transpose()?,
             bigint(tags.head)?,
+            bigint(self.feed)?,
         )
         .execute(&mut *self.transaction)
         .await?;

@@ -30,12 +30,12 @@ async fn requests_of_the_wrong_form_are_refused_before_anything_is_looked_up() -
     served.get("/api/nothing").await?.require(404, "unknown_path")?;
     served.get("/").await?.require(404, "unknown_path")?;
     served.get("/api/runs/").await?.require(404, "unknown_path")?;
-    served.get("/api/transactions").await?.require(404, "unknown_path")?;
     for (method, path, allow) in [
         (Method::DELETE, "/api/runs", "GET,HEAD,POST"),
         (Method::PUT, "/api/runs/1", "GET,HEAD"),
         (Method::GET, "/api/runs/1/claim", "POST"),
         (Method::POST, "/api/config", "GET,HEAD"),
+        (Method::GET, "/api/transactions", "POST"),
     ] {
         let answer = send(method, path, None, String::new()).await?;
         answer.require(405, "method_not_allowed")?;
@@ -355,9 +355,22 @@ async fn what_only_the_chain_knows_is_refused_with_its_reason() -> Result<()> {
     refused.require(422, "reverted_with_reason")?;
     assert!(refused.body["detail"].as_str().unwrap().contains("blacklisted"), "{}", refused.body);
 
-    // The rules of the market are the same refusal whoever finds it: here the index has not seen the claim yet.
+    // The rules of the market are the same refusal whoever finds it: here the index has not seen the claim yet, nor what was delivered anew.
+    let delivered = {
+        let poster = stack.funded_actor(3, Usdc::whole(100)).await?;
+        let delivered = poster.post(stack.offer(Usdc::whole(1)).await?).await?;
+        worker.claim(delivered, agent).await?;
+        worker.submit(delivered, "ipfs://first").await?;
+        served.settle().await?;
+        delivered
+    };
     let mut served = served;
     served.indexer.take().unwrap().stop().await??;
+    let stack = &served.stack;
+    stack.actor(3).await?.request_revision(delivered, "again").await?;
+    stack.warp(Seconds(10)).await?;
+    worker.submit(delivered, "ipfs://second").await?;
+    served.post(&format!("/api/runs/{delivered}/approve"), &signer(3)).await?.require(409, "submission_changed")?;
     worker.claim(run, agent).await?;
     let refused = served.post(&format!("/api/runs/{run}/claim"), &claim(agent.0, 2)).await?;
     refused.require(400, "wrong_state")?;

@@ -13,7 +13,7 @@ use super::strict_wallet;
 pub(super) struct Served {
     pub(super) stack: Stack,
     pub(super) indexer: Option<Indexer>,
-    api: Api,
+    pub(super) api: Api,
     http: Client,
 }
 
@@ -46,6 +46,11 @@ impl Served {
         let mut config = Config::new(stack.rpc_url(), stack.database_url()?);
         configure(&mut config);
         Ok(Self { stack, indexer: None, api: Api::start(config).await?, http: Client::new() })
+    }
+
+    /// The server.
+    pub(super) const fn api(&self) -> &Api {
+        &self.api
     }
 
     /// Waits until the index has the node's head.
@@ -90,12 +95,14 @@ impl Served {
         ensure!(answer.status == StatusCode::ACCEPTED, "{path}: {} {:#}", answer.status, answer.body);
         let prepared = answer.body;
         ensure!(prepared["success"] == false && prepared["status"] == "signature_required", "{prepared:#}");
-        ensure!(prepared["typedData"].is_null() && prepared.as_object().unwrap().contains_key("typedData"), "{prepared:#}");
+        ensure!(prepared.as_object().unwrap().contains_key("typedData"), "{prepared:#}");
+        ensure!(prepared["typedData"].is_null() == prepared["relay"].is_null(), "{prepared:#}");
         ensure!(prepared["message"].is_string() && prepared["expiresAt"].is_string() && prepared["indexedBlock"].is_u64(), "{prepared:#}");
         for step in prepared["steps"].as_array().context("steps")? {
             ensure!(step["kind"] == "transaction" && step["id"].is_string() && step["description"].is_string(), "{step:#}");
             strict_wallet::require_signable(&step["transaction"])?;
         }
+        strict_wallet::require_same_calls(&prepared)?;
         Ok(prepared)
     }
 

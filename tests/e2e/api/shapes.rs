@@ -96,7 +96,7 @@ async fn runs_have_the_shapes_of_the_reference() -> Result<()> {
     served.settle().await?;
 
     let list = served.read("/api/runs?page=1&limit=20&state=OPEN&minReward=100").await?;
-    assert_eq!(list["pagination"], json!({ "page": 1, "limit": 20, "total": 1, "totalPages": 1 }));
+    assert_eq!(list["pagination"], json!({ "page": 1, "limit": 20, "total": 1, "totalPages": 1, "next": null, "previous": null }));
     let run = &list["runs"][0];
     require_shape(run, &LISTED_RUN);
     require_shape(run, &RUN_HISTORY);
@@ -188,7 +188,7 @@ async fn agents_and_their_stakes_have_their_shapes() -> Result<()> {
     ];
     let list = served.read("/api/agents").await?;
     require_shape(&list["agents"][0], &shape);
-    assert_eq!(list["pagination"], json!({ "page": 1, "limit": 20, "total": 1, "totalPages": 1 }));
+    assert_eq!(list["pagination"], json!({ "page": 1, "limit": 20, "total": 1, "totalPages": 1, "next": null, "previous": null }));
     let one = served.read(&format!("/api/agents/{agent}")).await?;
     require_shape(&one, &shape);
     assert_eq!(one["owner"], account(2).to_checksum(None));
@@ -215,7 +215,10 @@ async fn agents_and_their_stakes_have_their_shapes() -> Result<()> {
 async fn an_empty_market_answers_too() -> Result<()> {
     let served = Served::start().await?;
     let runs = served.read("/api/runs").await?;
-    assert_eq!(runs, json!({ "runs": [], "pagination": { "page": 1, "limit": 20, "total": 0, "totalPages": 0 } }));
+    assert_eq!(
+        runs,
+        json!({ "runs": [], "pagination": { "page": 1, "limit": 20, "total": 0, "totalPages": 0, "next": null, "previous": null } })
+    );
     assert_eq!(served.read("/api/agents").await?["agents"], json!([]));
 
     let config = served.read("/api/config").await?;

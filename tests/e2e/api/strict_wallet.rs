@@ -2,13 +2,14 @@
 
 use alloy::{
     consensus::{SignableTransaction, TxEip1559, TxEnvelope, TxLegacy},
+    dyn_abi::TypedData,
     eips::eip2718::Encodable2718,
     hex,
     primitives::{Address, Bytes, TxKind, U256},
     signers::{SignerSync, local::PrivateKeySigner},
 };
 use anyhow::{Context, Result, bail, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const DYNAMIC: [&str; 10] = ["chainId", "data", "from", "gas", "maxFeePerGas", "maxPriorityFeePerGas", "nonce", "to", "type", "value"];
 const LEGACY: [&str; 9] = ["chainId", "data", "from", "gas", "gasPrice", "nonce", "to", "type", "value"];
@@ -75,6 +76,31 @@ pub(super) fn sign_steps(prepared: &Value, key: &PrivateKeySigner) -> Result<Vec
     prepared["steps"].as_array().context("steps")?.iter().map(|step| sign(&step["transaction"], key)).collect()
 }
 
+/// Signs typed data as the contracts will check it.
+pub(super) fn sign_typed(typed_data: &Value, key: &PrivateKeySigner) -> Result<Bytes> {
+    let typed_data: TypedData = serde_json::from_value(typed_data.clone())?;
+    Ok(key.sign_hash_sync(&typed_data.eip712_signing_hash()?)?.as_bytes().into())
+}
+
+/// The view for `wallet_sendCalls` has the members of EIP-5792 and no others, and the calls of the steps.
+pub(super) fn require_same_calls(prepared: &Value) -> Result<()> {
+    let (view, steps) = (&prepared["calls"], prepared["steps"].as_array().context("steps")?);
+    let transaction = |name: &str| steps.first().map(|step| step["transaction"][name].clone());
+    let calls: Vec<_> = steps
+        .iter()
+        .map(|step| json!({ "to": step["transaction"]["to"], "data": step["transaction"]["data"], "value": step["transaction"]["value"] }))
+        .collect();
+    let expected = json!({
+        "version": "2.0.0",
+        "chainId": transaction("chainId"),
+        "from": transaction("from"),
+        "atomicRequired": false,
+        "calls": calls,
+    });
+    ensure!(view == &expected, "{view:#} is not {expected:#}");
+    Ok(())
+}
+
 fn quantity(text: &str) -> Result<U256> {
     let digits = text.strip_prefix("0x").context("no 0x")?;
     ensure!(digits == "0" || !digits.is_empty() && !digits.starts_with('0'), "not minimal");
@@ -84,24 +110,24 @@ fn quantity(text: &str) -> Result<U256> {
 
 #[test]
 fn the_strict_wallet_refuses_what_strict_wallets_refuse() {
-    let good = serde_json::json!({
+    let good = json!({
         "chainId": "0x7a69", "from": "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266", "to": "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
         "data": "0xabcd", "value": "0x0", "gas": "0x5208", "maxFeePerGas": "0x2", "maxPriorityFeePerGas": "0x1", "nonce": "0x0",
         "type": "0x2",
     });
     require_signable(&good).unwrap();
     for (name, value) in [
-        ("nonce", serde_json::json!(0)),
-        ("nonce", serde_json::json!("0x00")),
-        ("nonce", serde_json::json!("0")),
-        ("gas", serde_json::json!("0x05208")),
-        ("gas", serde_json::json!("0x")),
-        ("gas", serde_json::json!("0x5A")),
-        ("gasLimit", serde_json::json!("0x5208")),
-        ("input", serde_json::json!("0xabcd")),
-        ("to", serde_json::json!("0x70997970c51812dc3a010c7d01b50e0d17dc79c8")),
-        ("data", serde_json::json!("0xabc")),
-        ("type", serde_json::json!("0x02")),
+        ("nonce", json!(0)),
+        ("nonce", json!("0x00")),
+        ("nonce", json!("0")),
+        ("gas", json!("0x05208")),
+        ("gas", json!("0x")),
+        ("gas", json!("0x5A")),
+        ("gasLimit", json!("0x5208")),
+        ("input", json!("0xabcd")),
+        ("to", json!("0x70997970c51812dc3a010c7d01b50e0d17dc79c8")),
+        ("data", json!("0xabc")),
+        ("type", json!("0x02")),
     ] {
         let mut bad = good.clone();
         bad[name] = value;

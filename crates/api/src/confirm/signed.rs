@@ -5,9 +5,13 @@ use alloy::{
     eips::eip2718::Decodable2718,
     primitives::{Address, B256, Bytes, U256},
 };
-use clawpay_bindings::{Call, Contracts};
+use clawpay_bindings::{Call, Contracts, Deed};
 
-use crate::{error::ApiError, node::SentTransaction, prepare::Intent};
+use crate::{
+    error::ApiError,
+    node::SentTransaction,
+    prepare::{Facts, Intent},
+};
 
 const TRANSACTIONS: &str = "signedTransactions";
 const HASH: &str = "transactionHash";
@@ -29,8 +33,17 @@ struct Sent<'a> {
     input: &'a [u8],
 }
 
+/// What a transaction has to do.
+pub(super) struct Expected<'a> {
+    pub intent: &'a Intent,
+    pub facts: &'a Facts,
+    pub chain_id: u64,
+    pub market: &'a Contracts,
+}
+
 /// Verifies raw transactions: the last does what `intent` says, one before it may let that call take the USDC it needs.
-pub(super) fn read(raw: &[Bytes], intent: &Intent, chain_id: u64, market: &Contracts) -> Result<Vec<SignedStep>, ApiError> {
+pub(super) fn read(raw: &[Bytes], expected: &Expected<'_>) -> Result<Vec<SignedStep>, ApiError> {
+    let chain_id = expected.chain_id;
     let refuse = |detail: String| ApiError::NotThisAction { field: TRANSACTIONS, detail };
     let mut steps = Vec::with_capacity(raw.len());
     for (position, bytes) in raw.iter().enumerate() {
@@ -49,9 +62,9 @@ pub(super) fn read(raw: &[Bytes], intent: &Intent, chain_id: u64, market: &Contr
         let from = envelope.recover_signer().map_err(|_| refuse(format!("the signature of {name} is not valid")))?;
         let sent = Sent { from, to: envelope.to(), value: envelope.value(), input: envelope.input() };
         if position + 1 == raw.len() {
-            require_call(&sent, intent, market, TRANSACTIONS)?;
+            require_call(&sent, expected, TRANSACTIONS)?;
         } else {
-            require_allowance(&sent, intent, market)?;
+            require_allowance(&sent, expected)?;
         }
         steps.push(SignedStep { raw: bytes.clone(), hash: *envelope.tx_hash() });
     }
@@ -59,42 +72,47 @@ pub(super) fn read(raw: &[Bytes], intent: &Intent, chain_id: u64, market: &Contr
 }
 
 /// Verifies a transaction that the wallet sent by itself.
-pub(super) fn require_same_action(transaction: &SentTransaction, intent: &Intent, market: &Contracts) -> Result<(), ApiError> {
-    let SentTransaction { from, to, input, value } = transaction;
-    require_call(&Sent { from: *from, to: *to, value: *value, input }, intent, market, HASH)
+pub(super) fn require_same_action(transaction: &SentTransaction, expected: &Expected<'_>) -> Result<(), ApiError> {
+    let SentTransaction { from, to, input, value, .. } = transaction;
+    require_call(&Sent { from: *from, to: *to, value: *value, input }, expected, HASH)
 }
 
-fn require_call(sent: &Sent<'_>, intent: &Intent, market: &Contracts, field: &'static str) -> Result<(), ApiError> {
+fn require_call(sent: &Sent<'_>, expected: &Expected<'_>, field: &'static str) -> Result<(), ApiError> {
     let refuse = |detail: String| Err(ApiError::NotThisAction { field, detail });
-    match decode(sent, intent, market) {
-        Ok(call) if call.is_same_action(&intent.call) => Ok(()),
+    match decode(sent, expected) {
+        Ok(call) if call.is_same_action(&expected.intent.call) => Ok(()),
         Ok(_) => refuse("the transaction does something else than this request asks for".to_owned()),
         Err(detail) => refuse(detail),
     }
 }
 
 /// A step before the call may only be an allowance for the contract that the call pays.
-fn require_allowance(sent: &Sent<'_>, intent: &Intent, market: &Contracts) -> Result<(), ApiError> {
+fn require_allowance(sent: &Sent<'_>, expected: &Expected<'_>) -> Result<(), ApiError> {
     let refuse = |detail: String| Err(ApiError::NotThisAction { field: TRANSACTIONS, detail });
-    let payee = match &intent.call {
-        Call::CreateAndFund(_) | Call::Fund { .. } => market.run_escrow,
-        Call::Stake { .. } => market.agent_stake,
+    let payee = match &expected.intent.call {
+        Call::CreateAndFund(_) | Call::Fund { .. } => expected.market.run_escrow,
+        Call::Stake { .. } => expected.market.agent_stake,
         _ => return refuse("this action has one step only".to_owned()),
     };
-    match decode(sent, intent, market) {
+    match decode(sent, expected) {
         Ok(Call::ApproveUsdc { spender, .. }) if spender == payee => Ok(()),
         Ok(_) => refuse(format!("the step before the last must be a USDC allowance for {payee}")),
         Err(detail) => refuse(detail),
     }
 }
 
-fn decode(sent: &Sent<'_>, intent: &Intent, market: &Contracts) -> Result<Call, String> {
-    if sent.from != intent.wallet {
-        return Err(format!("the transaction is signed by {}, not by {}", sent.from, intent.wallet));
-    }
+/// What the transaction does, in the name of whom the request speaks of: whoever may have sent it.
+fn decode(sent: &Sent<'_>, expected: &Expected<'_>) -> Result<Call, String> {
     if !sent.value.is_zero() {
         return Err("the transaction sends ether, which nothing here takes".to_owned());
     }
     let to = sent.to.ok_or("the transaction creates a contract")?;
-    Call::decode(to, sent.input, market).map_err(|error| error.to_string())
+    let Deed { actor, call } = Deed::read(sent.from, to, sent.input, expected.market).map_err(|error| error.to_string())?;
+    // A draft that is funded by authorization is its poster's to fund.
+    let poster = || expected.facts.run.as_ref().map(|record| record.run.terms.poster);
+    match actor.or_else(poster) {
+        Some(actor) if actor == expected.intent.wallet => Ok(call),
+        Some(actor) => Err(format!("the transaction acts for {actor}, not for {}", expected.intent.wallet)),
+        None => Err("the transaction funds a run that is not known".to_owned()),
+    }
 }

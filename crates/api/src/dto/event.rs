@@ -2,32 +2,40 @@
 
 use alloy::primitives::B256;
 use clawpay_bindings::{Contracts, decode};
-use clawpay_domain::{Payment, RunEvent};
+use clawpay_domain::{AgentEvent, Payment, RunEvent};
 use clawpay_store::{EventRecord, IndexedBlock};
 use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::{
     run::Finality,
     text::{Checksummed, IsoDate, lossy},
 };
+use crate::openapi::words as w;
 
 /// An event of a run, as the chain told it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Event)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct EventDto {
     /// The Solidity event's name; null for a log that is none of the ABI's events.
     #[serde(rename = "type")]
+    #[schema(required)]
     name: Option<String>,
     timestamp: IsoDate,
     block_number: u64,
+    #[schema(value_type = w::Hash)]
     block_hash: B256,
+    #[schema(value_type = w::Hash)]
     transaction_hash: B256,
     log_index: u64,
     finality: Finality,
-    /// The event's parameters; null where it says nothing of the run itself.
+    /// The event's parameters; null where it says nothing of a run or an agent.
+    #[schema(value_type = Option<Object>, required)]
     data: Option<Value>,
     /// Why the event could not be read, or how it contradicts the rules; null when nothing is wrong with it.
+    #[schema(required)]
     refusal: Option<String>,
 }
 
@@ -43,7 +51,7 @@ impl EventDto {
             transaction_hash: event.tx_hash,
             log_index: event.log_index,
             finality: Finality::of(event.block_number, indexed),
-            data: facts.run.as_ref().map(parameters),
+            data: facts.run.as_ref().map(parameters).or_else(|| facts.agent.as_ref().map(agent_parameters)),
             refusal: event.refusal.clone(),
         }
     }
@@ -80,5 +88,23 @@ fn parameters(event: &RunEvent) -> Value {
         }
         RunEvent::Rejected { agent, refund } => json!({ "agentId": agent, "refund": refund }),
         RunEvent::Slashed { agent, refund, slashed } => json!({ "agentId": agent, "refund": refund, "slashed": slashed }),
+    }
+}
+
+/// Of events that name no run.
+fn agent_parameters(event: &AgentEvent) -> Value {
+    match event {
+        AgentEvent::Registered { owner, uri } => json!({ "owner": Checksummed(*owner), "agentURI": lossy(uri) }),
+        AgentEvent::Transferred { to } => json!({ "to": Checksummed(*to) }),
+        AgentEvent::UriUpdated { uri } => json!({ "agentURI": lossy(uri) }),
+        AgentEvent::WalletSet { wallet } => json!({ "wallet": wallet.map(Checksummed) }),
+        AgentEvent::Staked { from, amount, stake, owed } => {
+            json!({ "from": Checksummed(*from), "amount": amount, "stake": stake, "owed": owed })
+        }
+        AgentEvent::Unstaked { to, amount, stake } => json!({ "to": Checksummed(*to), "amount": amount, "stake": stake }),
+        AgentEvent::Claimed { stake_at_risk } => json!({ "stakeAtRisk": stake_at_risk }),
+        AgentEvent::Completed { reward } => json!({ "reward": reward }),
+        AgentEvent::Rejected => json!({}),
+        AgentEvent::Slashed { run, amount } => json!({ "runId": run, "amount": amount }),
     }
 }

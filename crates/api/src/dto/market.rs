@@ -6,8 +6,10 @@ use clawpay_domain::{Parameters, RunState, Seconds, Usdc};
 use clawpay_store::{Block, Chain, IndexedBlock, MarketTotals, StateDigest};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::text::{Checksummed, IsoDate};
+use crate::openapi::words as w;
 
 /// The contracts of the chain that the database holds.
 pub(crate) const fn contracts(chain: &Chain) -> Contracts {
@@ -21,17 +23,20 @@ pub(crate) const fn contracts(chain: &Chain) -> Contracts {
 }
 
 /// Where the market is and which rules it has. Nothing of it ever changes.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Config)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ConfigDto {
     chain_id: u64,
+    #[schema(value_type = w::Hash)]
     genesis_hash: B256,
     deployment_block: u64,
     contracts: ContractsDto,
     parameters: ParametersDto,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Contracts)]
 #[serde(rename_all = "camelCase")]
 struct ContractsDto {
     usdc: Checksummed,
@@ -42,18 +47,26 @@ struct ContractsDto {
 }
 
 /// Amounts in base units, times in seconds.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Parameters)]
 #[serde(rename_all = "camelCase")]
 struct ParametersDto {
     fee_bps: u64,
+    #[schema(value_type = w::Usdc)]
     minimum_reward: Usdc,
+    #[schema(value_type = w::Seconds)]
     submission_timeout: Seconds,
+    #[schema(value_type = w::Seconds)]
     review_period: Seconds,
     max_revisions: u8,
+    #[schema(value_type = w::Seconds)]
     max_deadline_ahead: Seconds,
+    #[schema(value_type = w::Usdc)]
     minimum_stake: Usdc,
+    #[schema(value_type = w::Usdc)]
     stake_at_risk: Usdc,
     banned_after_slashes: u64,
+    #[schema(value_type = w::Seconds)]
     established_after: Seconds,
     established_completions: u64,
 }
@@ -90,21 +103,27 @@ impl From<&Chain> for ConfigDto {
 }
 
 /// The market in numbers.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Stats)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct StatsDto {
     /// Every state, with how many runs are in it.
+    #[schema(value_type = w::RunsByState)]
     runs_by_state: Map<String, Value>,
     runs: u64,
     posters: u64,
     agents: u64,
     /// Reward and fee of funded, unfinished runs.
+    #[schema(value_type = w::Usdc)]
     escrowed: Usdc,
     /// Rewards paid to agents.
+    #[schema(value_type = w::Usdc)]
     paid: Usdc,
     /// Fees earned by the platform.
+    #[schema(value_type = w::Usdc)]
     fees: Usdc,
     /// All stakes, committed or not.
+    #[schema(value_type = w::Usdc)]
     staked: Usdc,
 }
 
@@ -127,14 +146,18 @@ impl From<&MarketTotals> for StatsDto {
 }
 
 /// How far the index has come.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Status)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct StatusDto {
     chain_id: u64,
     indexed_block: BlockDto,
+    #[schema(required)]
     safe_block: Option<u64>,
+    #[schema(required)]
     finalized_block: Option<u64>,
     /// Null while no block is final.
+    #[schema(required)]
     finalized_state: Option<StateDto>,
     /// The node's highest block at the last successful check.
     head: u64,
@@ -145,19 +168,24 @@ pub(crate) struct StatusDto {
 }
 
 /// A block.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Block)]
 struct BlockDto {
     number: u64,
+    #[schema(value_type = w::Hash)]
     hash: B256,
     timestamp: IsoDate,
 }
 
 /// All runs and agents after a block, in one string: two indexes of one chain that show the same block show the same digest.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = FinalizedState)]
 #[serde(rename_all = "camelCase")]
 struct StateDto {
     block: u64,
+    #[schema(value_type = w::Hash)]
     block_hash: B256,
+    #[schema(value_type = w::Hash)]
     digest: B256,
 }
 

@@ -6,11 +6,14 @@ use clawpay_store::PosterRecord;
 use rust_decimal::Decimal;
 use serde::Serialize;
 use serde_json::Number;
+use utoipa::ToSchema;
 
 use super::text::Checksummed;
+use crate::openapi::words as w;
 
 /// What the runs of one poster came to.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Poster)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PosterDto {
     address: Checksummed,
@@ -24,8 +27,10 @@ pub(crate) struct PosterDto {
     slashed: u64,
     cancelled: u64,
     /// Rewards paid.
+    #[schema(value_type = w::Usdc)]
     paid: Usdc,
     /// Revisions requested per delivered run, to two decimals; null when nothing was delivered.
+    #[schema(value_type = Option<f64>, required)]
     average_revisions: Option<Number>,
 }
 

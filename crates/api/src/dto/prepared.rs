@@ -2,81 +2,173 @@
 
 use alloy::primitives::{Address, B256, Bytes, U256};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{
     agent::AgentSummary,
+    relay::RelayDto,
     run::RunDto,
     text::{Checksummed, IsoDate, Quantity},
+    typed_data::TypedData,
 };
 use crate::node::Fees;
+use crate::openapi::words as w;
 
 /// The run and the agent an answer is about, where there are any.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub(crate) struct Subjects {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub run: Option<RunDto>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub agent: Option<AgentSummary>,
 }
 
 /// What a wallet has to sign before anything happens.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Prepared)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PreparedDto {
+    /// Whether the action has happened.
     success: bool,
+    /// `signature_required`: nothing has happened yet.
     status: &'static str,
     #[serde(flatten)]
     subjects: Subjects,
+    /// In words.
     message: String,
+    /// What to sign, in order.
     steps: Vec<Step>,
-    /// The gasless way; null because this server relays nothing.
-    typed_data: Option<()>,
+    /// The same steps for `wallet_sendCalls`.
+    calls: WalletCalls,
+    /// The gasless way: what to sign so that this server sends. Null where it relays nothing, or not this.
+    #[schema(required)]
+    typed_data: Option<TypedData>,
+    /// What to post to `/api/relay` once that is signed, with the `signature` added.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    relay: Option<RelayDto>,
+    /// The block by which this was prepared.
     indexed_block: u64,
+    /// Until when prices and nonces are worth signing, chain time.
     expires_at: IsoDate,
 }
 
 impl PreparedDto {
     /// These steps, good until `expires_at`.
     pub(crate) fn new(subjects: Subjects, message: String, steps: Vec<Step>, indexed_block: u64, expires_at: IsoDate) -> Self {
-        Self { success: false, status: "signature_required", subjects, message, steps, typed_data: None, indexed_block, expires_at }
+        let calls = WalletCalls::of(&steps);
+        Self {
+            success: false,
+            status: "signature_required",
+            subjects,
+            message,
+            steps,
+            calls,
+            typed_data: None,
+            relay: None,
+            indexed_block,
+            expires_at,
+        }
+    }
+
+    /// With the gasless way.
+    pub(crate) fn gasless(self, typed_data: TypedData, relay: RelayDto) -> Self {
+        Self { typed_data: Some(typed_data), relay: Some(relay), ..self }
     }
 }
 
 /// One thing to sign; steps are signed and sent in order.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Step {
+    /// The verb, or `allowance`.
     id: &'static str,
+    /// `transaction`.
     kind: &'static str,
+    /// What signing does, in words.
     description: String,
     transaction: WalletTransaction,
+    /// A permit that may be signed instead of sending this step: post the same body again with `permit` added, its `deadline` and `signature`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    typed_data: Option<TypedData>,
 }
 
 impl Step {
     /// A transaction to sign.
     pub(crate) fn transaction(id: &'static str, description: String, transaction: WalletTransaction) -> Self {
-        Self { id, kind: "transaction", description, transaction }
+        Self { id, kind: "transaction", description, transaction, typed_data: None }
+    }
+
+    /// That may also be signed as a permit.
+    pub(crate) fn or_permit(self, typed_data: Option<TypedData>) -> Self {
+        Self { typed_data, ..self }
     }
 }
 
 /// A transaction as `eth_signTransaction` and `eth_sendTransaction` take it from strict wallets: `data` and not `input`, `gas` and not
 /// `gasLimit`, quantities as minimal hex.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct WalletTransaction {
     chain_id: Quantity,
     from: Checksummed,
     to: Checksummed,
+    #[schema(value_type = w::HexData)]
     data: Bytes,
     value: Quantity,
     gas: Quantity,
     #[serde(flatten)]
     price: Price,
     nonce: Quantity,
+    /// `0x2`, or `0x0` on a chain without a base fee.
     #[serde(rename = "type")]
     kind: &'static str,
 }
 
-#[derive(Clone, Debug, Serialize)]
+/// The steps as the one parameter of `wallet_sendCalls` (EIP-5792): the wallet prices and orders them itself.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct WalletCalls {
+    /// `2.0.0`.
+    version: &'static str,
+    #[serde(flatten)]
+    account: Option<CallsAccount>,
+    /// The steps also do one after the other.
+    atomic_required: bool,
+    calls: Vec<WalletCall>,
+}
+
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct CallsAccount {
+    chain_id: Quantity,
+    from: Checksummed,
+}
+
+#[derive(Clone, Debug, Serialize, ToSchema)]
+struct WalletCall {
+    to: Checksummed,
+    #[schema(value_type = w::HexData)]
+    data: Bytes,
+    value: Quantity,
+}
+
+impl WalletCalls {
+    fn of(steps: &[Step]) -> Self {
+        let transactions = steps.iter().map(|step| &step.transaction);
+        Self {
+            version: "2.0.0",
+            account: steps.first().map(|step| CallsAccount { chain_id: step.transaction.chain_id, from: step.transaction.from }),
+            atomic_required: false,
+            calls: transactions.map(|one| WalletCall { to: one.to, data: one.data.clone(), value: one.value }).collect(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 enum Price {
     #[serde(rename_all = "camelCase")]
@@ -121,17 +213,26 @@ impl From<Unsigned> for WalletTransaction {
 }
 
 /// What came of a signed action: done, or still on its way.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Outcome)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct OutcomeDto {
+    /// Whether the action has happened.
     success: bool,
+    /// `pending` while it has not happened.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     status: Option<&'static str>,
     #[serde(flatten)]
     subjects: Subjects,
+    /// In words.
     message: String,
+    /// The action's transaction.
+    #[schema(value_type = w::Hash)]
     transaction_hash: B256,
+    /// The block it was mined in.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     block_number: Option<u64>,
 }
 
@@ -214,6 +315,7 @@ mod tests {
                 "status": "signature_required",
                 "message": "m",
                 "steps": [],
+                "calls": { "version": "2.0.0", "atomicRequired": false, "calls": [] },
                 "typedData": null,
                 "indexedBlock": 5,
                 "expiresAt": "1970-01-01T00:00:00.000Z",

@@ -3,52 +3,102 @@
 use clawpay_domain::{AgentId, RunId, RunState, Usdc};
 use clawpay_store::{IndexedBlock, RunRecord};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{
     poster::PosterDto,
     text::{Checksummed, IsoDate, lossy},
 };
+use crate::openapi::words as w;
 
 /// A run as the market's reference spells it, followed by what its history adds.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Run)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RunDto {
+    /// Its number.
+    #[schema(value_type = w::RunId)]
     bounty_id: RunId,
+    /// Who offers it and reviews the work.
     poster_address: Checksummed,
+    /// Where the work is described: a URI, as its poster wrote it.
     ipfs_hash: String,
+    /// What the agent is paid on approval.
+    #[schema(value_type = w::Usdc)]
     reward: Usdc,
+    /// Until when it can be claimed and funded.
     deadline: IsoDate,
+    /// Where it stands.
+    #[schema(value_type = w::RunStateWord)]
     state: RunState,
+    /// The agent that has it.
+    #[schema(value_type = Option<w::AgentId>, required)]
     claimed_by: Option<AgentId>,
+    /// The wallet that claimed it, and is paid.
+    #[schema(required)]
     claimed_by_wallet: Option<Checksummed>,
+    /// What of the agent's stake was committed at the claim.
+    #[schema(value_type = Option<w::Usdc>, required)]
     stake: Option<Usdc>,
+    /// Where the latest delivery is.
+    #[schema(required)]
     deliverable_hash: Option<String>,
+    /// When it was claimed.
+    #[schema(required)]
     claimed_at: Option<IsoDate>,
+    /// When the latest delivery was made.
+    #[schema(required)]
     submitted_at: Option<IsoDate>,
+    /// When it was written down.
     created_at: IsoDate,
+    /// What the platform keeps when the agent is paid.
+    #[schema(value_type = w::Usdc)]
     fee: Usdc,
+    /// How many revisions the poster can ask for.
     max_revisions: u8,
+    /// How many were asked for.
     revisions: u8,
+    /// What the poster said when it last asked for changes.
+    #[schema(required)]
     feedback: Option<String>,
+    /// Until when the agent can deliver.
+    #[schema(required)]
     due_at: Option<IsoDate>,
+    /// Until when the poster can ask for changes or reject.
+    #[schema(required)]
     review_by: Option<IsoDate>,
+    /// When its money was escrowed.
+    #[schema(required)]
     funded_at: Option<IsoDate>,
+    /// When it ended.
+    #[schema(required)]
     settled_at: Option<IsoDate>,
+    /// Approved because its poster did not answer.
     finalized_by_silence: bool,
+    /// Whether it can be claimed at the indexed block.
     claimable: bool,
+    /// Whether its poster can slash at the indexed block.
     slashable: bool,
+    /// Whether anyone can finalize it at the indexed block.
     finalizable: bool,
+    /// The transaction that created it.
+    #[schema(value_type = w::Hash)]
     tx_hash: alloy::primitives::B256,
+    /// The block of the latest event about it.
     updated_block: u64,
+    /// How final that block is.
     finality: Finality,
     /// How the run's events contradict the rules; null when nothing does.
+    #[schema(required)]
     inconsistency: Option<String>,
+    /// Its poster's record, where a single run is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     poster: Option<PosterDto>,
 }
 
 /// How far the chain stands behind a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Finality {
     /// May still be replaced.

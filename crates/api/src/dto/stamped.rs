@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    http::{HeaderName, HeaderValue, StatusCode},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use clawpay_store::IndexedBlock;
@@ -24,12 +24,14 @@ pub(crate) struct Stamped<T> {
     block: u64,
     #[serde(skip)]
     status: StatusCode,
+    #[serde(skip)]
+    headers: HeaderMap,
 }
 
 impl<T> Stamped<T> {
     /// `body` as of `indexed`.
     pub(crate) fn new(app: &App, indexed: &IndexedBlock, body: T) -> Self {
-        Self { body, stale: app.is_stale(indexed), block: indexed.number, status: StatusCode::OK }
+        Self { body, stale: app.is_stale(indexed), block: indexed.number, status: StatusCode::OK, headers: HeaderMap::new() }
     }
 
     /// With another status than 200.
@@ -37,13 +39,28 @@ impl<T> Stamped<T> {
         self.status = status;
         self
     }
+
+    /// With what the answer is known by, to be asked about each time.
+    pub(crate) fn tagged(mut self, tag: Option<HeaderValue>) -> Self {
+        if let Some(tag) = tag {
+            self.headers.insert(header::ETAG, tag);
+            self.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        }
+        self
+    }
+
+    /// With one more header.
+    pub(crate) fn header(mut self, name: HeaderName, value: Option<HeaderValue>) -> Self {
+        self.headers.extend(value.map(|value| (name, value)));
+        self
+    }
 }
 
 impl<T: Serialize> IntoResponse for Stamped<T> {
-    fn into_response(self) -> Response {
+    fn into_response(mut self) -> Response {
         let (status, block) = (self.status, self.block);
-        let mut response = (status, Json(self)).into_response();
-        response.headers_mut().insert(INDEXED_BLOCK, HeaderValue::from(block));
-        response
+        let mut headers = std::mem::take(&mut self.headers);
+        headers.insert(INDEXED_BLOCK, HeaderValue::from(block));
+        (status, headers, Json(self)).into_response()
     }
 }

@@ -1,6 +1,7 @@
 //! Domain words as the wire spells them.
 
 use alloy::primitives::{Address, U256};
+use clawpay_bindings::Revert;
 use clawpay_domain::{Refusal, Timestamp};
 use serde::{Serialize, Serializer};
 use time::{OffsetDateTime, macros::datetime};
@@ -80,6 +81,14 @@ pub(crate) fn refusal_sentence(refusal: &Refusal) -> String {
         Refusal::TooEarly { run, from, timestamp } => {
             format!("too early for run {run}: possible from {}, it is {}", IsoDate(*from), IsoDate(*timestamp))
         }
+        other => other.to_string(),
+    }
+}
+
+/// A revert in words.
+pub(crate) fn revert_sentence(revert: &Revert) -> String {
+    match revert {
+        Revert::Refusal(refusal) => refusal_sentence(refusal),
         other => other.to_string(),
     }
 }

@@ -1,24 +1,20 @@
 //! JSON bodies that ask for something to sign, or hand in what was signed.
 
-use std::time::Duration;
-
-use alloy::primitives::{B256, Bytes};
+use alloy::primitives::{B256, Bytes, U256};
 use axum::{
     body::to_bytes,
     extract::{FromRequest, Request},
     http::{HeaderMap, header},
 };
+use clawpay_bindings::SignedPermit;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use super::fields::read;
+use super::{fields::read, words::Digits};
 use crate::{
-    MAX_BODY_BYTES,
+    App, MAX_BODY_BYTES,
     error::{ApiError, Invalid},
 };
-
-/// Longest a client may take to send a body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The most steps any action has: an allowance and the call.
 const MOST_STEPS: usize = 2;
@@ -30,6 +26,8 @@ pub(crate) struct Signable<T> {
     pub request: T,
     /// What was signed.
     pub signed: Option<Signed>,
+    /// A permit that takes the place of an allowance.
+    pub permit: Option<SignedPermit>,
 }
 
 /// What a wallet has signed.
@@ -46,44 +44,81 @@ pub(crate) enum Signed {
 struct SignedFields {
     signed_transactions: Option<Vec<Bytes>>,
     transaction_hash: Option<B256>,
+    permit: Option<PermitFields>,
 }
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Signable<T> {
-    type Rejection = ApiError;
+/// A permit, as the typed data of its step states it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PermitFields {
+    deadline: Digits,
+    signature: Bytes,
+}
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        if !is_json(request.headers()) {
-            return Err(ApiError::NotJson);
-        }
-        let read = tokio::time::timeout(BODY_TIMEOUT, to_bytes(request.into_body(), MAX_BODY_BYTES)).await;
-        let bytes = read.map_err(|_| ApiError::BodyTimeout)?.map_err(|_| ApiError::BodyTooLarge)?;
-        Ok(parse(&bytes)?)
+impl From<PermitFields> for SignedPermit {
+    fn from(PermitFields { deadline, signature }: PermitFields) -> Self {
+        Self { deadline: U256::from(deadline.0), signature }
     }
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<Signable<T>, Invalid> {
-    let mut fields: Map<String, Value> = serde_json::from_slice(bytes).map_err(|error| Invalid {
+impl<T: DeserializeOwned> FromRequest<App> for Signable<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        Ok(parse(&bytes(request, app).await?)?)
+    }
+}
+
+/// A JSON object as a `T`, whose fields are its members.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Body<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        Ok(Self(read(Value::Object(object(&bytes(request, app).await?)?))?))
+    }
+}
+
+/// All of a body that is declared as JSON.
+async fn bytes(request: Request, app: &App) -> Result<axum::body::Bytes, ApiError> {
+    if !is_json(request.headers()) {
+        return Err(ApiError::NotJson);
+    }
+    let read = tokio::time::timeout(app.config().body_timeout, to_bytes(request.into_body(), MAX_BODY_BYTES)).await;
+    read.map_err(|_| ApiError::BodyTimeout)?.map_err(|_| ApiError::BodyTooLarge)
+}
+
+fn object(bytes: &[u8]) -> Result<Map<String, Value>, Invalid> {
+    serde_json::from_slice(bytes).map_err(|error| Invalid {
         code: "malformed_json",
         field: None,
         detail: format!("the body is not a JSON object: {error}"),
-    })?;
-    let signed = ["signedTransactions", "transactionHash"].into_iter().filter_map(|name| Some((name.to_owned(), fields.remove(name)?)));
+    })
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<Signable<T>, Invalid> {
+    let mut fields = object(bytes)?;
+    let signed =
+        ["signedTransactions", "transactionHash", "permit"].into_iter().filter_map(|name| Some((name.to_owned(), fields.remove(name)?)));
     let signed: Map<String, Value> = signed.collect();
     let request = read(Value::Object(fields))?;
-    let signed = match read(Value::Object(signed))? {
-        SignedFields { signed_transactions: None, transaction_hash: None } => None,
-        SignedFields { signed_transactions: Some(transactions), transaction_hash: None } => {
+    let SignedFields { signed_transactions, transaction_hash, permit } = read(Value::Object(signed))?;
+    let signed = match (signed_transactions, transaction_hash) {
+        (None, None) => None,
+        (Some(transactions), None) => {
             if transactions.is_empty() || transactions.len() > MOST_STEPS {
                 return Err(Invalid::value("signedTransactions", "signedTransactions: one for each step, in the order of the steps"));
             }
             Some(Signed::Transactions(transactions))
         }
-        SignedFields { signed_transactions: None, transaction_hash: Some(hash) } => Some(Signed::Sent(hash)),
-        SignedFields { signed_transactions: Some(_), transaction_hash: Some(_) } => {
+        (None, Some(hash)) => Some(Signed::Sent(hash)),
+        (Some(_), Some(_)) => {
             return Err(Invalid::value("transactionHash", "give signedTransactions or transactionHash, not both"));
         }
     };
-    Ok(Signable { request, signed })
+    Ok(Signable { request, signed, permit: permit.map(Into::into) })
 }
 
 /// `application/json`, with or without parameters.

@@ -1,8 +1,9 @@
 //! The words of a request, each parsed once.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, B256};
+use clawpay_bindings::event_names;
 use clawpay_domain::{AmountError, Timestamp, Usdc, rules};
 use serde::Deserialize;
 use time::{OffsetDateTime, format_description::well_known};
@@ -46,6 +47,22 @@ impl TryFrom<String> for Account {
             Ok(Self(address))
         } else {
             refuse("the checksum of the address is wrong (EIP-55): a character may be mistyped")
+        }
+    }
+}
+
+/// A transaction's hash: 64 hex digits after `0x`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct TransactionHash(pub B256);
+
+impl TryFrom<String> for TransactionHash {
+    type Error = NotAWord;
+
+    fn try_from(text: String) -> Result<Self, NotAWord> {
+        match text.strip_prefix("0x").map(str::parse) {
+            Some(Ok(hash)) => Ok(Self(hash)),
+            _ => refuse("must be a transaction hash: 0x and 64 hex digits"),
         }
     }
 }
@@ -137,6 +154,40 @@ impl TryFrom<String> for PageSize {
         match text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse()) {
             Some(Ok(size @ 1..=100)) => Ok(Self(size)),
             _ => refuse("must be a whole number from 1 to 100"),
+        }
+    }
+}
+
+/// How long to wait, from 0 to 30 seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct WaitSeconds(pub u64);
+
+impl TryFrom<String> for WaitSeconds {
+    type Error = NotAWord;
+
+    fn try_from(text: String) -> Result<Self, NotAWord> {
+        match text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse()) {
+            Some(Ok(seconds @ 0..=30)) => Ok(Self(seconds)),
+            _ => refuse("must be a whole number of seconds from 0 to 30"),
+        }
+    }
+}
+
+/// Names of the contracts' events, separated by commas.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct EventTypes(pub Vec<String>);
+
+impl TryFrom<String> for EventTypes {
+    type Error = NotAWord;
+
+    fn try_from(text: String) -> Result<Self, NotAWord> {
+        let known = event_names();
+        let names: BTreeSet<_> = text.split(',').collect();
+        match names.iter().find(|name| !known.contains(name)) {
+            None => Ok(Self(names.into_iter().map(str::to_owned).collect())),
+            Some(_) => refuse(format!("must be names of events, separated by commas: {}", known.join(", "))),
         }
     }
 }
@@ -255,6 +306,20 @@ mod tests {
         }
         for text in ["0.0000001", "-1", "1e6", "", ".", "1,5", "NaN"] {
             assert!(parse::<UsdcDecimal>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn event_types_are_names_of_the_abi_once_each() {
+        let types = |text| parse::<EventTypes>(text).map(|types| types.0);
+        assert_eq!(types("RunClaimed"), Ok(vec!["RunClaimed".to_owned()]));
+        assert_eq!(types("RunFunded,RunClaimed,RunFunded"), Ok(vec!["RunClaimed".to_owned(), "RunFunded".to_owned()]));
+        for text in ["", ",", "RunClaimed,", "runClaimed", "RunClaimed RunFunded", "*"] {
+            assert!(types(text).is_err(), "{text}");
+        }
+        assert_eq!((parse::<WaitSeconds>("0"), parse::<WaitSeconds>("30")), (Ok(WaitSeconds(0)), Ok(WaitSeconds(30))));
+        for text in ["", "31", "-1", "1.5", "+1"] {
+            assert!(parse::<WaitSeconds>(text).is_err(), "{text}");
         }
     }
 

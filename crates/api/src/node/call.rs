@@ -115,6 +115,20 @@ impl Node {
         self.usdc_view(usdc, TestUSDC::allowanceCall { owner, spender }.abi_encode()).await
     }
 
+    /// What a view of `contract` answers on the pending state; nothing if it has no such view.
+    pub(crate) async fn view<C: SolCall>(&self, contract: Address, call: &C) -> Result<Option<C::Return>, NodeError> {
+        let method = "eth_call";
+        let data = Bytes::from(call.abi_encode());
+        match self.try_ask::<_, Bytes>(method, (json!({ "to": contract, "data": data }), "pending")).await {
+            Ok(answer) => Ok(C::abi_decode_returns(&answer).ok()),
+            Err(failure) => match call_error(method, failure) {
+                CallError::Reverted(_) => Ok(None),
+                CallError::Unsupported => Err(NodeError::Nonsense(method)),
+                CallError::Node(error) => Err(error),
+            },
+        }
+    }
+
     async fn usdc_view(&self, usdc: Address, data: Vec<u8>) -> Result<Usdc, NodeError> {
         let word: B256 = self.ask("eth_call", (json!({ "to": usdc, "data": Bytes::from(data) }), "pending")).await?;
         Ok(Usdc(U256::from_be_bytes(word.0)))

@@ -83,6 +83,18 @@ impl Node {
         Ok(nonce.to())
     }
 
+    /// Wei that the account has.
+    pub(crate) async fn ether_balance(&self, account: Address) -> Result<U256, NodeError> {
+        self.ask("eth_getBalance", (account, "latest")).await
+    }
+
+    /// How many of the account's transactions are mined, at the node's head or in `block`: the first nonce that is still free there.
+    pub(crate) async fn mined_nonce(&self, account: Address, block: Option<u64>) -> Result<u64, NodeError> {
+        let block = block.map_or_else(|| "latest".to_owned(), |number| format!("{number:#x}"));
+        let nonce: U64 = self.ask("eth_getTransactionCount", (account, block)).await?;
+        Ok(nonce.to())
+    }
+
     /// What to offer so that a transaction stays acceptable while the base fee doubles.
     pub(crate) async fn fees(&self, base_fee: Option<U256>) -> Result<Fees, NodeError> {
         let Some(base_fee) = base_fee else {

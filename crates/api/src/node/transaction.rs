@@ -1,6 +1,7 @@
 //! Transactions that somebody signed: passing them on and finding them again.
 
 use alloy::primitives::{Address, B256, Bytes, U64, U256};
+use clawpay_bindings::{Contracts, is_of_market};
 use serde::Deserialize;
 
 use super::{Failure, Node, NodeError, revert};
@@ -17,6 +18,19 @@ pub(crate) struct SentTransaction {
     pub input: Bytes,
     /// Wei sent along.
     pub value: U256,
+    nonce: U64,
+}
+
+impl SentTransaction {
+    /// Its place among its sender's.
+    pub(crate) fn nonce(&self) -> u64 {
+        self.nonce.to()
+    }
+
+    /// Whether users of the market make such transactions.
+    pub(crate) fn is_of_market(&self, market: &Contracts) -> bool {
+        self.value.is_zero() && self.to.is_some_and(|to| is_of_market(to, &self.input, market))
+    }
 }
 
 /// A mined transaction's outcome.

@@ -1,7 +1,7 @@
 //! From what a wallet wants to the call that does it: where verbs, rules and words meet.
 
 use alloy::primitives::Address;
-use clawpay_bindings::{Call, Contracts, NewRun};
+use clawpay_bindings::{Call, Contracts, NewRun, SignedPermit};
 use clawpay_domain::{
     Agent, AgentId, Parameters, Refusal, Run, RunId, Timestamp, Usdc,
     rules::{self, Action, Circumstances, Offer},
@@ -17,6 +17,8 @@ pub(crate) struct Intent {
     pub wallet: Address,
     /// What is to be done.
     pub call: Call,
+    /// A permit that pays for it instead of an allowance.
+    pub permit: Option<SignedPermit>,
 }
 
 /// A call that the rules allow.

@@ -4,24 +4,31 @@ use alloy::primitives::Address;
 use axum::{
     extract::State,
     response::{IntoResponse, Response},
-    routing::{MethodRouter, post},
+    routing::post,
 };
-use clawpay_bindings::{Call, NewRun};
+use clawpay_bindings::{Call, CallWithSignature, NewRun};
 use clawpay_domain::{AgentId, RunId};
 use serde::{Deserialize, de::DeserializeOwned};
+use utoipa::{
+    IntoParams, ToSchema,
+    openapi::path::{Parameter, ParameterIn},
+};
+use utoipa_axum::router::UtoipaMethodRouter;
 
 use crate::{
     App,
     confirm::confirm,
-    error::ApiError,
+    error::{ApiError, Invalid},
     extract::{
         Account, AgentPath, AgentUri, BaseUnits, ContentUri, DeliverableUri, Feedback, Nothing, Query, Rfc3339, RunPath, Signable, Signed,
     },
+    layers::PATIENCE,
+    openapi::{verb::About, words as w},
     prepare::{Intent, prepare},
 };
 
 /// A body that names who will sign.
-pub(super) trait Asking: DeserializeOwned + Send + 'static {
+pub(super) trait Asking: DeserializeOwned + ToSchema + Send + 'static {
     /// Who will sign.
     fn wallet(&self) -> Address;
 }
@@ -30,9 +37,10 @@ pub(super) trait Asking: DeserializeOwned + Send + 'static {
 macro_rules! body {
     ($(#[$doc:meta])* $name:ident { $wallet:ident, $($(#[$attribute:meta])* $field:ident: $kind:ty),* $(,)? }) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, Deserialize)]
+        #[derive(Clone, Debug, Deserialize, ToSchema)]
         #[serde(rename_all = "camelCase", deny_unknown_fields)]
         pub(super) struct $name {
+            /// Who will sign.
             $wallet: Account,
             $($(#[$attribute])* pub(super) $field: $kind,)*
         }
@@ -52,7 +60,10 @@ body! {
         reward: BaseUnits,
         deadline: Rfc3339,
         ipfs_hash: ContentUri,
+        /// True to leave it unfunded for now.
         draft: Option<bool>,
+        /// Revisions before the poster can reject; 3 if not said.
+        #[schema(maximum = 3)]
         max_revisions: Option<u8>,
     }
 }
@@ -63,8 +74,13 @@ body! {
 }
 
 body! {
+    /// Funds a draft.
+    Fund { wallet_address, }
+}
+
+body! {
     /// Takes a run on.
-    Claim { wallet_address, agent_id: AgentId }
+    Claim { wallet_address, #[schema(value_type = w::AgentId)] agent_id: AgentId }
 }
 
 body! {
@@ -83,8 +99,13 @@ body! {
 }
 
 body! {
-    /// Moves stake.
-    AgentAmount { wallet_address, amount: BaseUnits }
+    /// Deposits stake.
+    StakeAmount { wallet_address, amount: BaseUnits }
+}
+
+body! {
+    /// Withdraws stake.
+    UnstakeAmount { wallet_address, amount: BaseUnits }
 }
 
 /// Revisions of a run whose poster does not say.
@@ -110,33 +131,56 @@ impl Register {
     }
 }
 
+/// A path that names nobody.
+struct Nobody;
+
+impl IntoParams for Nobody {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        Vec::new()
+    }
+}
+
 /// A verb that needs nothing to exist.
-pub(super) fn on_market<B: Asking>(call: impl Fn(B) -> Call + Clone + Send + Sync + 'static) -> MethodRouter<App> {
-    post(async move |State(app): State<App>, Query(Nothing {}): Query<Nothing>, body: Signable<B>| {
+pub(super) fn on_market<B: Asking>(about: About, call: impl Fn(B) -> Call + Clone + Send + Sync + 'static) -> UtoipaMethodRouter<App> {
+    about.document::<B, Nobody>(post(async move |State(app): State<App>, Query(Nothing {}): Query<Nothing>, body: Signable<B>| {
         let wallet = body.request.wallet();
-        act(&app, Intent { wallet, call: call(body.request) }, body.signed).await
-    })
+        act(&app, Intent { wallet, call: call(body.request), permit: body.permit }, body.signed).await
+    }))
 }
 
 /// A verb on a run.
-pub(super) fn on_run<B: Asking>(call: impl Fn(B, RunId) -> Call + Clone + Send + Sync + 'static) -> MethodRouter<App> {
-    post(async move |State(app): State<App>, RunPath(run): RunPath, Query(Nothing {}): Query<Nothing>, body: Signable<B>| {
-        let wallet = body.request.wallet();
-        act(&app, Intent { wallet, call: call(body.request, run) }, body.signed).await
-    })
+pub(super) fn on_run<B: Asking>(about: About, call: impl Fn(B, RunId) -> Call + Clone + Send + Sync + 'static) -> UtoipaMethodRouter<App> {
+    about.document::<B, RunPath>(post(
+        async move |State(app): State<App>, RunPath(run): RunPath, Query(Nothing {}): Query<Nothing>, body: Signable<B>| {
+            let wallet = body.request.wallet();
+            act(&app, Intent { wallet, call: call(body.request, run), permit: body.permit }, body.signed).await
+        },
+    ))
 }
 
 /// A verb on an agent.
-pub(super) fn on_agent<B: Asking>(call: impl Fn(B, AgentId) -> Call + Clone + Send + Sync + 'static) -> MethodRouter<App> {
-    post(async move |State(app): State<App>, AgentPath(agent): AgentPath, Query(Nothing {}): Query<Nothing>, body: Signable<B>| {
-        let wallet = body.request.wallet();
-        act(&app, Intent { wallet, call: call(body.request, agent) }, body.signed).await
-    })
+pub(super) fn on_agent<B: Asking>(
+    about: About,
+    call: impl Fn(B, AgentId) -> Call + Clone + Send + Sync + 'static,
+) -> UtoipaMethodRouter<App> {
+    about.document::<B, AgentPath>(post(
+        async move |State(app): State<App>, AgentPath(agent): AgentPath, Query(Nothing {}): Query<Nothing>, body: Signable<B>| {
+            let wallet = body.request.wallet();
+            act(&app, Intent { wallet, call: call(body.request, agent), permit: body.permit }, body.signed).await
+        },
+    ))
 }
 
 async fn act(app: &App, intent: Intent, signed: Option<Signed>) -> Result<Response, ApiError> {
+    if let Some(permit) = &intent.permit
+        && CallWithSignature::with_permit(&intent.call, permit.clone()).is_none()
+    {
+        let (field, detail) = (Some("permit".to_owned()), "this action pays nothing, and takes no permit".to_owned());
+        return Err(Invalid { code: "unknown_field", field, detail }.into());
+    }
     Ok(match signed {
-        None => prepare(app, &intent).await?.into_response(),
+        // What is confirmed is waited for on purpose; what is prepared is not.
+        None => tokio::time::timeout(PATIENCE, prepare(app, &intent)).await.map_err(|_| ApiError::Overdue)??.into_response(),
         Some(signed) => confirm(app, &intent, signed).await?.into_response(),
     })
 }

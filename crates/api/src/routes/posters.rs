@@ -1,21 +1,23 @@
 //! Reading posters.
 
-use axum::extract::State;
-
 use crate::{
-    App,
     dto::{poster::PosterDto, stamped::Stamped},
     error::ApiError,
-    extract::{AccountPath, Nothing, Query},
+    extract::{AccountPath, Nothing, ReadQuery},
+    reading::{MinBlock, Reading},
 };
 
-/// The record of any account: one that never posted has an empty one.
+/// Get a poster's record
+///
+/// What an account's runs came to. One that never posted has an empty record.
+#[utoipa::path(get, path = "/api/posters/{address}", operation_id = "getPoster", tag = "posters", params(AccountPath, MinBlock), responses(
+    (status = 200, description = "The record.", body = PosterDto),
+))]
 pub(super) async fn show(
-    State(app): State<App>,
     AccountPath(address): AccountPath,
-    Query(Nothing {}): Query<Nothing>,
+    ReadQuery(Nothing {}): ReadQuery<Nothing>,
+    mut reading: Reading,
 ) -> Result<Stamped<PosterDto>, ApiError> {
-    let mut snapshot = app.snapshot().await?;
-    let poster = PosterDto::new(address, &snapshot.poster(address).await?);
-    Ok(Stamped::new(&app, &snapshot.indexed, poster))
+    let poster = PosterDto::new(address, &reading.snapshot.poster(address).await?);
+    Ok(reading.answer(poster))
 }

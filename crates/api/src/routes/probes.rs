@@ -3,24 +3,44 @@
 use axum::{
     Json,
     extract::State,
-    http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
+    http::{HeaderValue, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
 use clawpay_store::{Chain, IndexedBlock};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     App,
-    error::{ApiError, Problem},
+    error::ApiError,
+    extract::{Nothing, Query},
 };
 
+/// Liveness
+///
 /// The process answers. How the index is doing is no reason to restart it, and so a matter of `/readyz`.
-pub(super) async fn healthz(State(app): State<App>) -> Json<serde_json::Value> {
-    Json(json!({ "status": "ok", "uptimeSeconds": app.started().elapsed().as_secs() }))
+#[utoipa::path(get, path = "/healthz", operation_id = "getHealth", tag = "server", responses(
+    (status = 200, description = "The process answers.", body = Alive),
+))]
+pub(super) async fn healthz(State(app): State<App>, Query(Nothing {}): Query<Nothing>) -> Json<Alive> {
+    Json(Alive { status: "ok", uptime_seconds: app.started().elapsed().as_secs() })
 }
 
+/// That a process lives.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Alive {
+    status: &'static str,
+    uptime_seconds: u64,
+}
+
+/// Metrics
+///
 /// Everything this process counts, in Prometheus's text format.
-pub(super) async fn metrics(State(app): State<App>) -> Result<Response, ApiError> {
+#[utoipa::path(get, path = "/metrics", operation_id = "getMetrics", tag = "server", responses(
+    (status = 200, description = "The numbers.", body = String, content_type = "text/plain"),
+), extensions(("x-problems" = json!(["404 unknown_path"]))))]
+pub(super) async fn metrics(State(app): State<App>, Query(Nothing {}): Query<Nothing>) -> Result<Response, ApiError> {
     const FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     let handle = app.config().metrics.as_ref().ok_or(ApiError::UnknownPath)?;
     // Whoever asks wants to know of a database that is away, and not be kept from the rest.
@@ -31,29 +51,49 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<Response, ApiError
     Ok(([(CONTENT_TYPE, FORMAT)], handle.render()).into_response())
 }
 
+/// Readiness
+///
 /// Everything behind the process answers, and the index is close enough to the chain to act on.
-pub(super) async fn readyz(State(app): State<App>) -> Result<Response, ApiError> {
+#[utoipa::path(get, path = "/readyz", operation_id = "getReadiness", tag = "server", responses(
+    (status = 200, description = "Ready.", body = Ready),
+), extensions(("x-problems" = json!(["503 not_ready"]))))]
+pub(super) async fn readyz(State(app): State<App>, Query(Nothing {}): Query<Nothing>) -> Result<Json<Ready>, ApiError> {
     let snapshot = app.snapshot().await?;
     let (chain, indexed) = (snapshot.chain, snapshot.indexed);
     drop(snapshot);
     let reasons = in_the_way(&app, &chain, &indexed).await;
     let config = app.config();
-    let numbers = [
-        ("indexedBlock", json!(indexed.number)),
-        ("readyAtBlock", json!(config.ready_at_block)),
-        ("head", json!(indexed.head)),
-        ("lag", json!(indexed.lag())),
-        ("maxLag", json!(config.max_lag_blocks)),
-        ("stalenessSeconds", json!(indexed.staleness.as_secs())),
-        ("maxStalenessSeconds", json!(config.max_staleness.as_secs())),
-    ];
-    if reasons.is_empty() {
-        let mut body = serde_json::Map::from_iter([("status".to_owned(), json!("ready"))]);
-        body.extend(numbers.map(|(name, number)| (name.to_owned(), number)));
-        return Ok(Json(body).into_response());
-    }
-    let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", reasons.join("; "));
-    Ok(numbers.into_iter().fold(problem, |problem, (name, number)| problem.with(name, number)).into_response())
+    let freshness = Freshness {
+        indexed_block: indexed.number,
+        ready_at_block: config.ready_at_block,
+        head: indexed.head,
+        lag: indexed.lag(),
+        max_lag: config.max_lag_blocks,
+        staleness_seconds: indexed.staleness.as_secs(),
+        max_staleness_seconds: config.max_staleness.as_secs(),
+    };
+    if reasons.is_empty() { Ok(Json(Ready { status: "ready", freshness })) } else { Err(ApiError::NotReady { reasons, freshness }) }
+}
+
+/// That a process can do its work.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub(super) struct Ready {
+    status: &'static str,
+    #[serde(flatten)]
+    freshness: Freshness,
+}
+
+/// How far the index is, and how far it has to be.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Freshness {
+    indexed_block: u64,
+    ready_at_block: u64,
+    head: u64,
+    lag: u64,
+    max_lag: u64,
+    staleness_seconds: u64,
+    max_staleness_seconds: u64,
 }
 
 async fn in_the_way(app: &App, chain: &Chain, indexed: &IndexedBlock) -> Vec<String> {

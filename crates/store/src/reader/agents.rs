@@ -6,7 +6,7 @@ use alloy_primitives::Address;
 use clawpay_domain::AgentId;
 use sqlx::{Postgres, QueryBuilder};
 
-use super::{Listing, Page, Snapshot};
+use super::{Direction, Listing, Page, Snapshot, Stretch};
 use crate::{
     Account, AgentRecord, AgentRow, StoreError,
     agents::COLUMNS,
@@ -31,10 +31,33 @@ impl Snapshot {
         let mut query = QueryBuilder::new("SELECT ");
         query.push(COLUMNS).push(" FROM agents");
         filter.push_to(&mut query);
-        query.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(page.limit)).push(" OFFSET ").push_bind(page.offset());
+        query.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(page.limit) + 1).push(" OFFSET ").push_bind(page.offset());
+        let Stretch { items, goes_on } = Stretch::of(self.fetch_agents(query).await?, page.limit, Direction::Next);
+        Ok(Listing { items, total, goes_on })
+    }
+
+    /// The `limit` agents beside `place` that `filter` selects, newest first.
+    pub async fn agents_beside(
+        &mut self,
+        filter: &AgentFilter,
+        place: AgentId,
+        direction: Direction,
+        limit: u32,
+    ) -> Result<Stretch<AgentRecord>, StoreError> {
+        let mut query = QueryBuilder::new("SELECT ");
+        query.push(COLUMNS).push(" FROM agents");
+        filter.push_to(&mut query);
+        let (beyond, order) = match direction {
+            Direction::Next => (" AND id < ", " ORDER BY id DESC LIMIT "),
+            Direction::Previous => (" AND id > ", " ORDER BY id LIMIT "),
+        };
+        query.push(beyond).push_bind(clamp(place.0)).push(order).push_bind(i64::from(limit) + 1);
+        Ok(Stretch::of(self.fetch_agents(query).await?, limit, direction))
+    }
+
+    async fn fetch_agents(&mut self, mut query: QueryBuilder<Postgres>) -> Result<Vec<AgentRecord>, StoreError> {
         let rows: Vec<AgentRow> = query.build_query_as().fetch_all(&mut *self.transaction).await?;
-        let items = rows.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?;
-        Ok(Listing { items, total })
+        rows.into_iter().map(TryInto::try_into).collect()
     }
 }
 
@@ -74,8 +97,9 @@ impl Snapshot {
 
 impl AgentFilter {
     fn push_to(&self, query: &mut QueryBuilder<Postgres>) {
+        query.push(" WHERE true");
         if let Some(account) = self.account {
-            query.push(" WHERE owner = ").push_bind(Account(account)).push(" OR wallet = ").push_bind(Account(account));
+            query.push(" AND (owner = ").push_bind(Account(account)).push(" OR wallet = ").push_bind(Account(account)).push(")");
         }
     }
 }

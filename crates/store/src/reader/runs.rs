@@ -6,7 +6,7 @@ use alloy_primitives::Address;
 use clawpay_domain::{AgentId, RunId, RunState, Timestamp, Usdc};
 use sqlx::{Postgres, QueryBuilder};
 
-use super::{Listing, Page, Snapshot};
+use super::{Direction, Listing, Page, RunPlace, Snapshot, Stretch};
 use crate::{
     Account, Amount, RunRecord, RunRow, StoreError,
     columns::{bigint, clamp, seconds, unsigned},
@@ -47,7 +47,7 @@ pub enum RunSearch {
     ContentPrefix(Vec<u8>),
 }
 
-/// In which order; runs that tie are listed newest first.
+/// In which order; runs that tie follow their ids, upwards where the order ascends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RunSort {
     /// Highest id first.
@@ -66,14 +66,22 @@ pub enum RunSort {
 }
 
 impl RunSort {
-    const fn sql(self) -> &'static str {
+    const fn ascends(self) -> bool {
         match self {
-            Self::Newest => "id DESC",
-            Self::Oldest => "id",
-            Self::HighestReward => "reward DESC, id DESC",
-            Self::LowestReward => "reward, id DESC",
-            Self::EarliestDeadline => "deadline, id DESC",
-            Self::LatestDeadline => "deadline DESC, id DESC",
+            Self::Oldest | Self::LowestReward | Self::EarliestDeadline => true,
+            Self::Newest | Self::HighestReward | Self::LatestDeadline => false,
+        }
+    }
+
+    /// The order, turned around if it is read backwards.
+    const fn sql(self, ascends: bool) -> &'static str {
+        match (self, ascends) {
+            (Self::Newest | Self::Oldest, true) => " ORDER BY id",
+            (Self::Newest | Self::Oldest, false) => " ORDER BY id DESC",
+            (Self::HighestReward | Self::LowestReward, true) => " ORDER BY reward, id",
+            (Self::HighestReward | Self::LowestReward, false) => " ORDER BY reward DESC, id DESC",
+            (Self::EarliestDeadline | Self::LatestDeadline, true) => " ORDER BY deadline, id",
+            (Self::EarliestDeadline | Self::LatestDeadline, false) => " ORDER BY deadline DESC, id DESC",
         }
     }
 }
@@ -81,20 +89,50 @@ impl RunSort {
 impl Snapshot {
     /// One page of the runs that `filter` selects.
     pub async fn runs(&mut self, filter: &RunFilter, sort: RunSort, page: Page) -> Result<Listing<RunRecord>, StoreError> {
-        let now = self.indexed.timestamp;
-        let mut count = QueryBuilder::new("SELECT count(*) FROM runs");
-        filter.push_to(&mut count, now)?;
-        let total: i64 = count.build_query_scalar().fetch_one(&mut *self.transaction).await?;
-        let total = unsigned("runs", total)?;
-
+        let total = self.run_count(filter).await?;
         let mut query = QueryBuilder::new("SELECT ");
         query.push(COLUMNS).push(" FROM runs");
-        filter.push_to(&mut query, now)?;
-        query.push(" ORDER BY ").push(sort.sql());
-        query.push(" LIMIT ").push_bind(i64::from(page.limit)).push(" OFFSET ").push_bind(page.offset());
+        filter.push_to(&mut query, self.indexed.timestamp)?;
+        query.push(sort.sql(sort.ascends()));
+        query.push(" LIMIT ").push_bind(i64::from(page.limit) + 1).push(" OFFSET ").push_bind(page.offset());
+        let Stretch { items, goes_on } = Stretch::of(self.fetch_runs(query).await?, page.limit, Direction::Next);
+        Ok(Listing { items, total, goes_on })
+    }
+
+    /// The `limit` runs beside `place` that `filter` selects, as fast at the end of the order as at its beginning.
+    pub async fn runs_beside(
+        &mut self,
+        filter: &RunFilter,
+        sort: RunSort,
+        place: &RunPlace,
+        direction: Direction,
+        limit: u32,
+    ) -> Result<Stretch<RunRecord>, StoreError> {
+        let ascends = sort.ascends() == (direction == Direction::Next);
+        let mut query = QueryBuilder::new("SELECT ");
+        query.push(COLUMNS).push(" FROM runs");
+        filter.push_to(&mut query, self.indexed.timestamp)?;
+        place.push_beyond(&mut query, ascends);
+        query.push(sort.sql(ascends)).push(" LIMIT ").push_bind(i64::from(limit) + 1);
+        Ok(Stretch::of(self.fetch_runs(query).await?, limit, direction))
+    }
+
+    async fn fetch_runs(&mut self, mut query: QueryBuilder<Postgres>) -> Result<Vec<RunRecord>, StoreError> {
         let rows: Vec<RunRow> = query.build_query_as().fetch_all(&mut *self.transaction).await?;
-        let items = rows.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?;
-        Ok(Listing { items, total })
+        rows.into_iter().map(TryInto::try_into).collect()
+    }
+
+    /// How many runs `filter` selects: looked up where the writer keeps count, counted otherwise.
+    async fn run_count(&mut self, filter: &RunFilter) -> Result<u64, StoreError> {
+        if let (true, Some((kind, key))) = (self.has_counts, filter.counted_as()) {
+            let count = sqlx::query_scalar!("SELECT count FROM run_counts WHERE kind = $1 AND key = $2", kind, key)
+                .fetch_optional(&mut *self.transaction)
+                .await?;
+            return unsigned("run_counts", count.unwrap_or(0));
+        }
+        let mut query = QueryBuilder::new("SELECT count(*) FROM runs");
+        filter.push_to(&mut query, self.indexed.timestamp)?;
+        unsigned("runs", query.build_query_scalar().fetch_one(&mut *self.transaction).await?)
     }
 }
 
@@ -128,6 +166,19 @@ impl Snapshot {
 }
 
 impl RunFilter {
+    /// The count that is kept of what this selects, if one is: of all runs, or of one state, poster or agent alone.
+    fn counted_as(&self) -> Option<(&'static str, String)> {
+        let (kind, key, alone) = match *self {
+            Self { state: Some(state), .. } => ("state", state.as_str().to_owned(), Self { state: self.state, ..Self::default() }),
+            Self { poster: Some(poster), .. } => {
+                ("poster", alloy_primitives::hex::encode(poster), Self { poster: self.poster, ..Self::default() })
+            }
+            Self { agent: Some(agent), .. } => ("agent", agent.0.to_string(), Self { agent: self.agent, ..Self::default() }),
+            _ => ("all", String::new(), Self::default()),
+        };
+        (*self == alone).then_some((kind, key))
+    }
+
     /// Appends the conditions. What time alone decides is compared with `now`, as `Run::is_claimable` and its like do.
     fn push_to(&self, query: &mut QueryBuilder<Postgres>, now: Timestamp) -> Result<(), StoreError> {
         let now = seconds(now)?;

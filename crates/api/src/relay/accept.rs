@@ -1,0 +1,230 @@
+//! From what was posted to a transaction on its way.
+
+use alloy::{
+    primitives::{Address, B256, Bytes, Signature, U256, keccak256},
+    sol_types::{SolCall, SolStruct},
+};
+use clawpay_bindings::{
+    Call, CallWithSignature, Contracts, Deed, ERC2771Forwarder, ForwardRequest, Revert, forwarder::ERC2771Forwarder::ForwardRequestData,
+    forwarder_domain,
+};
+use clawpay_domain::Timestamp;
+use clawpay_store::{Chain, Errand};
+
+use super::{LONGEST, offer};
+use crate::{
+    App,
+    config::RelayOptions,
+    dto::market::contracts,
+    error::{ApiError, Invalid},
+    node::{CallError, CallRequest, Head},
+};
+
+/// What is to be relayed.
+#[derive(Clone, Debug)]
+pub(crate) enum Posted {
+    /// A request to the forwarder, with its signature.
+    Request(ForwardRequestData),
+    /// A call with an authorization in it, and that authorization's signature.
+    Call {
+        /// The contract.
+        to: Address,
+        /// Calldata; its signature is empty.
+        data: Bytes,
+        /// What belongs there.
+        signature: Bytes,
+    },
+}
+
+/// What is to be sent, and what is to be known of it.
+struct Task {
+    /// Who signed.
+    signer: Address,
+    /// The verb.
+    call: Call,
+    target: Address,
+    data: Bytes,
+    /// Hash of what was signed.
+    signed: B256,
+    /// What the contract will be asked by the signer, or in its name.
+    inner: Option<CallRequest>,
+}
+
+/// Takes on what was posted, or finds that it has been taken on before. Answers the transaction's hash.
+pub(crate) async fn accept(app: &App, posted: Posted) -> Result<B256, ApiError> {
+    let options = app.config().relay.as_ref().ok_or(ApiError::RelayDisabled)?;
+    let chain = app.snapshot().await?.chain;
+    let market = contracts(&chain);
+    let (target, data) = calldata(&posted, &market)?;
+    let (node, relayer, posted_hash) = (app.node(), options.key.address(), keccak256(&data));
+    // By the time something is posted again its nonces are used, and nothing of it would be valid any more.
+    if let Some(hash) = app.outbox().relayed(posted_hash, B256::ZERO).await? {
+        return Ok(hash);
+    }
+    let ((), head) = tokio::try_join!(node.require_chain(chain.chain_id), node.head())?;
+    let task = match posted {
+        Posted::Request(request) => of_request(app, request, target, data, &chain, &head).await?,
+        Posted::Call { .. } => of_call(app, target, data, &market, &head).await?,
+    };
+    if let Some(hash) = app.outbox().relayed(posted_hash, task.signed).await? {
+        return Ok(hash);
+    }
+    require_funds(app, &task, &chain).await?;
+    let gas = tried(app, &task, options, relayer).await?;
+    let errand = Errand { posted: posted_hash, signed: task.signed, signer: task.signer, target, data: task.data, gas };
+    send(app, options, &chain, &head, errand).await
+}
+
+/// What the relayer will call: also what tells one posting from another.
+fn calldata(posted: &Posted, market: &Contracts) -> Result<(Address, Bytes), ApiError> {
+    match posted {
+        Posted::Request(request) => Ok((market.forwarder, ERC2771Forwarder::executeCall { request: request.clone() }.abi_encode().into())),
+        Posted::Call { to, data, signature } => {
+            let refuse = |detail: String| ApiError::NotRelayable { detail };
+            let mut call = CallWithSignature::decode(*to, data, market).map_err(|error| refuse(error.to_string()))?;
+            let authorization = call.authorization_mut().ok_or_else(|| refuse("a permit is relayed in a request".to_owned()))?;
+            if !authorization.signature.is_empty() {
+                let detail = "call.data: the signature goes beside the call, and is empty in it";
+                return Err(Invalid::value("call.data", detail).into());
+            }
+            authorization.signature.clone_from(signature);
+            Ok((*to, call.calldata()))
+        }
+    }
+}
+
+async fn of_request(
+    app: &App,
+    request: ForwardRequestData,
+    target: Address,
+    data: Bytes,
+    chain: &Chain,
+    head: &Head,
+) -> Result<Task, ApiError> {
+    let market = contracts(chain);
+    let refuse = |detail: String| ApiError::NotRelayable { detail };
+    let max_gas = app.config().relay.as_ref().map_or(0, |options| options.max_gas);
+    if !request.value.is_zero() {
+        return Err(refuse("a request must not send ether".to_owned()));
+    }
+    if request.gas > U256::from(max_gas) {
+        return Err(ApiError::RelayGasTooHigh { limit: max_gas });
+    }
+    let Deed { call, .. } = Deed::direct(request.from, request.to, &request.data, &market).map_err(|error| refuse(error.to_string()))?;
+    match call {
+        Call::ApproveUsdc { .. } => return Err(refuse("the token takes no forwarded calls".to_owned())),
+        Call::Create(_) => return Err(refuse("a draft that nobody pays for is not relayed; create and fund it at once".to_owned())),
+        _ => {}
+    }
+    require_soon("request.deadline", U256::from(request.deadline), head.pending_at)?;
+    let owner = request.from;
+    let nonce = app.node().view(chain.forwarder, &ERC2771Forwarder::noncesCall { owner }).await?;
+    let nonce = nonce.ok_or(ApiError::Internal("the forwarder counts no nonces"))?;
+    let ForwardRequestData { from, to, value, gas, deadline, data: inner, signature } = request;
+    let wanted = ForwardRequest { from, to, value, gas, nonce, deadline, data: inner.clone() };
+    let signed = wanted.eip712_signing_hash(&forwarder_domain(chain.chain_id, chain.forwarder));
+    require_signature(&signature, signed, from)?;
+    Ok(Task { signer: from, call, target, data, signed, inner: Some(CallRequest { from, to, data: inner }) })
+}
+
+async fn of_call(app: &App, target: Address, data: Bytes, market: &Contracts, head: &Head) -> Result<Task, ApiError> {
+    let unreadable = || ApiError::Internal("a call that was just written cannot be read");
+    let mut signed = CallWithSignature::decode(target, &data, market).map_err(|_| unreadable())?;
+    let call = signed.plain();
+    let payer = signed.payer(Address::ZERO);
+    let authorization = signed.authorization_mut().ok_or_else(unreadable)?;
+    require_soon("call.data", authorization.valid_before, head.pending_at)?;
+    authorization.signature = Bytes::new();
+    let signed = keccak256([target.as_slice(), &signed.calldata()].concat());
+    let signer = match (payer, &call) {
+        (Some(payer), _) => payer,
+        (None, Call::Fund { run }) => {
+            let record = app.snapshot().await?.run(*run).await?.ok_or(ApiError::RunNotFound(*run))?;
+            record.run.terms.poster
+        }
+        (None, _) => return Err(unreadable()),
+    };
+    Ok(Task { signer, call, target, data, signed, inner: None })
+}
+
+/// A signature must not lie about for longer than a prepared one is good.
+fn require_soon(field: &'static str, until: U256, now: Timestamp) -> Result<(), ApiError> {
+    let latest = now + LONGEST;
+    if until > U256::from(now.0) && until <= U256::from(latest.0) {
+        return Ok(());
+    }
+    Err(ApiError::RelayDeadline { field, now, latest })
+}
+
+fn require_signature(signature: &Bytes, hash: B256, signer: Address) -> Result<(), ApiError> {
+    let recovered = Signature::from_raw(signature).ok().and_then(|signature| signature.recover_address_from_prehash(&hash).ok());
+    if recovered == Some(signer) {
+        return Ok(());
+    }
+    let detail = format!("signature: {signer} did not sign this request with the nonce that is its next; prepare it anew");
+    Err(Invalid { code: "invalid_signature", field: Some("signature".to_owned()), detail }.into())
+}
+
+/// Whoever registers has the stake that an agent needs: addresses cost nothing, and gas does.
+async fn require_funds(app: &App, task: &Task, chain: &Chain) -> Result<(), ApiError> {
+    if !matches!(task.call, Call::Register { .. }) {
+        return Ok(());
+    }
+    let (asked, available) = (chain.parameters.stake.minimum_stake, app.node().usdc_balance(chain.usdc, task.signer).await?);
+    if available < asked { Err(ApiError::InsufficientUsdc { asked, available }) } else { Ok(()) }
+}
+
+/// Tries the call out: by itself, so that a refusal is the contract's, and as it will be sent. Answers the gas limit.
+async fn tried(app: &App, task: &Task, options: &RelayOptions, relayer: Address) -> Result<u64, ApiError> {
+    let refused = |error| match error {
+        CallError::Reverted(Revert::Refusal(refusal)) => ApiError::Refused { call: Box::new(task.call.clone()), refusal },
+        CallError::Reverted(Revert::InsufficientUsdc { asked, available }) => ApiError::InsufficientUsdc { asked, available },
+        CallError::Reverted(revert) => ApiError::WouldRevert(revert),
+        CallError::Unsupported => ApiError::Internal("a call that every node has is not supported"),
+        CallError::Node(error) => error.into(),
+    };
+    if let Some(inner) = &task.inner {
+        app.node().estimate_gas(inner).await.map_err(refused)?;
+    }
+    let call = CallRequest { from: relayer, to: task.target, data: task.data.clone() };
+    let gas = app.node().estimate_gas(&call).await.map_err(refused)?;
+    let gas = gas.saturating_add(gas / 4);
+    // What a request is allowed is checked before; around it the forwarder needs a little.
+    let limit = options.max_gas.saturating_add(options.max_gas / 4);
+    if gas > limit { Err(ApiError::RelayGasTooHigh { limit }) } else { Ok(gas) }
+}
+
+/// Gives the errand its nonce, writes it down, and sends it.
+async fn send(app: &App, options: &RelayOptions, chain: &Chain, head: &Head, errand: Errand) -> Result<B256, ApiError> {
+    let (node, relayer) = (app.node(), options.key.address());
+    let (fees, mined, funds) = tokio::try_join!(node.fees(head.base_fee), node.next_nonce(relayer), node.ether_balance(relayer))?;
+    let gas = offer::priced(fees)?;
+    let cost = U256::from(errand.gas) * U256::from(gas.max_fee);
+    if funds < cost {
+        tracing::error!(account = %relayer, "the relayer has too little ether");
+        return Err(ApiError::RelayOutOfFunds);
+    }
+    let mut lane = app.outbox().lane(relayer).await?;
+    let spent = lane.spent(errand.signer).await?;
+    if spent.of_signer >= u64::from(options.signer_per_day) {
+        return Err(ApiError::RelayQuota { limit: options.signer_per_day });
+    }
+    if spent.wei.saturating_add(cost) > options.budget_per_day {
+        tracing::warn!(account = %relayer, "the relayer's budget for the day is used up");
+        return Err(ApiError::RelayBudget);
+    }
+    let nonce = lane.next_nonce(mined).await?;
+    let offer = offer::signed(&options.key, chain.chain_id, nonce, &errand, gas)?;
+    if !lane.take_on(nonce, &errand, &offer).await? {
+        // Somebody posted the same at the same moment.
+        let hash = app.outbox().relayed(errand.posted, errand.signed).await?;
+        return hash.ok_or(ApiError::Internal("an errand is neither new nor known"));
+    }
+    // Should this fail, whoever looks after the lane sends it.
+    match node.send(&offer.raw).await {
+        Ok(Ok(())) => {}
+        Ok(Err(reason)) => tracing::warn!(nonce, reason, "the node does not want a relayed transaction yet"),
+        Err(error) => tracing::warn!(nonce, %error, "a relayed transaction waits for the node"),
+    }
+    Ok(offer.hash)
+}

@@ -1,0 +1,92 @@
+//! Taking connections, within limits that a single client cannot use up for all others, and ending them.
+
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{ConnectInfo, Request},
+    response::Response,
+};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+/// How long open requests may take to end once the server has been told to stop.
+const LAST_REQUESTS: Duration = Duration::from_secs(3);
+
+/// Connections at once. The next one waits in the system's queue.
+const MOST_CONNECTIONS: usize = 10_000;
+
+/// Largest head of a request: the longest cursor fits twice.
+const HEAD_BYTES: usize = 64 * 1024;
+
+/// Pause after the system could not give a connection, for want of descriptors or memory.
+const BREATH: Duration = Duration::from_millis(50);
+
+/// Serves `router` on `listener` until `shutdown`; then ends what is open, in time. The head of a request may take `head_timeout` to arrive,
+/// and a connection lie idle for as long.
+pub(super) async fn serve(listener: TcpListener, router: Router, head_timeout: Duration, shutdown: CancellationToken) {
+    let open = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    while let Some(next) = shutdown.run_until_cancelled(next(&listener, &places)).await {
+        match next {
+            Ok(taken) => open_connection(taken, &router, head_timeout, &open),
+            // One that was gone before it was taken is nobody's business.
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot take connections");
+                tokio::time::sleep(BREATH).await;
+            }
+        }
+    }
+    drop(listener);
+    if tokio::time::timeout(LAST_REQUESTS, open.shutdown()).await.is_err() {
+        tracing::warn!("requests that did not end in time were cut off");
+    }
+}
+
+async fn next(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<Taken> {
+    let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, peer, place))
+}
+
+/// A connection, whom it is with, and its place among all.
+type Taken = (TcpStream, SocketAddr, OwnedSemaphorePermit);
+
+fn open_connection((stream, peer, place): Taken, router: &Router, head_timeout: Duration, open: &GracefulShutdown) {
+    // Answers are small and whole: nothing is gained by waiting for more of them.
+    let _as_it_is = stream.set_nodelay(true);
+    let router = router.clone();
+    let service = service_fn(move |request: Request<Incoming>| answer(router.clone(), peer, request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head_timeout)
+        .max_buf_size(HEAD_BYTES)
+        .serve_connection(TokioIo::new(stream), service);
+    let connection = open.watch(connection);
+    tokio::spawn(async move {
+        // A client that goes away in the middle is no fault of this server.
+        let _ended = connection.await;
+        drop(place);
+    });
+}
+
+async fn answer(router: Router, peer: SocketAddr, request: Request<Incoming>) -> Result<Response, Infallible> {
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(ConnectInfo(peer));
+    router.oneshot(request).await
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
+}

@@ -1,0 +1,239 @@
+//! The relayer's one lane of nonces: each is given once, and what it was given for is written down before it is sent.
+
+use std::time::Duration;
+
+use alloy_primitives::{Address, B256, Bytes, U256};
+use sqlx::{Postgres, Transaction};
+
+use crate::{
+    Account, Hash, Outbox, StoreError,
+    columns::{bigint, unsigned},
+};
+
+/// Of advisory locks, those of relayers: the ASCII of "relay".
+const LOCKS: i32 = 0x656c_6179;
+/// Most transactions looked after at once.
+const MOST_OPEN: i64 = 200;
+
+/// What a transaction offers for its gas, wei per gas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GasOffer {
+    /// At most this in total.
+    pub max_fee: u64,
+    /// Of which this is for the block's producer; nothing on a chain without a base fee.
+    pub priority_fee: Option<u64>,
+}
+
+/// What somebody asked the relayer to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Errand {
+    /// Hash of all that was posted.
+    pub posted: B256,
+    /// Hash of what was signed in it.
+    pub signed: B256,
+    /// Who signed.
+    pub signer: Address,
+    /// The contract to call.
+    pub target: Address,
+    /// With what.
+    pub data: Bytes,
+    /// Gas limit.
+    pub gas: u64,
+}
+
+/// A signed transaction of the relayer's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// What it offers.
+    pub gas: GasOffer,
+    /// Its hash.
+    pub hash: B256,
+    /// As it goes to the node.
+    pub raw: Bytes,
+}
+
+/// An errand that has its nonce.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relayed {
+    /// Its place in the lane.
+    pub nonce: u64,
+    /// What is to be done.
+    pub errand: Errand,
+    /// The latest transaction that does it.
+    pub offer: Offer,
+    /// How long ago that was made.
+    pub age: Duration,
+}
+
+/// What has been taken on in the last 24 hours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spent {
+    /// Errands of one signer.
+    pub of_signer: u64,
+    /// Wei that all errands may cost at most.
+    pub wei: U256,
+}
+
+/// The lane of one relayer, held until dropped: nobody else gets a nonce meanwhile.
+#[derive(Debug)]
+pub struct Lane {
+    transaction: Transaction<'static, Postgres>,
+    relayer: Address,
+}
+
+impl Outbox {
+    /// Waits for the lane of `relayer`, across all servers of this database.
+    pub async fn lane(&self, relayer: Address) -> Result<Lane, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let [.., a, b, c, d] = relayer.into_array();
+        sqlx::query!("SELECT pg_advisory_xact_lock($1, $2)", LOCKS, i32::from_be_bytes([a, b, c, d])).fetch_one(&mut *transaction).await?;
+        Ok(Lane { transaction, relayer })
+    }
+
+    /// The transaction that was last made for what was posted, or for what is signed in it.
+    pub async fn relayed(&self, posted: B256, signed: B256) -> Result<Option<B256>, StoreError> {
+        let hash = sqlx::query_scalar!(
+            r#"SELECT hash AS "hash: Hash" FROM relayed WHERE posted = $1::bytea OR signed = $2::bytea LIMIT 1"#,
+            Hash(posted) as Hash,
+            Hash(signed) as Hash,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(hash.map(|hash| hash.0))
+    }
+
+    /// Whether the transaction is one of a relayer's that is being looked after.
+    pub async fn is_looked_after(&self, hash: B256) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT FROM relayed WHERE hash = $1::bytea AND NOT is_settled) AS "open!""#,
+            Hash(hash) as Hash
+        )
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
+    /// What is not mined for good, in the order of the nonces. Everything below `settled` is, and is not looked after any more.
+    pub async fn open_errands(&self, relayer: Address, settled: u64) -> Result<Vec<Relayed>, StoreError> {
+        sqlx::query!(
+            "UPDATE relayed SET is_settled = true WHERE relayer = $1::bytea AND nonce < $2 AND NOT is_settled",
+            Account(relayer) as Account,
+            bigint(settled)?,
+        )
+        .execute(&self.pool)
+        .await?;
+        let rows = sqlx::query!(
+            r#"SELECT nonce, posted AS "posted: Hash", signed AS "signed: Hash", signer AS "signer: Account", target AS "target: Account",
+                      data, gas, max_fee, priority_fee, hash AS "hash: Hash", raw,
+                      greatest((extract(epoch FROM clock_timestamp() - offered_at) * 1000)::bigint, 0) AS "age!"
+               FROM relayed WHERE relayer = $1::bytea AND NOT is_settled ORDER BY nonce LIMIT $2"#,
+            Account(relayer) as Account,
+            MOST_OPEN,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                let number = |number| unsigned("relayed", number);
+                Ok(Relayed {
+                    nonce: number(row.nonce)?,
+                    errand: Errand {
+                        posted: row.posted.0,
+                        signed: row.signed.0,
+                        signer: row.signer.0,
+                        target: row.target.0,
+                        data: row.data.into(),
+                        gas: number(row.gas)?,
+                    },
+                    offer: Offer {
+                        gas: GasOffer { max_fee: number(row.max_fee)?, priority_fee: row.priority_fee.map(number).transpose()? },
+                        hash: row.hash.0,
+                        raw: row.raw.into(),
+                    },
+                    age: Duration::from_millis(number(row.age)?),
+                })
+            })
+            .collect()
+    }
+
+    /// Puts another transaction in the place of `old`, and notes it as sent. False if somebody else has done so meanwhile.
+    pub async fn offer_again(&self, relayer: Address, nonce: u64, old: B256, offer: &Offer) -> Result<bool, StoreError> {
+        let replaced = sqlx::query!(
+            "WITH raised AS (
+                 UPDATE relayed SET max_fee = $4, priority_fee = $5, hash = $6::bytea, raw = $7, offered_at = clock_timestamp()
+                 WHERE relayer = $1::bytea AND nonce = $2 AND hash = $3::bytea AND NOT is_settled
+                 RETURNING hash, relayer, nonce)
+             INSERT INTO sent (hash, sender, nonce) SELECT hash, relayer, nonce FROM raised",
+            Account(relayer) as Account,
+            bigint(nonce)?,
+            Hash(old) as Hash,
+            bigint(offer.gas.max_fee)?,
+            offer.gas.priority_fee.map(bigint).transpose()?,
+            Hash(offer.hash) as Hash,
+            offer.raw.as_ref(),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(replaced.rows_affected() == 1)
+    }
+}
+
+impl Lane {
+    /// What the last 24 hours have cost.
+    pub async fn spent(&mut self, signer: Address) -> Result<Spent, StoreError> {
+        let row = sqlx::query!(
+            r#"SELECT count(*) FILTER (WHERE signer = $2::bytea) AS "of_signer!", coalesce(sum(gas::numeric * max_fee), 0)::text AS "wei!"
+               FROM relayed WHERE relayer = $1::bytea AND accepted_at > clock_timestamp() - interval '24 hours'"#,
+            Account(self.relayer) as Account,
+            Account(signer) as Account,
+        )
+        .fetch_one(&mut *self.transaction)
+        .await?;
+        let wei = row.wei.parse().map_err(|_| StoreError::Corrupt { table: "relayed", value: row.wei.clone() })?;
+        Ok(Spent { of_signer: unsigned("relayed", row.of_signer)?, wei })
+    }
+
+    /// The nonce that is next, where `mined` is the first that the chain has not seen.
+    pub async fn next_nonce(&mut self, mined: u64) -> Result<u64, StoreError> {
+        let last = sqlx::query_scalar!("SELECT max(nonce) FROM relayed WHERE relayer = $1::bytea", Account(self.relayer) as Account)
+            .fetch_one(&mut *self.transaction)
+            .await?;
+        let next = last.map(|last| unsigned("relayed", last)).transpose()?.map_or(0, |last| last.saturating_add(1));
+        Ok(next.max(mined))
+    }
+
+    /// Writes the errand down, notes its transaction as sent, and lets go of the lane. False if what was signed has been taken on already.
+    pub async fn take_on(mut self, nonce: u64, errand: &Errand, offer: &Offer) -> Result<bool, StoreError> {
+        let inserted = sqlx::query!(
+            "INSERT INTO relayed (relayer, nonce, posted, signed, signer, target, data, gas, max_fee, priority_fee, hash, raw)
+             VALUES ($1::bytea, $2, $3::bytea, $4::bytea, $5::bytea, $6::bytea, $7, $8, $9, $10, $11::bytea, $12)
+             ON CONFLICT DO NOTHING",
+            Account(self.relayer) as Account,
+            bigint(nonce)?,
+            Hash(errand.posted) as Hash,
+            Hash(errand.signed) as Hash,
+            Account(errand.signer) as Account,
+            Account(errand.target) as Account,
+            errand.data.as_ref(),
+            bigint(errand.gas)?,
+            bigint(offer.gas.max_fee)?,
+            offer.gas.priority_fee.map(bigint).transpose()?,
+            Hash(offer.hash) as Hash,
+            offer.raw.as_ref(),
+        )
+        .execute(&mut *self.transaction)
+        .await?;
+        if inserted.rows_affected() == 0 {
+            return Ok(false);
+        }
+        sqlx::query!(
+            "INSERT INTO sent (hash, sender, nonce) VALUES ($1::bytea, $2::bytea, $3)",
+            Hash(offer.hash) as Hash,
+            Account(self.relayer) as Account,
+            bigint(nonce)?,
+        )
+        .execute(&mut *self.transaction)
+        .await?;
+        self.transaction.commit().await?;
+        Ok(true)
+    }
+}

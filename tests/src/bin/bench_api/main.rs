@@ -1,0 +1,266 @@
+//! `make bench-api`: how fast the API is, beside what the same SQL and the same HTTP allow at most in the same run. One JSON line per figure
+//! on standard output.
+//!
+//! The server is the program as it is shipped, in a process of its own; its million runs are written straight into the index. With a number
+//! as argument there are so many runs instead, and a second argument says how many seconds each figure takes.
+
+mod floors;
+mod load;
+
+use std::{
+    fmt::Write,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitCode, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use clawpay_cli::{
+    local::{Durability, Postgres, Toolbox},
+    output::{self, progress},
+};
+use clawpay_domain::Usdc;
+use clawpay_tests::{Indexer, Stack, bulk_runs, key};
+use serde_json::{Value, json};
+use sqlx::{Connection, PgConnection};
+use tokio::net::TcpListener;
+
+use crate::{
+    floors::{ELIGIBILITY, GET, LIST, SETTLE, Sql},
+    load::{Dice, Measured, get, load, post},
+};
+
+const RUNS: u64 = 1_000_000;
+const CONNECTIONS: [u64; 3] = [1, 32, 256];
+const SECONDS: u64 = 5;
+/// The first run that is written and not made: those below are the chain's own.
+const FIRST: u64 = 1_000;
+/// Longest for the server to answer first.
+const START: Duration = Duration::from_secs(20);
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            progress(format_args!("bench-api: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [word, port, body] = &*arguments
+        && word == "constant"
+    {
+        return floors::constant(port.parse()?, std::fs::read_to_string(body)?).await;
+    }
+    let number = |position: usize, default| arguments.get(position).map_or(Ok(default), |text| text.parse().context("not a number"));
+    bench(number(0, RUNS)?, number(1, SECONDS)?).await
+}
+
+async fn bench(runs: u64, seconds: u64) -> Result<()> {
+    let toolbox = Toolbox::find()?;
+    // On a disk, with a server that keeps its promises.
+    let directory = tempfile::Builder::new().prefix("bench-api-").tempdir_in(toolbox.root().join("target"))?;
+    let postgres = Postgres::start(&toolbox, &directory.path().join("postgres"), Durability::Kept)?;
+    let stack = Stack::node().await?;
+    let indexer = Indexer::start(stack.index_config(), &postgres.url())?;
+    stack.funded_actor(1, Usdc::whole(100)).await?.post(stack.offer(Usdc::whole(10)).await?).await?;
+    stack.staked_agent(2).await?;
+    stack.until_indexed(&postgres.url()).await?;
+    let bench = Bench { root: toolbox.root().to_owned(), scratch: directory.path().to_owned(), database: postgres.url(), seconds, runs };
+    let server = Served::start(&bench, &stack).await?;
+
+    let mut there = 0;
+    for size in [runs / 100, runs / 10, runs] {
+        bulk_runs(&bench.database, FIRST + there..=FIRST + size - 1).await?;
+        there = size;
+        vacuum(&bench.database).await?;
+        bench.lengths(&server, size).await?;
+    }
+    let claim = json!({ "agentId": 1, "walletAddress": key(2).address() }).to_string();
+    for connections in CONNECTIONS {
+        let id = move |dice: &mut Dice| FIRST + dice.below(runs);
+        bench.read(&server, "get", GET, connections, move |dice| get(&format!("/api/runs/{}", id(dice)))).await?;
+        bench.read(&server, "list", LIST, connections, |_| get("/api/runs")).await?;
+        let eligibility = move |dice: &mut Dice| get(&format!("/api/runs/{}/claim-eligibility?agentId=1", id(dice)));
+        bench.read(&server, "eligibility", ELIGIBILITY, connections, eligibility).await?;
+        let claim = claim.clone();
+        let measured = load(server.address, connections, bench.duration(), move |_| post("/api/runs/1/claim", &claim)).await?;
+        line("prepare", &figures(connections, &measured));
+    }
+    drop(server);
+    indexer.stop().await??;
+    postgres.stop();
+    Ok(())
+}
+
+/// What all figures have in common.
+struct Bench {
+    root: PathBuf,
+    scratch: PathBuf,
+    database: String,
+    seconds: u64,
+    runs: u64,
+}
+
+impl Bench {
+    const fn duration(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+
+    /// The first page, and a page by cursor in the middle of everything.
+    async fn lengths(&self, server: &Served, runs: u64) -> Result<()> {
+        let first = load(server.address, 1, self.duration(), |_| get("/api/runs")).await?;
+        line("list", &[("runs", runs.to_string()), ("p50Ms", milliseconds(first.percentile(50)))]);
+        let page: Value = reqwest::get(format!("http://{}/api/runs?page={}", server.address, runs / 40)).await?.json().await?;
+        let cursor = page["pagination"]["next"].as_str().context("a middle page has a next one")?.to_owned();
+        let deep = load(server.address, 1, self.duration(), move |_| get(&format!("/api/runs?cursor={cursor}"))).await?;
+        line("deepCursor", &[("runs", runs.to_string()), ("p50Ms", milliseconds(deep.percentile(50)))]);
+        Ok(())
+    }
+
+    /// A read, and its floors.
+    async fn read(
+        &self,
+        server: &Served,
+        name: &str,
+        sql: Sql,
+        connections: u64,
+        request: impl Fn(&mut Dice) -> Vec<u8> + Clone + Send + 'static,
+    ) -> Result<()> {
+        let measured = load(server.address, connections, self.duration(), request.clone()).await?;
+        let ids = (FIRST, FIRST + self.runs - 1);
+        let sql_floor = floors::sql(&self.root, &self.scratch, &self.database, sql, ids, connections, self.seconds)?;
+        let path = match name {
+            "get" => format!("api/runs/{FIRST}"),
+            "list" => "api/runs".to_owned(),
+            _ => format!("api/runs/{FIRST}/claim-eligibility?agentId=1"),
+        };
+        let body = reqwest::get(format!("http://{}/{path}", server.address)).await?.text().await?;
+        let constant = Constant::start(&self.scratch, &body).await?;
+        let handler_floor = load(constant.address, connections, self.duration(), request).await?;
+        let mut fields = figures(connections, &measured);
+        fields.push(("sqlFloorPerSecond", sql_floor.to_string()));
+        fields.push(("handlerFloorPerSecond", handler_floor.per_second().to_string()));
+        line(name, &fields);
+        Ok(())
+    }
+}
+
+fn figures(connections: u64, measured: &Measured) -> Vec<(&'static str, String)> {
+    vec![
+        ("connections", connections.to_string()),
+        ("perSecond", measured.per_second().to_string()),
+        ("p50Ms", milliseconds(measured.percentile(50))),
+        ("p99Ms", milliseconds(measured.percentile(99))),
+    ]
+}
+
+/// Bulk loading leaves no statistics and no visibility map behind.
+async fn vacuum(database: &str) -> Result<()> {
+    let mut connection = PgConnection::connect(database).await?;
+    sqlx::query("VACUUM ANALYZE").execute(&mut connection).await?;
+    sqlx::query("CHECKPOINT").execute(&mut connection).await?;
+    Ok(connection.close().await?)
+}
+
+/// `clawpay serve`, killed when dropped.
+struct Served {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Served {
+    async fn start(bench: &Bench, stack: &Stack) -> Result<Self> {
+        let program = std::env::current_exe()?.with_file_name("clawpay");
+        ensure!(program.exists(), "{} is not built", program.display());
+        let address = free_address().await?;
+        let child = Command::new(program)
+            .arg("serve")
+            .env("DATABASE_URL", &bench.database)
+            .env("RPC_URL", stack.rpc_url().as_str())
+            .env("CLAWPAY_API_PORT", address.port().to_string())
+            .env("CLAWPAY_LOG", "warn")
+            .env("CLAWPAY_RATE_LIMIT", "0")
+            .env_remove("DATABASE_READ_URL")
+            .current_dir(&bench.scratch)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()?;
+        let served = Self { child, address };
+        until_answers(address, "/readyz").await?;
+        Ok(served)
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        end(&mut self.child);
+    }
+}
+
+/// A server that always says the same, killed when dropped.
+struct Constant {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Constant {
+    async fn start(scratch: &Path, body: &str) -> Result<Self> {
+        let file = scratch.join("constant.json");
+        std::fs::write(&file, body)?;
+        let address = free_address().await?;
+        let child = Command::new(std::env::current_exe()?).arg("constant").arg(address.port().to_string()).arg(&file).spawn()?;
+        let constant = Self { child, address };
+        until_answers(address, "/").await?;
+        Ok(constant)
+    }
+}
+
+impl Drop for Constant {
+    fn drop(&mut self) {
+        end(&mut self.child);
+    }
+}
+
+fn end(child: &mut Child) {
+    // One that has ended by itself is as good.
+    let _gone = child.kill();
+    let _status = child.wait();
+}
+
+async fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0").await?.local_addr()?)
+}
+
+async fn until_answers(address: SocketAddr, path: &str) -> Result<()> {
+    let started = Instant::now();
+    loop {
+        let answer = reqwest::get(format!("http://{address}{path}")).await;
+        if answer.is_ok_and(|answer| answer.status() == 200) {
+            tokio::time::sleep(SETTLE).await;
+            return Ok(());
+        }
+        ensure!(started.elapsed() < START, "nobody answers at {address}{path}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Prints one figure, in the order given.
+fn line(bench: &str, fields: &[(&str, String)]) {
+    let mut line = format!(r#"{{"bench":"{bench}""#);
+    for (name, value) in fields {
+        // Writing to a string does not fail.
+        let _infallible = write!(line, r#","{name}":{value}"#);
+    }
+    output::result(format_args!("{line}}}"));
+}
+
+fn milliseconds(duration: Duration) -> String {
+    let micros = duration.as_micros();
+    format!("{}.{:03}", micros / 1_000, micros % 1_000)
+}

@@ -1,0 +1,73 @@
+//! Runs by the million, written straight into an index: what the chain would take days to make.
+
+use std::ops::RangeInclusive;
+
+use alloy_primitives::{Address, B256};
+use anyhow::{Context, Result};
+use clawpay_domain::{Parameters, Timestamp};
+use clawpay_store::{Block, Chain, Tags, Writer};
+use sqlx::{Connection, PgConnection};
+
+/// Posters and agents among whom the runs are divided.
+const POSTERS: i64 = 1_000;
+const AGENTS: i64 = 500;
+
+/// Chain time of an index that [`empty_index`] makes; deadlines of bulk runs lie on both sides of it.
+pub const BULK_NOW: Timestamp = Timestamp(1_800_000_000);
+
+/// Makes the index of a market in which nothing has happened yet, of no chain in particular.
+pub async fn empty_index(url: &str) -> Result<()> {
+    let address = |byte| Address::repeat_byte(byte);
+    let chain = Chain {
+        chain_id: 31_337,
+        genesis_hash: B256::repeat_byte(9),
+        run_escrow: address(4),
+        agent_stake: address(3),
+        agent_registry: address(2),
+        usdc: address(1),
+        forwarder: address(5),
+        deployment_block: 10,
+        parameters: Parameters::default(),
+    };
+    let start = Block { number: 9, hash: B256::repeat_byte(1), parent_hash: B256::repeat_byte(2), timestamp: BULK_NOW };
+    let writer = Writer::new(url)?;
+    writer.migrate().await?;
+    let mut session = writer.try_lock().await?.context("somebody else is writing")?;
+    session.initialise(&chain, &start, &Tags { head: 9, safe: None, finalized: None }).await?;
+    Ok(())
+}
+
+/// Adds runs with these ids to the index at `url`. What a run is follows from its id: most are settled, one in ten is OPEN.
+pub async fn bulk_runs(url: &str, ids: RangeInclusive<u64>) -> Result<()> {
+    let mut connection = PgConnection::connect(url).await?;
+    let bounds = (i64::try_from(*ids.start())?, i64::try_from(*ids.end())?);
+    sqlx::query(
+        "INSERT INTO runs (id, poster, content_uri, reward, fee, deadline, max_revisions, state, agent_id, wallet, stake_at_risk, claimed_at,
+                           deliverable_uri, submitted_at, revisions, feedback, due_at, review_by, created_at, funded_at, settled_at,
+                           finalized_by_silence, tx_hash, updated_block, inconsistency)
+         SELECT id, decode(lpad(to_hex(id % $3 + 1), 40, '0'), 'hex'), convert_to('ipfs://bafy' || id, 'UTF8'), reward, reward / 20,
+                $5 - 500000 + id * 104729 % 1000000, 3, state, CASE WHEN claimed THEN id % $4 + 1 END,
+                CASE WHEN claimed THEN decode(lpad(to_hex(id % $4 + 1), 40, 'a'), 'hex') END, CASE WHEN claimed THEN 10000000 END,
+                CASE WHEN claimed THEN $5 - 86400 END, CASE WHEN delivered THEN convert_to('ipfs://work' || id, 'UTF8') END,
+                CASE WHEN delivered THEN $5 - 3600 END, 0, NULL, CASE WHEN claimed THEN $5 - 3600 + id % 7200 END,
+                CASE WHEN delivered THEN $5 - 3600 + id % 7200 END, $5 - 1000000, $5 - 1000000, CASE WHEN settled THEN $5 - 60 END, false,
+                sha256(int8send(id)), 9, NULL
+         FROM (SELECT id, state, reward, state IN ('CLAIMED', 'SUBMITTED', 'APPROVED', 'REJECTED', 'SLASHED') AS claimed,
+                      state IN ('SUBMITTED', 'APPROVED', 'REJECTED') AS delivered,
+                      state IN ('APPROVED', 'REJECTED', 'SLASHED', 'CANCELLED') AS settled
+               FROM (SELECT id, (1 + id * 7919 % 1000)::numeric * 1000000 AS reward,
+                            (CASE WHEN id % 100 < 10 THEN 'OPEN' WHEN id % 100 < 15 THEN 'CLAIMED' WHEN id % 100 < 20 THEN 'SUBMITTED'
+                                  WHEN id % 100 < 90 THEN 'APPROVED' WHEN id % 100 < 93 THEN 'REJECTED' WHEN id % 100 < 96 THEN 'SLASHED'
+                                  WHEN id % 100 < 98 THEN 'CANCELLED' ELSE 'DRAFT' END)::run_state AS state
+                     FROM generate_series($1, $2) AS id) AS words) AS run",
+    )
+    .bind(bounds.0)
+    .bind(bounds.1)
+    .bind(POSTERS)
+    .bind(AGENTS)
+    .bind(i64::try_from(BULK_NOW.0)?)
+    .execute(&mut connection)
+    .await?;
+    connection.close().await?;
+    Ok(())
+}

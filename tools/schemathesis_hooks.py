@@ -1,0 +1,25 @@
+"""What the formats of the API's description mean, for those who make values of them."""
+
+import schemathesis
+from hypothesis import strategies as st
+
+# All lower case: a mixed case would have to be the right checksum.
+schemathesis.openapi.format("ethereum-address", st.binary(min_size=20, max_size=20).map(lambda address: "0x" + address.hex()))
+
+# Of the newest and the oldest run, in both directions: no cursor but the server's own is one.
+schemathesis.openapi.format(
+    "cursor",
+    st.builds(
+        lambda direction, run: f"1:{direction}:i.{run}:".encode().hex(),
+        st.sampled_from("np"),
+        st.integers(min_value=0, max_value=9),
+    ),
+)
+
+
+@schemathesis.hook
+def map_query(context, query):
+    """A cursor stands alone: the description cannot say so of a parameter."""
+    if query and "cursor" in query and context.operation.path in ("/api/runs", "/api/agents"):
+        return {name: value for name, value in query.items() if name in ("cursor", "limit", "minBlock")}
+    return query
