@@ -10,6 +10,7 @@ mod hygiene;
 mod limits;
 mod lists;
 mod node_proxy;
+mod pooler;
 mod refusals;
 mod replica;
 mod served;
