@@ -49,7 +49,8 @@ else
 	cargo test --workspace --no-fail-fast
 endif
 
-# More cases with TRY_API="--max-examples 1000".
+# Arguments of schemathesis: how long it goes on.
+TRY_API ?= --max-time 120
 try-api: $(INSTALLED) $(API_TOOLS) ## Try every path of the API with made-up requests, by its own description
 	cargo build --quiet --package clawpay-tests --bin try_api
 	target/debug/try_api $(TRY_API)
@@ -58,7 +59,7 @@ test-deep: $(INSTALLED) ## Run the tests with many more random cases, and every 
 	FOUNDRY_PROFILE=deep $(FORGE) test
 	$(MAKE) mutants symbolic slither coverage
 	PROPTEST_CASES=20000 INDEXER_KILLS=200 CLAWPAY_SIMULATION_SEEDS=3000 $(MAKE) test-rust
-	$(MAKE) try-api TRY_API="--max-examples 1000 --seed $$RANDOM"
+	$(MAKE) try-api TRY_API="--max-time 1800 --max-examples 1000 --seed $$RANDOM"
 
 mutants: $(INSTALLED) ## Break the contracts in a thousand places, one at a time, and see that a test notices
 	nice tools/mutants

@@ -12,6 +12,7 @@ mod hygiene;
 mod limits;
 mod lists;
 mod node_proxy;
+mod pooler;
 mod refusals;
 mod relay;
 mod replica;

@@ -66,7 +66,7 @@ fn filters() -> [String; 9] {
         "state=APPROVED&minReward=300.5&maxReward=700".into(),
         poster.clone(),
         format!("{poster}&state=OPEN"),
-        "agentId=5".into(),
+        "agentId=51".into(),
         "claimable=true".into(),
         "finalizable=true&minReward=10".into(),
         "slashable=false&q=ipfs%3A%2F%2Fbafy1".into(),
