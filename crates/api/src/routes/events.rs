@@ -95,7 +95,7 @@ struct EventsDto {
 /// with the last id it has seen, in `Last-Event-ID` or `after`, and misses nothing.
 #[utoipa::path(get, path = "/api/events", operation_id = "listen", tag = "events", params(
     ListenQuery,
-    ("Last-Event-ID" = Option<Digits>, Header, description = "What follows this id. Counts more than `after`.")
+    ("Last-Event-ID" = inline(Option<Digits>), Header, description = "What follows this id. Counts more than `after`.")
 ), responses(
     (status = 200, description = "The stream, or with `wait` what has happened.", content(
         (EventsDto = "application/json"),
