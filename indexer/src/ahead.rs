@@ -56,6 +56,7 @@ pub(crate) struct Held {
 
 impl Held {
     /// Adds the blocks that follow, and their room; gives them back if they do not belong to these.
+    #[expect(clippy::result_large_err, reason = "what is given back was moved here; nothing else is large about it")]
     pub(crate) fn append(&mut self, next: Self) -> Result<(), Self> {
         match self.window.append(next.window) {
             Ok(()) => {

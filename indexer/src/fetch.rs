@@ -63,6 +63,7 @@ impl Window {
     }
 
     /// Adds the blocks that follow; gives them back if they do not build on these, or were read in the other way.
+    #[expect(clippy::result_large_err, reason = "what is given back was moved here; nothing else is large about it")]
     pub(crate) fn append(&mut self, next: Self) -> Result<(), Self> {
         if next.parent != self.end.hash || next.proved != self.proved {
             return Err(next);

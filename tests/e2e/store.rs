@@ -79,7 +79,7 @@ fn bare(id: u64) -> RunRecord {
 }
 
 fn event(log_index: u64) -> EventRecord {
-    let is_known = log_index % 2 == 0;
+    let is_known = log_index.is_multiple_of(2);
     EventRecord {
         block_number: START.number,
         log_index,

@@ -34,8 +34,8 @@ async fn converse(stream: TcpStream, world: &World) -> std::io::Result<()> {
             Transport::Status(status) => (status, "<html>not now</html>".to_owned()),
             Transport::Closed => return Ok(()),
             Transport::Mute => {
-                let mut byte = [0];
-                stream.read(&mut byte).await?;
+                // Until the client hangs up.
+                tokio::io::copy(&mut stream, &mut tokio::io::sink()).await?;
                 return Ok(());
             }
             Transport::Garbage => (200, "upstream connect error or disconnect/reset before headers".to_owned()),
