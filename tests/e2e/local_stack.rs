@@ -118,7 +118,7 @@ async fn a_first_start_serves_the_demo_market_in_the_documented_shapes() -> Resu
         assert_eq!(list["runs"][0]["state"], state.as_str());
     }
     let pagination = &up.get("/api/runs?limit=5").await?["pagination"];
-    assert_eq!(members(pagination), ["page", "limit", "total", "totalPages"]);
+    assert_eq!(members(pagination), ["page", "limit", "total", "totalPages", "next", "previous"]);
     assert_has(&up.get("/api/runs/1").await?, &RUN);
 
     let statuses: Vec<Value> = up.get("/api/agents").await?["agents"].as_array().cloned().unwrap_or_default();

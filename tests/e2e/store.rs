@@ -161,6 +161,7 @@ async fn many_rows_at_once_are_written_as_few_are() -> anyhow::Result<()> {
         let mut batch = session.begin(START.number, START.hash).await?;
         batch.insert_runs(&runs[some.clone()].iter().collect::<Vec<_>>()).await?;
         batch.insert_events(&events[some].iter().collect::<Vec<_>>()).await?;
+        batch.advance(&START, &tags(12, None)).await?;
         batch.commit(START.number).await?;
     }
 
