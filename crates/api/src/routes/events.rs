@@ -63,6 +63,27 @@ pub(super) struct ListenQuery {
     wait: Option<WaitSeconds>,
 }
 
+/// The headers of `GET /api/events`, for its description.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "the header is read as it comes: it counts more than a parameter, and a browser sends it by itself")]
+struct ListenHeaders {
+    /// What follows this id. Counts more than `after`.
+    #[param(rename = "Last-Event-ID", inline, value_type = Digits, required = false)]
+    last_event_id: Option<Digits>,
+}
+
+/// One event of the stream, as its fields are named on the way.
+#[derive(ToSchema)]
+#[schema(as = Streamed)]
+#[expect(dead_code, reason = "the description's; the stream is written by the library")]
+struct StreamedDto {
+    /// What `Last-Event-ID` and `after` take.
+    id: String,
+    /// A `FeedItem`, as JSON.
+    data: String,
+}
+
 /// Who asks. Where the listener does not say, nobody can be told apart.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Client(IpAddr);
@@ -95,11 +116,11 @@ struct EventsDto {
 /// with the last id it has seen, in `Last-Event-ID` or `after`, and misses nothing.
 #[utoipa::path(get, path = "/api/events", operation_id = "listen", tag = "events", params(
     ListenQuery,
-    ("Last-Event-ID" = inline(Option<Digits>), Header, description = "What follows this id. Counts more than `after`.")
+    ListenHeaders
 ), responses(
     (status = 200, description = "The stream, or with `wait` what has happened.", content(
         (EventsDto = "application/json"),
-        (String = "text/event-stream")
+        (StreamedDto = "text/event-stream")
     )),
 ), extensions(("x-problems" = json!(["409 unknown_event_id", "429 too_many_listeners"]))))]
 pub(super) async fn listen(
