@@ -10,7 +10,6 @@ mod heads;
 mod health;
 mod receipt;
 mod refusal;
-mod websocket;
 
 use std::{
     sync::{

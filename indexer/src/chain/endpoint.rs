@@ -31,7 +31,6 @@ use super::{
     health::Health,
     receipt::{self, Receipt},
     refusal::{self, Meaning},
-    websocket::Prompt,
 };
 use crate::{
     config::{Config, Hashes, Secrets, origin},
@@ -340,8 +339,9 @@ impl Endpoint {
 
     /// A WebSocket of its own.
     pub(super) async fn open_websocket(&self) -> Result<RpcClient, NodeError> {
-        let connect = Prompt(WsConnect::new(self.url.as_str()));
-        self.within("the WebSocket handshake", self.short_timeout, ClientBuilder::default().pubsub(connect)).await
+        // Reconnecting is the caller's business, who begins by proving the chain again.
+        let connect = WsConnect::new(self.url.as_str()).with_max_retries(1);
+        self.within("the WebSocket handshake", self.short_timeout, ClientBuilder::default().ws(connect)).await
     }
 
     /// Waits for an answer, but not for ever, and tells the failures apart.

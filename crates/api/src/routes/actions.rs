@@ -60,7 +60,7 @@ body! {
         reward: BaseUnits,
         deadline: Rfc3339,
         ipfs_hash: ContentUri,
-        /// True to leave it unfunded for now.
+        /// True to create it as a draft, to be funded by a call of its own.
         draft: Option<bool>,
         /// Revisions before the poster can reject; 3 if not said.
         #[schema(maximum = 3)]

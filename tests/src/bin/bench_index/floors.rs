@@ -20,7 +20,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 /// Blocks a question, and questions on their way at once: what the node answers fastest.
 const SPAN: u64 = 100;
 const AT_ONCE: usize = 4;
-/// In the order of their foreign keys.
+/// What a backfill fills.
 const TABLES: [&str; 4] = ["blocks", "events", "runs", "agents"];
 
 /// Asks for every header and every log up to `head`, and discards them. Answers how many logs there were, and how long it took.
