@@ -72,3 +72,27 @@ END $$;
 
 CREATE CONSTRAINT TRIGGER guard_chain AFTER INSERT OR UPDATE ON cursor DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION guard_chain();
+
+-- What other tables hold beside the events and runs themselves, where it is not what those make it: counts of runs, and events that listeners
+-- were told of and that were not taken back.
+CREATE VIEW guard_differences AS
+    SELECT 'count of runs ' || row(kept.*, counted.*)::text AS difference
+    FROM (SELECT * FROM run_counts WHERE count <> 0) kept FULL JOIN (
+        SELECT 'all' AS kind, '' AS key, count(*) FROM runs HAVING count(*) > 0
+        UNION ALL SELECT 'state', state::text, count(*) FROM runs GROUP BY state
+        UNION ALL SELECT 'poster', encode(poster, 'hex'), count(*) FROM runs GROUP BY poster
+        UNION ALL SELECT 'agent', agent_id::text, count(*) FROM runs WHERE agent_id IS NOT NULL GROUP BY agent_id
+    ) counted USING (kind, key)
+    WHERE kept.count IS DISTINCT FROM counted.count
+    UNION ALL
+    SELECT 'told ' || coalesce(told.count, 0) || ' times of event ' || coalesce(told.log_index, e.log_index) || ' of block '
+        || coalesce(told.block_number, e.block_number)
+    FROM events e FULL JOIN (
+        SELECT f.block_number, f.log_index, count(*) FROM feed f
+        WHERE f.retracts IS NULL AND NOT EXISTS (SELECT FROM feed t WHERE t.retracts = f.seq)
+        GROUP BY f.block_number, f.log_index
+    ) told USING (block_number, log_index)
+    WHERE told.count IS DISTINCT FROM 1 OR e.block_number IS NULL
+    UNION ALL
+    SELECT 'the last number told is ' || cursor.feed || ', not ' || last FROM cursor, (SELECT max(seq) AS last FROM feed) fed
+    WHERE cursor.feed < last;

@@ -85,18 +85,28 @@ impl Stage {
     }
 
     /// Fails if blocks were undone although nothing else was ever built on the one below them.
-    async fn require_rivals(&mut self, tree: &Tree) -> Result<()> {
+    async fn require_rivals(&mut self, tree: &Tree, first_indexed: u64) -> Result<()> {
         let lowest =
             sqlx::query_scalar::<_, Vec<u8>>("SELECT DISTINCT ON (transaction) hash FROM guard_undone ORDER BY transaction, number");
         for hash in lowest.fetch_all(&mut self.connection).await? {
             let hash = B256::try_from(hash.as_slice())?;
-            ensure!(tree.has_rival(hash), "block {hash} was undone, and nothing ever took its place");
+            ensure!(tree.has_rival(hash, first_indexed), "block {hash} was undone, and nothing ever took its place");
         }
         Ok(())
     }
 
+    /// Fails if the tables that follow from others do not.
+    async fn require_agreement(&mut self) -> Result<()> {
+        let differences: Vec<String> =
+            sqlx::query_scalar("SELECT difference FROM guard_differences").fetch_all(&mut self.connection).await?;
+        ensure!(differences.is_empty(), "{differences:?}");
+        Ok(())
+    }
+
     async fn clear(&mut self) -> Result<()> {
-        sqlx::query("TRUNCATE chain, cursor, blocks, events, runs, agents, guard_undone").execute(&mut self.connection).await?;
+        sqlx::query("TRUNCATE chain, cursor, blocks, events, runs, agents, run_counts, feed, guard_undone")
+            .execute(&mut self.connection)
+            .await?;
         Ok(())
     }
 }
@@ -151,10 +161,11 @@ async fn play(world: &Arc<World>, stage: &mut Stage) -> Result<usize> {
         let view = at_rest(world, stage, &mut indexers).await?;
         let read = Rows::read(&mut stage.connection).await?;
         read.compare(&world.script.tree, &world.script.setting, &view)?;
+        stage.require_agreement().await?;
         rows += read.count();
     }
     if world.script.setting.shorter_chain == ShorterChain::NodeIsBehind {
-        stage.require_rivals(&world.script.tree).await?;
+        stage.require_rivals(&world.script.tree, world.script.setting.deployment_block - 1).await?;
     }
     if let Some(betrayal) = &world.script.ends_in_betrayal {
         let before = Rows::read(&mut stage.connection).await?;

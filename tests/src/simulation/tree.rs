@@ -149,11 +149,15 @@ impl Tree {
         self.blocks.iter().position(|mined| mined.block.hash == hash).map(BlockId)
     }
 
-    /// Whether a block has a rival: another one that builds on the same.
-    pub(crate) fn has_rival(&self, hash: B256) -> bool {
+    /// Whether a block has a rival: another one that builds on the same. Of an index's first block nothing below is known to it: that one
+    /// gives way also where the rival is of a block below.
+    pub(crate) fn has_rival(&self, hash: B256, first_indexed: u64) -> bool {
         let Some(id) = self.by_hash(hash) else { return false };
-        let parent = self.at(id).parent;
-        self.blocks.iter().enumerate().any(|(other, mined)| other != id.0 && mined.parent == parent)
+        let lowest = if self.number(id) == first_indexed { 1 } else { self.number(id) };
+        self.branch(id, lowest).into_iter().any(|id| {
+            let parent = self.at(id).parent;
+            self.blocks.iter().enumerate().any(|(other, mined)| other != id.0 && mined.parent == parent)
+        })
     }
 
     /// The height of the last block that two branches share.
