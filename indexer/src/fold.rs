@@ -163,14 +163,9 @@ impl Projection {
     /// Writes the rows that have changed. Once that is committed, [`Projection::saved`] must hear of it.
     pub(crate) async fn save(&self, batch: &mut Batch<'_>) -> Result<(), StoreError> {
         let (highest_run, _) = self.stored.unwrap_or_default();
-        let (new, old): (Vec<_>, Vec<_>) =
+        let (new, changed): (Vec<_>, Vec<_>) =
             self.unsaved_runs.iter().filter_map(|id| self.runs.get(id)).partition(|record| Some(record.run.id) > highest_run);
-        if !old.is_empty() {
-            batch.save_runs(&old).await?;
-        }
-        if !new.is_empty() {
-            batch.insert_runs(&new).await?;
-        }
+        batch.save_runs(&changed, &new).await?;
         let agents: Vec<_> = self.unsaved_agents.iter().filter_map(|id| self.agents.get(id)).collect();
         if !agents.is_empty() {
             batch.save_agents(&agents).await?;
@@ -203,7 +198,13 @@ impl Projection {
 
     /// Forgets every row: what is here may not be what the database holds.
     pub(crate) fn forget(&mut self) {
-        *self = self.empty();
+        let _forgotten = self.take();
+    }
+
+    /// All of it, with nothing left here.
+    pub(crate) fn take(&mut self) -> Self {
+        let empty = self.empty();
+        std::mem::replace(self, empty)
     }
 
     /// Whether there is more in memory than is kept between batches.

@@ -78,6 +78,9 @@ impl<'a> Follower<'a> {
                         continue;
                     }
                     eager = true;
+                    if looked == Looked::Enough {
+                        self.index.caught_up().await?;
+                    }
                 }
                 Err(IndexError::Node(error)) => {
                     metrics::refused(&error);

@@ -3,12 +3,13 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,
+    slice,
     time::{Duration, Instant},
 };
 
 use clawpay_bindings::Contracts;
 use clawpay_domain::{AgentId, Parameters, RunId};
-use clawpay_store::{Block, Session, StateDigest, StoreError, Tags};
+use clawpay_store::{Block, EventRecord, Session, StateDigest, StoreError, Tags};
 
 use crate::{
     decode::Event,
@@ -37,7 +38,12 @@ pub(crate) struct Index {
     pub(crate) finalized: Option<u64>,
     /// What the last batch was told of the node.
     tags: Option<Tags>,
+    /// Some of the headers that are there: most questions are about these.
+    known: BTreeMap<u64, Block>,
 }
+
+/// Headers that are remembered.
+const KNOWN: usize = 256;
 
 /// What became of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,12 +65,25 @@ impl Index {
         let digest = within(session.state_digest(cursor.number)).await?;
         let projection = Projection::new(parameters);
         let recent = Recent::default();
-        Ok(Self { session, contracts, projection, recent, cursor, digest, finalized: indexed.finalized, tags: None })
+        Ok(Self {
+            session,
+            contracts,
+            projection,
+            recent,
+            cursor,
+            digest,
+            finalized: indexed.finalized,
+            tags: None,
+            known: BTreeMap::new(),
+        })
     }
 
     /// The header that is kept at a height, or the next below it.
     pub(crate) async fn block_at_or_below(&mut self, number: u64) -> Result<Option<Block>, IndexError> {
-        within(self.session.block_at_or_below(number)).await
+        match self.known.get(&number) {
+            Some(block) => Ok(Some(*block)),
+            None => within(self.session.block_at_or_below(number)).await,
+        }
     }
 
     /// The highest headers at or below a height that are kept, in the order of the chain.
@@ -87,6 +106,10 @@ impl Index {
         };
         self.projection.saved();
         self.digest = digest;
+        self.known.extend(window.blocks.iter().map(|block| (block.number, *block)));
+        while self.known.len() > KNOWN {
+            self.known.pop_first();
+        }
         self.moved(window.end, tags);
         metrics::wrote(window.range.end() - window.range.start() + 1, window.events.len(), refused, started.elapsed());
         match before {
@@ -94,6 +117,15 @@ impl Index {
             None => self.recent.forget(),
         }
         Ok(Written::Yes { refused })
+    }
+
+    /// The past is all there: builds what was left out until then.
+    pub(crate) async fn caught_up(&mut self) -> Result<(), IndexError> {
+        if self.session.lacks_indexes() {
+            tracing::info!("building indexes");
+            self.session.build_indexes().await?;
+        }
+        Ok(())
     }
 
     /// Goes back to `base`, which is kept or, where the first block of all was replaced, takes its place.
@@ -128,6 +160,7 @@ impl Index {
         })
         .await?;
         self.recent.cut(first_gone);
+        self.known.split_off(&first_gone);
         self.moved(base, tags);
         Ok(())
     }
@@ -175,23 +208,56 @@ async fn write(
         if let Some(before) = &mut before {
             projection.note_before(before, &window.events);
         }
-        for events in window.events.chunk_by_mut(|one, next| one.record.block_number == next.record.block_number) {
-            refused += projection.fold_block(events, digest);
-            trail.mark(events, *digest);
-        }
+        let count = window.events.len();
+        let folding = Folding {
+            blocks: window.events.chunk_by_mut(of_one_block as fn(&Event, &Event) -> bool),
+            block: [].iter(),
+            projection: &mut *projection,
+            digest,
+            trail: &mut trail,
+            refused: &mut refused,
+        };
+        batch.insert_events(count, folding).await?;
         if refused > 0 && !window.proved {
             return Ok(None);
         }
-    }
-    batch.insert_blocks(&trail.along(&window.blocks)).await?;
-    let records: Vec<_> = window.events.iter().map(|event| &event.record).collect();
-    if !records.is_empty() {
-        batch.insert_events(&records).await?;
         projection.save(&mut batch).await?;
     }
+    batch.insert_blocks(&trail.along(&window.blocks)).await?;
     batch.advance(&window.end, tags).await?;
     batch.commit(window.end.number).await?;
     Ok(Some((refused, before)))
+}
+
+/// A window's events, each folded in with its block before it is handed on: while the server writes rows, the next ones are made.
+struct Folding<'a> {
+    blocks: slice::ChunkByMut<'a, Event, fn(&Event, &Event) -> bool>,
+    /// What is left of the block folded last.
+    block: slice::Iter<'a, Event>,
+    projection: &'a mut Projection,
+    digest: &'a mut StateDigest,
+    trail: &'a mut Trail,
+    refused: &'a mut usize,
+}
+
+impl<'a> Iterator for Folding<'a> {
+    type Item = &'a EventRecord;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(event) = self.block.next() {
+                return Some(&event.record);
+            }
+            let events = self.blocks.next()?;
+            *self.refused += self.projection.fold_block(events, self.digest);
+            self.trail.mark(events, *self.digest);
+            self.block = events.iter();
+        }
+    }
+}
+
+fn of_one_block(one: &Event, next: &Event) -> bool {
+    one.record.block_number == next.record.block_number
 }
 
 /// The digests after those blocks of a window that hold events.

@@ -36,7 +36,7 @@ pub(crate) struct Replay {
     projection: Projection,
     digest: StateDigest,
     /// The page that was read while the one before it was folded.
-    ahead: Option<Vec<EventRecord>>,
+    ahead: Option<Page>,
     last: Option<Place>,
     pub(crate) replayed: Replayed,
 }
@@ -61,27 +61,23 @@ impl Replay {
     pub(crate) async fn page(&mut self, batch: &mut Batch<'_>, highest: u64) -> Result<Option<Digests>, StoreError> {
         let mut page = match self.ahead.take() {
             Some(page) => page,
-            None => batch.events_following(self.last, PAGE).await?,
+            None => Page::read(batch, &self.contracts, self.last).await?,
         };
-        page.truncate(page.partition_point(|event| event.block_number <= highest));
-        let Some(last) = page.last().map(EventRecord::place) else { return Ok(None) };
+        page.end_at(highest);
+        let Some(last) = page.events.last().map(|event| event.record.place()) else { return Ok(None) };
         self.last = Some(last);
-        // One page is decoded while the database reads the next.
-        let contracts = self.contracts;
-        let decoding = task::spawn_blocking(move || decode(&contracts, page));
-        self.ahead = Some(batch.events_following(self.last, PAGE).await?);
-        let (mut events, understood) = match decoding.await {
-            Ok(decoded) => decoded,
-            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-        };
-        self.projection.load(&events, batch).await?;
-        let mut digests = Digests::new();
-        for events in events.chunk_by_mut(|one, next| one.record.block_number == next.record.block_number) {
-            self.projection.fold_block(events, &mut self.digest);
-            digests.extend(events.first().map(|event| (event.record.block_number, self.digest)));
-        }
-        let changed = events.iter().zip(&understood).filter(|(event, before)| Understood::of(&event.record) != **before);
-        let corrected: Vec<_> = changed.map(|(event, _)| &event.record).collect();
+        self.projection.load(&page.events, batch).await?;
+        // One page is folded while the next is read.
+        let mut projection = self.projection.take();
+        let mut digest = self.digest;
+        let folding = task::spawn_blocking(move || {
+            let digests = page.fold(&mut projection, &mut digest);
+            (page, digests, projection, digest)
+        });
+        self.ahead = Some(Page::read(batch, &self.contracts, self.last).await?);
+        let (page, digests, projection, digest) = joined(folding.await);
+        (self.projection, self.digest) = (projection, digest);
+        let corrected = page.corrected();
         if !corrected.is_empty() {
             batch.correct_events(&corrected).await?;
         }
@@ -90,7 +86,7 @@ impl Replay {
             self.projection.saved();
         }
         self.replayed.corrected += corrected.len() as u64;
-        self.replayed.events += events.len() as u64;
+        self.replayed.events += page.events.len() as u64;
         Ok(Some(digests))
     }
 
@@ -103,6 +99,64 @@ impl Replay {
     pub(crate) async fn finish(self, batch: &mut Batch<'_>) -> Result<Replayed, StoreError> {
         self.projection.save(batch).await?;
         Ok(self.replayed)
+    }
+}
+
+/// Events that follow each other, decoded, and what was stored of each.
+struct Page {
+    events: Vec<Event>,
+    stored: Vec<Understood>,
+}
+
+impl Page {
+    /// Those after the one at `last`.
+    async fn read(batch: &mut Batch<'_>, contracts: &Contracts, last: Option<Place>) -> Result<Self, StoreError> {
+        let records = batch.events_following(last, PAGE).await?;
+        let contracts = *contracts;
+        Ok(joined(task::spawn_blocking(move || Self::decode(&contracts, records)).await))
+    }
+
+    /// Decodes events from their logs.
+    fn decode(contracts: &Contracts, records: Vec<EventRecord>) -> Self {
+        let (events, stored) = records
+            .into_iter()
+            .map(|record| {
+                let before = Understood::of(&record);
+                (Event::anew(contracts, record), before)
+            })
+            .unzip();
+        Self { events, stored }
+    }
+
+    /// Leaves out what is above block `highest`.
+    fn end_at(&mut self, highest: u64) {
+        let count = self.events.partition_point(|event| event.record.block_number <= highest);
+        self.events.truncate(count);
+        self.stored.truncate(count);
+    }
+
+    /// Folds the events in, and answers the digest after each block.
+    fn fold(&mut self, projection: &mut Projection, digest: &mut StateDigest) -> Digests {
+        let mut digests = Digests::new();
+        for events in self.events.chunk_by_mut(|one, next| one.record.block_number == next.record.block_number) {
+            projection.fold_block(events, digest);
+            digests.extend(events.first().map(|event| (event.record.block_number, *digest)));
+        }
+        digests
+    }
+
+    /// The events of which something else is understood now.
+    fn corrected(&self) -> Vec<&EventRecord> {
+        let changed = self.events.iter().zip(&self.stored).filter(|(event, stored)| Understood::of(&event.record) != **stored);
+        changed.map(|(event, _)| &event.record).collect()
+    }
+}
+
+/// What a task came to. If it panicked, so does this.
+fn joined<T>(outcome: Result<T, task::JoinError>) -> T {
+    match outcome {
+        Ok(value) => value,
+        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
     }
 }
 
@@ -119,14 +173,4 @@ impl Understood {
     fn of(record: &EventRecord) -> Self {
         Self { name: record.name.clone(), run: record.run, agent: record.agent, refusal: record.refusal.clone() }
     }
-}
-
-/// Decodes events from their logs, and answers beside them what was stored.
-fn decode(contracts: &Contracts, page: Vec<EventRecord>) -> (Vec<Event>, Vec<Understood>) {
-    page.into_iter()
-        .map(|record| {
-            let before = Understood::of(&record);
-            (Event::anew(contracts, record), before)
-        })
-        .unzip()
 }

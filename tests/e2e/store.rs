@@ -128,7 +128,7 @@ async fn every_state_and_amount_survives_the_database() -> anyhow::Result<()> {
         })
         .collect();
     let mut batch = session.begin(START.number, START.hash).await?;
-    batch.save_runs(&runs.iter().collect::<Vec<_>>()).await?;
+    batch.save_runs(&runs.iter().collect::<Vec<_>>(), &[]).await?;
     batch.save_agents(&agents.iter().collect::<Vec<_>>()).await?;
     batch.commit(START.number).await?;
 
@@ -159,8 +159,8 @@ async fn many_rows_at_once_are_written_as_few_are() -> anyhow::Result<()> {
 
     for some in [0..3, 3..500] {
         let mut batch = session.begin(START.number, START.hash).await?;
-        batch.insert_runs(&runs[some.clone()].iter().collect::<Vec<_>>()).await?;
-        batch.insert_events(&events[some].iter().collect::<Vec<_>>()).await?;
+        batch.save_runs(&[], &runs[some.clone()].iter().collect::<Vec<_>>()).await?;
+        batch.insert_events(some.len(), events[some].iter()).await?;
         batch.advance(&START, &tags(12, None)).await?;
         batch.commit(START.number).await?;
     }
@@ -229,7 +229,7 @@ async fn rewinding_answers_what_remains_of_what_it_touched() -> anyhow::Result<(
     let gone = [event(&second, 0, 1, Some(5))];
     let mut batch = session.begin(START.number, START.hash).await?;
     batch.insert_blocks(&[(first, StateDigest::EMPTY), (second, StateDigest::EMPTY)]).await?;
-    batch.insert_events(&kept.iter().chain(&gone).collect::<Vec<_>>()).await?;
+    batch.insert_events(kept.len() + gone.len(), kept.iter().chain(&gone)).await?;
     batch.advance(&second, &tags(12, None)).await?;
     batch.commit(second.number).await?;
 

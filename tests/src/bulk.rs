@@ -34,6 +34,7 @@ pub async fn empty_index(url: &str) -> Result<()> {
     writer.migrate().await?;
     let mut session = writer.try_lock().await?.context("somebody else is writing")?;
     session.initialise(&chain, &start, &Tags { head: 9, safe: None, finalized: None }).await?;
+    session.build_indexes().await?;
     Ok(())
 }
 

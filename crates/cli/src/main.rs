@@ -19,6 +19,8 @@ fn main() -> ExitCode {
         Err(error) => return output::failure(&error, MISUSED),
     };
     discretion::keep(config.secrets());
+    // Each client that listens is an open file, of which a process gets far fewer than the system allows unless it asks.
+    let _as_many_as_there_were = rlimit::increase_nofile_limit(u64::MAX);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return output::failure(&error.into(), FAILED),

@@ -26,7 +26,7 @@ pub(crate) async fn insert<R>(
     statement: &str,
     columns: i16,
     records: impl IntoIterator<Item = R>,
-    write: impl Fn(&mut Row<'_>, R) -> Result<(), StoreError>,
+    mut write: impl FnMut(&mut Row<'_>, R) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let mut copy = connection.copy_in_raw(statement).await?;
     let mut chunk = Vec::with_capacity(CHUNK + CHUNK / 4);

@@ -99,14 +99,22 @@ impl TryFrom<EventRow> for EventRecord {
     }
 }
 
-/// Adds events to blocks that are there.
-pub(crate) async fn insert(connection: &mut PgConnection, events: &[&EventRecord]) -> Result<(), StoreError> {
-    if events.len() <= copy::FEW {
-        return insert_few(connection, events).await;
+/// Adds `count` events. Answers where they are.
+pub(crate) async fn insert<'e>(
+    connection: &mut PgConnection,
+    count: usize,
+    events: impl Iterator<Item = &'e EventRecord> + Send,
+) -> Result<Vec<Place>, StoreError> {
+    if count <= copy::FEW {
+        let events = Vec::from_iter(events);
+        insert_few(connection, &events).await?;
+        return Ok(events.into_iter().map(EventRecord::place).collect());
     }
     const COPY: &str = "COPY events (block_number, log_index, block_hash, tx_hash, tx_index, contract, topics, data, name, run_id, agent_id, \
                         refusal) FROM STDIN (FORMAT binary)";
+    let mut places = Vec::with_capacity(count);
     copy::insert(connection, COPY, 12, events, |row, event| {
+        places.push(event.place());
         row.put(bigint(event.block_number)?)?;
         row.put(bigint(event.log_index)?)?;
         row.put(event.block_hash)?;
@@ -120,7 +128,8 @@ pub(crate) async fn insert(connection: &mut PgConnection, events: &[&EventRecord
         row.put(event.agent.map(|id| bigint(id.0)).transpose()?)?;
         row.put(event.refusal.as_deref())
     })
-    .await
+    .await?;
+    Ok(places)
 }
 
 /// As one statement, which is one exchange with the server.

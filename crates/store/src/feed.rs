@@ -4,14 +4,12 @@ use alloy_primitives::Address;
 use sqlx::{Connection, PgConnection};
 
 use crate::{
-    Account, EventRecord, Hash, StoreError,
+    Account, EventRecord, Hash, Place, StoreError,
     columns::{bigint, unsigned},
     copy,
     events::EventRow,
+    writer::LONG_TIMEOUT,
 };
-
-/// Numbering an old database's events may take longer than any other statement of the writer.
-const RESTART_TIMEOUT: &str = "SET LOCAL statement_timeout = '30min'";
 
 /// One thing that listeners are told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,15 +34,36 @@ pub struct FeedBounds {
 }
 
 /// Numbers events that have just been written, after `last`. Answers the last number given.
-pub(crate) async fn tell(connection: &mut PgConnection, last: u64, events: &[&EventRecord]) -> Result<u64, StoreError> {
-    const COPY: &str = "COPY feed (seq, block_number, log_index) FROM STDIN (FORMAT binary)";
-    copy::insert(connection, COPY, 3, events.iter().zip(last + 1..), |row, (event, seq)| {
-        row.put(bigint(seq)?)?;
-        row.put(bigint(event.block_number)?)?;
-        row.put(bigint(event.log_index)?)
-    })
-    .await?;
+pub(crate) async fn tell(connection: &mut PgConnection, last: u64, events: &[Place]) -> Result<u64, StoreError> {
+    if events.len() <= copy::FEW {
+        tell_few(connection, last, events).await?;
+    } else {
+        const COPY: &str = "COPY feed (seq, block_number, log_index) FROM STDIN (FORMAT binary)";
+        copy::insert(connection, COPY, 3, events.iter().zip(last + 1..), |row, (event, seq)| {
+            row.put(bigint(seq)?)?;
+            row.put(bigint(event.block)?)?;
+            row.put(bigint(event.log)?)
+        })
+        .await?;
+    }
     Ok(last.saturating_add(u64::try_from(events.len()).unwrap_or(u64::MAX)))
+}
+
+/// As one statement, which is one exchange with the server.
+async fn tell_few(connection: &mut PgConnection, last: u64, events: &[Place]) -> Result<(), StoreError> {
+    let block_numbers = events.iter().map(|event| bigint(event.block)).collect::<Result<Vec<_>, _>>()?;
+    let log_indexes = events.iter().map(|event| bigint(event.log)).collect::<Result<Vec<_>, _>>()?;
+    sqlx::query!(
+        "INSERT INTO feed (seq, block_number, log_index)
+         SELECT $1 + place, block_number, log_index
+         FROM unnest($2::bigint[], $3::bigint[]) WITH ORDINALITY AS told (block_number, log_index, place)",
+        bigint(last)?,
+        &block_numbers,
+        &log_indexes,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Takes back all events from block `number` up, which are still there, the latest first. Answers the last number given.
@@ -76,7 +95,7 @@ pub(crate) async fn complete(connection: &mut PgConnection) -> Result<(), StoreE
         .fetch_optional(&mut *transaction)
         .await?;
     let Some(cursor) = cursor.filter(|cursor| !cursor.is_complete) else { return Ok(()) };
-    sqlx::query(RESTART_TIMEOUT).execute(&mut *transaction).await?;
+    sqlx::query(LONG_TIMEOUT).execute(&mut *transaction).await?;
     sqlx::query!("DELETE FROM feed").execute(&mut *transaction).await?;
     let last = if cursor.feed == 0 { 0 } else { cursor.feed.saturating_add(1) };
     let told = sqlx::query!(

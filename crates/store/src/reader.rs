@@ -18,7 +18,7 @@ use std::{
 use alloy_primitives::B256;
 use clawpay_domain::{AgentId, RunId};
 use sqlx::{
-    AssertSqlSafe, ConnectOptions, PgPool, Postgres, Transaction,
+    AssertSqlSafe, ConnectOptions, Connection, PgPool, Postgres, Transaction,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -103,6 +103,16 @@ impl Reader {
         let pool = PgPoolOptions::new()
             .max_connections(options.connections.get())
             .acquire_timeout(options.acquire_timeout)
+            // One that was in use a moment ago is still there.
+            .test_before_acquire(false)
+            .before_acquire(|connection, metadata| {
+                Box::pin(async move {
+                    if metadata.idle_for > TRUSTED_FOR {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .connect_lazy_with(connect);
         Ok(Self { pool, begin, has_counts: Arc::default() })
     }
@@ -148,6 +158,9 @@ fn begin(connect: &PgConnectOptions, statement_timeout: Duration) -> String {
         IDLE_TIMEOUT.as_millis(),
     )
 }
+
+/// A connection that has been idle for longer is asked whether it still works before it is used.
+const TRUSTED_FOR: Duration = Duration::from_millis(500);
 
 /// Longest that a view may be held without being read.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);

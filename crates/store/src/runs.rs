@@ -130,11 +130,17 @@ pub(crate) async fn highest(connection: &mut PgConnection) -> Result<Option<RunI
     highest.map(|id| unsigned("runs", id).map(RunId)).transpose()
 }
 
-/// Adds runs that are not there yet.
-pub(crate) async fn insert(connection: &mut PgConnection, records: &[&RunRecord]) -> Result<(), StoreError> {
-    if records.len() <= copy::FEW {
-        return save(connection, records).await;
+/// Writes runs: the `changed` ones over what is there, and `new` ones, which are not there yet. All ids must be distinct.
+pub(crate) async fn save(connection: &mut PgConnection, changed: &[&RunRecord], new: &[&RunRecord]) -> Result<(), StoreError> {
+    if new.len() <= copy::FEW {
+        return overwrite(connection, &[changed, new].concat()).await;
     }
+    overwrite(connection, changed).await?;
+    insert(connection, new).await
+}
+
+/// Adds runs that are not there yet.
+async fn insert(connection: &mut PgConnection, records: &[&RunRecord]) -> Result<(), StoreError> {
     const COPY: &str = "COPY runs (id, poster, content_uri, reward, fee, deadline, max_revisions, state, agent_id, wallet, stake_at_risk, \
                         claimed_at, deliverable_uri, submitted_at, revisions, feedback, due_at, review_by, created_at, funded_at, \
                         settled_at, finalized_by_silence, tx_hash, updated_block, inconsistency) FROM STDIN (FORMAT binary)";
@@ -170,8 +176,11 @@ pub(crate) async fn insert(connection: &mut PgConnection, records: &[&RunRecord]
     .await
 }
 
-/// Writes these runs over what is there. Ids must be distinct.
-pub(crate) async fn save(connection: &mut PgConnection, records: &[&RunRecord]) -> Result<(), StoreError> {
+/// Writes these runs over what is there.
+async fn overwrite(connection: &mut PgConnection, records: &[&RunRecord]) -> Result<(), StoreError> {
+    if records.is_empty() {
+        return Ok(());
+    }
     let optional = |field: fn(&Run) -> Option<Timestamp>| {
         records.iter().map(|record| field(&record.run).map(seconds).transpose()).collect::<Result<Vec<_>, _>>()
     };

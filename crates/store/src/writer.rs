@@ -28,6 +28,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const SESSION_SETTINGS: &str = "SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '60s';
     SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3";
 
+/// What is done with all rows at once may take longer than anything else.
+pub(crate) const LONG_TIMEOUT: &str = "SET LOCAL statement_timeout = '30min'";
+
 /// The way to one database, for whoever will write to it. Does not connect by itself.
 #[derive(Clone, Debug)]
 pub struct Writer {
@@ -57,7 +60,7 @@ impl Writer {
         let mut connection = self.connect().await?;
         sqlx::raw_sql(SESSION_SETTINGS).execute(&mut connection).await?;
         let locked = try_lock(&mut connection).await?;
-        Ok(locked.then_some(Session { connection, epoch: None }))
+        Ok(locked.then_some(Session { connection, epoch: None, lacks_indexes: false }))
     }
 
     /// Becomes the writer once nobody else is, asking again after each `pause`, and tells of it while somebody is. A writer whose connection has said nothing for `patience` is
@@ -76,13 +79,15 @@ impl Writer {
             }
             tokio::time::sleep(pause).await;
         }
-        Ok(Session { connection, epoch: None })
+        Ok(Session { connection, epoch: None, lacks_indexes: false })
     }
 
     /// Empties every table, so that the next indexer starts from the chain. For local stacks, whose chain may be lost.
     pub async fn clear(&self) -> Result<(), StoreError> {
         let mut session = self.try_lock().await?.ok_or(StoreError::Locked)?;
-        sqlx::query!("TRUNCATE chain, cursor, blocks, events, runs, agents, feed, sent, relayed").execute(&mut session.connection).await?;
+        sqlx::query!("TRUNCATE chain, cursor, blocks, events, runs, agents, run_counts, feed, sent, relayed")
+            .execute(&mut session.connection)
+            .await?;
         session.close().await
     }
 
@@ -131,6 +136,8 @@ pub struct Session {
     connection: PgConnection,
     /// Of the projections that this writer goes by; nothing before it has looked.
     epoch: Option<i64>,
+    /// Whether indexes were left out to be built later.
+    lacks_indexes: bool,
 }
 
 impl Session {
@@ -164,7 +171,8 @@ impl Session {
         digest::at_cursor(&mut self.connection, number).await
     }
 
-    /// Makes an empty database this chain's, indexed up to `start`; refuses one that is another's. What is read from here on may be written
+    /// Makes an empty database this chain's, indexed up to `start`, without the indexes that [`Session::build_indexes`] builds; refuses one
+    /// that is another's. What is read from here on may be written
     /// back, until somebody rewrites the projections.
     pub async fn initialise(&mut self, chain: &Chain, start: &Block, tags: &Tags) -> Result<(), StoreError> {
         let mut transaction = self.connection.begin().await?;
@@ -182,11 +190,29 @@ impl Session {
                 )
                 .execute(&mut *transaction)
                 .await?;
+                sqlx::query!("SELECT leave_out_indexes()").execute(&mut *transaction).await?;
             }
         }
+        self.lacks_indexes =
+            sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM left_out_indexes) AS "any!""#).fetch_one(&mut *transaction).await?;
         self.epoch = Some(sqlx::query_scalar!("SELECT epoch FROM cursor").fetch_one(&mut *transaction).await?);
         transaction.commit().await?;
         feed::complete(&mut self.connection).await
+    }
+
+    /// Whether an index of the schema is still to be built, because the past was not all there yet.
+    pub const fn lacks_indexes(&self) -> bool {
+        self.lacks_indexes
+    }
+
+    /// Builds the indexes that were left out. Nobody can write meanwhile, and everybody can read.
+    pub async fn build_indexes(&mut self) -> Result<(), StoreError> {
+        let mut transaction = self.connection.begin().await?;
+        sqlx::query(LONG_TIMEOUT).execute(&mut *transaction).await?;
+        sqlx::query!("SELECT build_left_out_indexes()").execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        self.lacks_indexes = false;
+        Ok(())
     }
 
     /// Notes that the node's head was checked, although there was nothing to write.
@@ -243,10 +269,15 @@ impl Batch<'_> {
         blocks::insert(&mut self.transaction, blocks).await
     }
 
-    /// Adds events of blocks that are there, and tells listeners of them.
-    pub async fn insert_events(&mut self, events: &[&EventRecord]) -> Result<(), StoreError> {
-        events::insert(&mut self.transaction, events).await?;
-        self.feed = feed::tell(&mut self.transaction, self.feed, events).await?;
+    /// Adds `count` events, of blocks that this batch adds as well, and tells listeners of them. Each is asked for while the server writes those
+    /// before it.
+    pub async fn insert_events<'e>(
+        &mut self,
+        count: usize,
+        events: impl Iterator<Item = &'e EventRecord> + Send,
+    ) -> Result<(), StoreError> {
+        let places = events::insert(&mut self.transaction, count, events).await?;
+        self.feed = feed::tell(&mut self.transaction, self.feed, &places).await?;
         Ok(())
     }
 
@@ -283,14 +314,9 @@ impl Batch<'_> {
         events::correct(&mut self.transaction, events).await
     }
 
-    /// Adds runs that are not there yet.
-    pub async fn insert_runs(&mut self, records: &[&RunRecord]) -> Result<(), StoreError> {
-        runs::insert(&mut self.transaction, records).await
-    }
-
-    /// Writes runs over what is there.
-    pub async fn save_runs(&mut self, records: &[&RunRecord]) -> Result<(), StoreError> {
-        runs::save(&mut self.transaction, records).await
+    /// Writes runs: the `changed` ones over what is there, and `new` ones, which are not there yet.
+    pub async fn save_runs(&mut self, changed: &[&RunRecord], new: &[&RunRecord]) -> Result<(), StoreError> {
+        runs::save(&mut self.transaction, changed, new).await
     }
 
     /// Writes agents over what is there.

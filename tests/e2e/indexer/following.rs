@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use clawpay_domain::Usdc;
 use clawpay_indexer::{Config, FinalizedHeaders, IndexError};
+use clawpay_store::Writer;
 use clawpay_tests::{IndexDump, Indexer, Stack, create_database, indexed_block};
+use sqlx::{Connection, PgConnection};
 
 use super::{assert_equals_fresh, number, trade};
 
@@ -52,6 +54,46 @@ async fn live_equals_backfill_when_most_blocks_are_final() -> anyhow::Result<()>
     stack.until_indexed(&sparse).await?;
     IndexDump::read(&sparse).await?.assert_same(&dump);
     indexer.stop().await??;
+    Ok(())
+}
+
+#[tokio::test]
+async fn indexes_left_out_of_the_first_reading_are_built_after_it() -> anyhow::Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    Writer::new(&url)?.migrate().await?;
+    let (all, first) = (indexes(&url).await?, number(&url, "SELECT 'runs_state'::regclass::oid::bigint").await?);
+    trade(&stack).await?;
+    let indexer = Indexer::start(stack.index_config(), &url)?;
+    stack.until_indexed(&url).await?;
+    until_indexes_are(&url, &all).await?;
+    assert_ne!(number(&url, "SELECT 'runs_state'::regclass::oid::bigint").await?, first, "it was never left out");
+    indexer.stop().await??;
+
+    // As an indexer leaves it that is killed before it is done.
+    number(&url, "SELECT 1::bigint FROM leave_out_indexes()").await?;
+    assert_eq!(all.len() - indexes(&url).await?.len(), 7);
+    let indexer = Indexer::start(stack.index_config(), &url)?;
+    until_indexes_are(&url, &all).await?;
+    assert_equals_fresh(&stack, &url, "fresh").await?;
+    indexer.stop().await??;
+    Ok(())
+}
+
+/// Every index, and how it is made.
+async fn indexes(url: &str) -> anyhow::Result<Vec<String>> {
+    let mut connection = PgConnection::connect(url).await?;
+    Ok(sqlx::query_scalar("SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY indexdef")
+        .fetch_all(&mut connection)
+        .await?)
+}
+
+async fn until_indexes_are(url: &str, expected: &[String]) -> anyhow::Result<()> {
+    let started = Instant::now();
+    while indexes(url).await? != expected || number(url, "SELECT count(*) FROM left_out_indexes").await? > 0 {
+        anyhow::ensure!(started.elapsed() < Duration::from_secs(20), "there are {:?}", indexes(url).await?);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     Ok(())
 }
 

@@ -56,23 +56,40 @@ pub(crate) async fn accept(app: &App, posted: Posted) -> Result<B256, ApiError> 
     let chain = app.snapshot().await?.chain;
     let market = contracts(&chain);
     let (target, data) = calldata(&posted, &market)?;
-    let (node, relayer, posted_hash) = (app.node(), options.key.address(), keccak256(&data));
+    let posted_hash = keccak256(&data);
     // By the time something is posted again its nonces are used, and nothing of it would be valid any more.
     if let Some(hash) = app.outbox().relayed(posted_hash, B256::ZERO).await? {
         return Ok(hash);
     }
+    match take_on(app, options, posted, posted_hash, (target, data), &chain).await {
+        // Another server may have taken it on since, and then nothing of it is valid any more.
+        Err(problem) => app.outbox().relayed(posted_hash, B256::ZERO).await?.ok_or(problem),
+        taken => taken,
+    }
+}
+
+/// Takes on what nobody had taken on a moment ago.
+async fn take_on(
+    app: &App,
+    options: &RelayOptions,
+    posted: Posted,
+    posted_hash: B256,
+    (target, data): (Address, Bytes),
+    chain: &Chain,
+) -> Result<B256, ApiError> {
+    let (node, relayer, market) = (app.node(), options.key.address(), contracts(chain));
     let ((), head) = tokio::try_join!(node.require_chain(chain.chain_id), node.head())?;
     let task = match posted {
-        Posted::Request(request) => of_request(app, request, target, data, &chain, &head).await?,
+        Posted::Request(request) => of_request(app, request, target, data, chain, &head).await?,
         Posted::Call { .. } => of_call(app, target, data, &market, &head).await?,
     };
     if let Some(hash) = app.outbox().relayed(posted_hash, task.signed).await? {
         return Ok(hash);
     }
-    require_funds(app, &task, &chain).await?;
+    require_funds(app, &task, chain).await?;
     let gas = tried(app, &task, options, relayer).await?;
     let errand = Errand { posted: posted_hash, signed: task.signed, signer: task.signer, target, data: task.data, gas };
-    send(app, options, &chain, &head, errand).await
+    send(app, options, chain, &head, errand).await
 }
 
 /// What the relayer will call: also what tells one posting from another.

@@ -14,8 +14,15 @@ use tokio::{
 /// What came of a load.
 #[derive(Debug)]
 pub(crate) struct Measured {
+    /// Shortest first.
     latencies: Vec<Duration>,
     took: Duration,
+}
+
+/// The latency that so many in a hundred stayed within; `sorted` has the shortest first.
+pub(crate) fn percentile(sorted: &[Duration], percent: usize) -> Duration {
+    let position = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
+    sorted.get(position).copied().unwrap_or_default()
 }
 
 impl Measured {
@@ -27,8 +34,7 @@ impl Measured {
 
     /// As many of the answers in a hundred came within this.
     pub(crate) fn percentile(&self, percent: usize) -> Duration {
-        let position = (self.latencies.len() * percent / 100).min(self.latencies.len().saturating_sub(1));
-        self.latencies.get(position).copied().unwrap_or_default()
+        percentile(&self.latencies, percent)
     }
 }
 

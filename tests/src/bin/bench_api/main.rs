@@ -5,6 +5,7 @@
 //! as argument there are so many runs instead, and a second argument says how many seconds each figure takes.
 
 mod floors;
+mod listeners;
 mod load;
 
 use std::{
@@ -28,12 +29,16 @@ use tokio::net::TcpListener;
 
 use crate::{
     floors::{ELIGIBILITY, GET, LIST, SETTLE, Sql},
-    load::{Dice, Measured, get, load, post},
+    listeners::{Listener, Miner},
+    load::{Dice, Measured, get, load, percentile, post},
 };
 
 const RUNS: u64 = 1_000_000;
 const CONNECTIONS: [u64; 3] = [1, 32, 256];
 const SECONDS: u64 = 5;
+/// Blocks whose way to a listener is timed.
+const BLOCKS: u32 = 300;
+const LISTENERS: usize = 5_000;
 /// The first run that is written and not made: those below are the chain's own.
 const FIRST: u64 = 1_000;
 /// Longest for the server to answer first.
@@ -69,7 +74,7 @@ async fn bench(runs: u64, seconds: u64) -> Result<()> {
     let stack = Stack::node().await?;
     let indexer = Indexer::start(stack.index_config(), &postgres.url())?;
     stack.funded_actor(1, Usdc::whole(100)).await?.post(stack.offer(Usdc::whole(10)).await?).await?;
-    stack.staked_agent(2).await?;
+    let (owner, agent) = stack.staked_agent(2).await?;
     stack.until_indexed(&postgres.url()).await?;
     let bench = Bench { root: toolbox.root().to_owned(), scratch: directory.path().to_owned(), database: postgres.url(), seconds, runs };
     let server = Served::start(&bench, &stack).await?;
@@ -92,6 +97,23 @@ async fn bench(runs: u64, seconds: u64) -> Result<()> {
         let measured = load(server.address, connections, bench.duration(), move |_| post("/api/runs/1/claim", &claim)).await?;
         line("prepare", &figures(connections, &measured));
     }
+    let miner = Miner::start(&stack, agent, owner.address()).await?;
+    let latencies = miner.latencies(server.address, BLOCKS).await?;
+    line("stream", &[("p50Ms", milliseconds(percentile(&latencies, 50))), ("p95Ms", milliseconds(percentile(&latencies, 95)))]);
+    let before = server.memory_kib()?;
+    let mut listeners = Listener::open_all(server.address, LISTENERS).await?;
+    let idle = server.memory_kib()?;
+    let told = miner.tell_all(&mut listeners).await?;
+    line(
+        "listeners",
+        &[
+            ("listeners", LISTENERS.to_string()),
+            ("memoryMb", (idle * 1024 / 1_000_000).to_string()),
+            ("bytesEach", (idle.saturating_sub(before) * 1024 / LISTENERS as u64).to_string()),
+            ("allToldMs", milliseconds(told)),
+        ],
+    );
+    drop(listeners);
     drop(server);
     indexer.stop().await??;
     postgres.stop();
@@ -194,6 +216,15 @@ impl Served {
         let served = Self { child, address };
         until_answers(address, "/readyz").await?;
         Ok(served)
+    }
+}
+
+impl Served {
+    /// What it holds in memory now.
+    fn memory_kib(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("the system does not account for memory")?;
+        Ok(line.trim().trim_end_matches("kB").trim().parse()?)
     }
 }
 

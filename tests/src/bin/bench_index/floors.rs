@@ -21,7 +21,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 const SPAN: u64 = 100;
 const AT_ONCE: usize = 4;
 /// What a backfill fills.
-const TABLES: [&str; 4] = ["blocks", "events", "runs", "agents"];
+const TABLES: [&str; 5] = ["blocks", "events", "feed", "runs", "agents"];
 
 /// Asks for every header and every log up to `head`, and discards them. Answers how many logs there were, and how long it took.
 pub(crate) async fn node(provider: &DynProvider, deployment: &Deployment, head: u64) -> Result<(usize, Duration)> {

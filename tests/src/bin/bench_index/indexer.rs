@@ -4,16 +4,19 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail, ensure};
 use clawpay_tests::Stack;
 use sqlx::{Connection, PgConnection};
 
+use crate::live::Watch;
+
 /// Longest wait for a block.
 const PATIENCE: Duration = Duration::from_secs(600);
-const PAUSE: Duration = Duration::from_millis(2);
+/// Between two looks at whether it is still there.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// A running `clawpay index`. Dropping it kills it.
 pub(crate) struct Indexer {
@@ -42,22 +45,19 @@ impl Indexer {
         Ok(Self { child, log })
     }
 
-    /// Waits until the database is at `head`.
-    pub(crate) async fn until_at(&mut self, database_url: &str, head: u64) -> Result<()> {
-        let started = Instant::now();
-        let mut connection = PgConnection::connect(database_url).await?;
+    /// Waits until the database is at `head`. Waits to be told, because whoever asks again and again slows down what is measured.
+    pub(crate) async fn until_at(&mut self, watch: &mut Watch, head: u64) -> Result<()> {
+        let indexing = watch.until(head, None, PATIENCE);
+        tokio::pin!(indexing);
         loop {
-            let there: bool = sqlx::query_scalar("SELECT to_regclass('cursor') IS NOT NULL").fetch_one(&mut connection).await?;
-            if there {
-                let indexed: Option<i64> = sqlx::query_scalar("SELECT number FROM cursor").fetch_optional(&mut connection).await?;
-                if indexed.and_then(|number| u64::try_from(number).ok()).is_some_and(|number| number >= head) {
-                    return Ok(());
+            tokio::select! {
+                indexed = &mut indexing => return indexed.map(|_at| ()).with_context(|| fs::read_to_string(&self.log).unwrap_or_default()),
+                () = tokio::time::sleep(PAUSE) => {
+                    if self.child.try_wait()?.is_some() {
+                        bail!("the indexer did not get to block {head}: {}", fs::read_to_string(&self.log)?);
+                    }
                 }
             }
-            if self.child.try_wait()?.is_some() || started.elapsed() > PATIENCE {
-                bail!("the indexer did not get to block {head}: {}", fs::read_to_string(&self.log)?);
-            }
-            tokio::time::sleep(PAUSE).await;
         }
     }
 

@@ -16,6 +16,9 @@ const BLOCKS: usize = 300;
 /// Between two blocks, so that each finds the indexer waiting.
 const PAUSE: Duration = Duration::from_millis(25);
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Blocks a second, and for how long, to see whether the index falls behind.
+pub(crate) const PACE: u32 = 10;
+pub(crate) const PACE_SECONDS: u32 = 300;
 
 /// The index, seen as the API sees it.
 pub(crate) struct Watch {
@@ -31,7 +34,7 @@ impl Watch {
     }
 
     /// Waits until reads are about block `number`, or about the block with this very hash.
-    async fn until(&mut self, number: u64, hash: Option<B256>) -> Result<Instant> {
+    pub(crate) async fn until(&mut self, number: u64, hash: Option<B256>, patience: Duration) -> Result<Instant> {
         let waiting = async {
             loop {
                 if let Some(snapshot) = self.reader.snapshot().await?
@@ -43,11 +46,11 @@ impl Watch {
                 self.listener.moved().await?;
             }
         };
-        tokio::time::timeout(PATIENCE, waiting).await.with_context(|| format!("block {number} never showed"))?
+        tokio::time::timeout(patience, waiting).await.with_context(|| format!("block {number} never showed"))?
     }
 }
 
-/// Mines blocks with events, and answers how long each took to be visible, shortest first, counted from when the node was told to mine it.
+/// Mines blocks with events, and answers how long each took to be visible, shortest first, counted from when the node had mined it.
 pub(crate) async fn latencies(stack: &Stack, mill: &mut Mill<'_>, watch: &mut Watch) -> Result<Vec<Duration>> {
     let provider = stack.provider();
     provider.anvil_set_auto_mine(false).await?;
@@ -55,14 +58,14 @@ pub(crate) async fn latencies(stack: &Stack, mill: &mut Mill<'_>, watch: &mut Wa
         .acting(async |mill| {
             let mut latencies = Vec::with_capacity(BLOCKS);
             let mut head = stack.head().await?;
-            watch.until(head, None).await?;
+            watch.until(head, None, PATIENCE).await?;
             for _ in 0..BLOCKS {
                 tokio::time::sleep(PAUSE).await;
                 let _pending = provider.send_transaction(mill.next_turn()).await?;
                 head += 1;
-                let mined = Instant::now();
                 provider.evm_mine(None).await?;
-                latencies.push(watch.until(head, None).await?.saturating_duration_since(mined));
+                let mined = Instant::now();
+                latencies.push(watch.until(head, None, PATIENCE).await?.saturating_duration_since(mined));
             }
             ensure!(stack.head().await? == head, "the node mined by itself");
             Ok(latencies)
@@ -74,6 +77,33 @@ pub(crate) async fn latencies(stack: &Stack, mill: &mut Mill<'_>, watch: &mut Wa
     Ok(latencies)
 }
 
+/// Mines a block every so often for some time, and answers how many blocks the index was behind at most whenever the next one was due.
+pub(crate) async fn pace(stack: &Stack, mill: &mut Mill<'_>, watch: &mut Watch) -> Result<u64> {
+    let provider = stack.provider();
+    provider.anvil_set_auto_mine(false).await?;
+    let worst = mill
+        .acting(async |mill| {
+            let mut head = stack.head().await?;
+            watch.until(head, None, PATIENCE).await?;
+            let mut due = tokio::time::interval(Duration::from_secs(1) / PACE);
+            let mut worst = 0;
+            for _ in 0..PACE * PACE_SECONDS {
+                due.tick().await;
+                let snapshot = watch.reader.snapshot().await?.context("nothing is indexed")?;
+                worst = worst.max(head.saturating_sub(snapshot.indexed.number));
+                drop(snapshot);
+                let _pending = provider.send_transaction(mill.next_turn()).await?;
+                provider.evm_mine(None).await?;
+                head += 1;
+            }
+            ensure!(stack.head().await? == head, "the node mined by itself");
+            Ok(worst)
+        })
+        .await;
+    provider.anvil_set_auto_mine(true).await?;
+    worst
+}
+
 /// The latency that `percent` of the blocks stayed within.
 pub(crate) fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     sorted[(sorted.len() * percent).div_ceil(100).saturating_sub(1)]
@@ -81,12 +111,16 @@ pub(crate) fn percentile(sorted: &[Duration], percent: usize) -> Duration {
 
 /// Replaces the last `depth` blocks by others full of events, and answers how long the index was wrong, counted from when the node was done.
 pub(crate) async fn reorg(stack: &Stack, mill: &mut Mill<'_>, watch: &mut Watch, depth: u64) -> Result<Duration> {
-    watch.until(stack.head().await?, None).await?;
+    watch.until(stack.head().await?, None, PATIENCE).await?;
     let (before, old) = stack.head_block().await?;
-    mill.acting(async |mill| mill.reorganise(depth).await).await?;
-    let replaced = Instant::now();
+    let replaced = mill
+        .acting(async |mill| {
+            mill.reorganise(depth).await?;
+            Ok(Instant::now())
+        })
+        .await?;
     let (head, hash) = stack.head_block().await?;
     ensure!(head == before && hash != old, "the node did not replace {depth} blocks");
-    let repaired = watch.until(head, Some(hash)).await?;
+    let repaired = watch.until(head, Some(hash), PATIENCE).await?;
     Ok(repaired.saturating_duration_since(replaced))
 }

@@ -21,12 +21,18 @@ use clawpay_cli::{
     output::{self, progress},
 };
 use clawpay_tests::{Stack, create_database};
+use tempfile::TempDir;
 
 use crate::{indexer::Indexer, live::Watch, mill::Mill};
 
 const BLOCKS: u64 = 4_000;
 /// New runs a block, of six events each: about 150,000 events, and ten times as many.
 const WIDTHS: [u64; 2] = [7, 70];
+/// New runs a block while the index follows: what a busy market has, and what a very busy one has.
+const LIVE_WIDTHS: [u64; 2] = [1, 7];
+/// Blocks before those, so that runs of every age are there.
+const LIVE_PAST: u64 = 300;
+const EVENTS_PER_RUN: u64 = 6;
 const REORG: u64 = 64;
 
 #[tokio::main]
@@ -43,23 +49,35 @@ async fn main() -> ExitCode {
 /// With numbers as arguments, only markets of those widths.
 async fn bench() -> Result<()> {
     let asked = std::env::args().skip(1).map(|width| width.parse().with_context(|| format!("{width} is not a width")));
-    let mut widths = asked.collect::<Result<Vec<u64>>>()?;
-    if widths.is_empty() {
-        widths = WIDTHS.to_vec();
+    let asked = asked.collect::<Result<Vec<u64>>>()?;
+    for width in if asked.is_empty() { WIDTHS.to_vec() } else { asked } {
+        past(width).await?;
     }
-    for (index, width) in widths.into_iter().enumerate() {
-        market(width, index == 0).await?;
+    for width in LIVE_WIDTHS {
+        present(width).await?;
     }
     Ok(())
 }
 
-/// Every figure of one chain; those of single blocks only where `live`.
-async fn market(width: u64, live: bool) -> Result<()> {
-    let toolbox = Toolbox::find()?;
-    // On a disk, with a server that keeps its promises.
-    let directory = tempfile::Builder::new().prefix("bench-index-").tempdir_in(toolbox.root().join("target"))?;
-    let postgres = Postgres::start(&toolbox, &directory.path().join("postgres"), Durability::Kept)?;
-    let stack = Stack::node().await?;
+/// A node, and a server on a disk that keeps its promises.
+struct Scene {
+    stack: Stack,
+    postgres: Postgres,
+    directory: TempDir,
+}
+
+impl Scene {
+    async fn start() -> Result<Self> {
+        let toolbox = Toolbox::find()?;
+        let directory = tempfile::Builder::new().prefix("bench-index-").tempdir_in(toolbox.root().join("target"))?;
+        let postgres = Postgres::start(&toolbox, &directory.path().join("postgres"), Durability::Kept)?;
+        Ok(Self { stack: Stack::node().await?, postgres, directory })
+    }
+}
+
+/// The figures of reading a chain's past.
+async fn past(width: u64) -> Result<()> {
+    let Scene { stack, postgres, directory } = Scene::start().await?;
     let started = Instant::now();
     let mut mill = Mill::start(&stack, width).await?;
     mill.grow(BLOCKS).await?;
@@ -69,13 +87,14 @@ async fn market(width: u64, live: bool) -> Result<()> {
     let (events, node_floor) = floors::node(stack.provider(), &stack.deployment, head).await?;
     let ours = create_database(&postgres.url(), "ours").await?;
     floors::checkpoint(&ours).await?;
+    let mut watch = Watch::open(&ours).await?;
     let started = Instant::now();
     let mut indexer = Indexer::start(&stack, &ours, directory.path())?;
-    indexer.until_at(&ours, head).await?;
+    indexer.until_at(&mut watch, head).await?;
     let backfill = started.elapsed();
     let peak = indexer.peak_mb()?;
-
     indexer::require_runs(&ours, mill.runs()).await?;
+    drop(indexer);
 
     let empty = create_database(&postgres.url(), "floor").await?;
     floors::checkpoint(&ours).await?;
@@ -90,19 +109,33 @@ async fn market(width: u64, live: bool) -> Result<()> {
             ("peakMb", peak.to_string()),
         ],
     );
-
-    if live {
-        floors::checkpoint(&ours).await?;
-        let mut watch = Watch::open(&ours).await?;
-        let latencies = live::latencies(&stack, &mut mill, &mut watch).await?;
-        let percentile = |percent| milliseconds(live::percentile(&latencies, percent));
-        line("live", &[("p50Ms", percentile(50)), ("p95Ms", percentile(95)), ("p99Ms", percentile(99))]);
-        let repaired = live::reorg(&stack, &mut mill, &mut watch, REORG).await?;
-        line("reorg64", &[("seconds", seconds(repaired))]);
-    }
-    drop(indexer);
     let (events, replayed) = replay::replay(&ours).await?;
     line("replay", &[("events", events.to_string()), ("seconds", seconds(replayed))]);
+    postgres.stop();
+    Ok(())
+}
+
+/// The figures of following a chain as it grows.
+async fn present(width: u64) -> Result<()> {
+    let Scene { stack, postgres, directory } = Scene::start().await?;
+    let mut mill = Mill::start(&stack, width).await?;
+    mill.grow(LIVE_PAST).await?;
+    let ours = create_database(&postgres.url(), "ours").await?;
+    let mut watch = Watch::open(&ours).await?;
+    let mut indexer = Indexer::start(&stack, &ours, directory.path())?;
+    indexer.until_at(&mut watch, stack.head().await?).await?;
+    let latencies = live::latencies(&stack, &mut mill, &mut watch).await?;
+    let percentile = |percent| milliseconds(live::percentile(&latencies, percent));
+    let events = (width * EVENTS_PER_RUN).to_string();
+    line("live", &[("eventsPerBlock", events), ("p50Ms", percentile(50)), ("p95Ms", percentile(95)), ("p99Ms", percentile(99))]);
+    let repaired = live::reorg(&stack, &mut mill, &mut watch, REORG).await?;
+    line("reorg64", &[("seconds", seconds(repaired))]);
+    let worst = live::pace(&stack, &mut mill, &mut watch).await?;
+    line(
+        "pace",
+        &[("blocksPerSecond", live::PACE.to_string()), ("seconds", live::PACE_SECONDS.to_string()), ("worstLagBlocks", worst.to_string())],
+    );
+    drop(indexer);
     postgres.stop();
     Ok(())
 }
