@@ -15,7 +15,7 @@ use clawpay_tests::{
 };
 
 /// Seeds that are played unless `CLAWPAY_SIMULATION_SEEDS` says how many.
-const SEEDS: u64 = 100;
+const SEEDS: u64 = 200;
 /// Unoptimised futures are large.
 const STACK: usize = 16 << 20;
 
