@@ -10,7 +10,6 @@ use std::any::Any;
 
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
     middleware::{from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
 };
@@ -19,7 +18,7 @@ use tower_http::{
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
 };
 
-use crate::{App, MAX_BODY_BYTES, error::ApiError};
+use crate::{App, error::ApiError};
 use hygiene::REQUEST_ID;
 
 pub(crate) use time::PATIENCE;
@@ -27,7 +26,6 @@ pub(crate) use time::PATIENCE;
 /// Wraps `router`; the last layer is the first to see a request.
 pub(crate) fn wrap(router: Router<App>, app: &App) -> Router<App> {
     router
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(CatchPanicLayer::custom(answer_panic))
         .layer(from_fn_with_state(app.clone(), time::limit))
         .layer(from_fn_with_state(app.clone(), rate::limit))

@@ -15,7 +15,7 @@ use tokio::{
 #[derive(Debug)]
 pub(crate) struct Measured {
     /// Shortest first.
-    latencies: Vec<Duration>,
+    pub(crate) latencies: Vec<Duration>,
     took: Duration,
 }
 

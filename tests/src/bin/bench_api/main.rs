@@ -22,7 +22,7 @@ use clawpay_cli::{
     output::{self, progress},
 };
 use clawpay_domain::Usdc;
-use clawpay_tests::{Indexer, Stack, bulk_runs, key};
+use clawpay_tests::{Indexer, Stack, bulk_runs, create_database, empty_index, key};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 use tokio::net::TcpListener;
@@ -36,6 +36,8 @@ use crate::{
 const RUNS: u64 = 1_000_000;
 const CONNECTIONS: [u64; 3] = [1, 32, 256];
 const SECONDS: u64 = 5;
+/// In so many turns, where measurements take turns.
+const TURNS: u32 = 10;
 /// Blocks whose way to a listener is timed.
 const BLOCKS: u32 = 300;
 const LISTENERS: usize = 5_000;
@@ -77,15 +79,10 @@ async fn bench(runs: u64, seconds: u64) -> Result<()> {
     let (owner, agent) = stack.staked_agent(2).await?;
     stack.until_indexed(&postgres.url()).await?;
     let bench = Bench { root: toolbox.root().to_owned(), scratch: directory.path().to_owned(), database: postgres.url(), seconds, runs };
-    let server = Served::start(&bench, &stack).await?;
-
-    let mut there = 0;
-    for size in [runs / 100, runs / 10, runs] {
-        bulk_runs(&bench.database, FIRST + there..=FIRST + size - 1).await?;
-        there = size;
-        vacuum(&bench.database).await?;
-        bench.lengths(&server, size).await?;
-    }
+    bulk_runs(&bench.database, FIRST..=FIRST + runs - 1).await?;
+    vacuum(&bench.database).await?;
+    let server = Served::start(&bench.scratch, &bench.database, &stack).await?;
+    bench.lengths(&server, &stack, &postgres).await?;
     let claim = json!({ "agentId": 1, "walletAddress": key(2).address() }).to_string();
     for connections in CONNECTIONS {
         let id = move |dice: &mut Dice| FIRST + dice.below(runs);
@@ -134,14 +131,36 @@ impl Bench {
         Duration::from_secs(self.seconds)
     }
 
-    /// The first page, and a page by cursor in the middle of everything.
-    async fn lengths(&self, server: &Served, runs: u64) -> Result<()> {
-        let first = load(server.address, 1, self.duration(), |_| get("/api/runs")).await?;
-        line("list", &[("runs", runs.to_string()), ("p50Ms", milliseconds(first.percentile(50)))]);
-        let page: Value = reqwest::get(format!("http://{}/api/runs?page={}", server.address, runs / 40)).await?.json().await?;
-        let cursor = page["pagination"]["next"].as_str().context("a middle page has a next one")?.to_owned();
-        let deep = load(server.address, 1, self.duration(), move |_| get(&format!("/api/runs?cursor={cursor}"))).await?;
-        line("deepCursor", &[("runs", runs.to_string()), ("p50Ms", milliseconds(deep.percentile(50)))]);
+    /// The first page, and a page by cursor in the middle of everything, of markets a hundredth and a tenth as large and of this one. They take
+    /// turns, so that whatever else the machine does happens to all of them.
+    async fn lengths(&self, server: &Served, stack: &Stack, postgres: &Postgres) -> Result<()> {
+        let mut smaller = Vec::new();
+        for runs in [self.runs / 100, self.runs / 10] {
+            let database = create_database(&postgres.url(), &format!("runs_{runs}")).await?;
+            empty_index(&database).await?;
+            bulk_runs(&database, FIRST..=FIRST + runs - 1).await?;
+            vacuum(&database).await?;
+            smaller.push((runs, Served::start(&self.scratch, &database, stack).await?));
+        }
+        let mut markets = Vec::new();
+        for (runs, server) in smaller.iter().map(|(runs, server)| (*runs, server)).chain([(self.runs, server)]) {
+            let page: Value = reqwest::get(format!("http://{}/api/runs?page={}", server.address, runs / 40)).await?.json().await?;
+            let cursor = page["pagination"]["next"].as_str().context("a middle page has a next one")?.to_owned();
+            markets.push((runs, server.address, format!("/api/runs?cursor={cursor}")));
+        }
+        for bench in ["list", "deepCursor"] {
+            let mut latencies = vec![Vec::new(); markets.len()];
+            for _ in 0..TURNS {
+                for ((_, address, deep), latencies) in markets.iter().zip(&mut latencies) {
+                    let path = if bench == "list" { "/api/runs".to_owned() } else { deep.clone() };
+                    latencies.extend(load(*address, 1, self.duration() / TURNS, move |_| get(&path)).await?.latencies);
+                }
+            }
+            for ((runs, _, _), mut latencies) in markets.iter().zip(latencies) {
+                latencies.sort_unstable();
+                line(bench, &[("runs", runs.to_string()), ("p50Ms", milliseconds(percentile(&latencies, 50)))]);
+            }
+        }
         Ok(())
     }
 
@@ -197,24 +216,24 @@ struct Served {
 }
 
 impl Served {
-    async fn start(bench: &Bench, stack: &Stack) -> Result<Self> {
+    async fn start(scratch: &Path, database: &str, stack: &Stack) -> Result<Self> {
         let program = std::env::current_exe()?.with_file_name("clawpay");
         ensure!(program.exists(), "{} is not built", program.display());
         let address = free_address().await?;
         let child = Command::new(program)
             .arg("serve")
-            .env("DATABASE_URL", &bench.database)
+            .env("DATABASE_URL", database)
             .env("RPC_URL", stack.rpc_url().as_str())
             .env("CLAWPAY_API_PORT", address.port().to_string())
             .env("CLAWPAY_LOG", "warn")
             .env("CLAWPAY_RATE_LIMIT", "0")
             .env_remove("DATABASE_READ_URL")
-            .current_dir(&bench.scratch)
+            .current_dir(scratch)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()?;
         let served = Self { child, address };
-        until_answers(address, "/readyz").await?;
+        until_answers(address, "/api/runs").await?;
         Ok(served)
     }
 }
