@@ -172,8 +172,7 @@ impl Session {
     }
 
     /// Makes an empty database this chain's, indexed up to `start`, without the indexes that [`Session::build_indexes`] builds; refuses one
-    /// that is another's. What is read from here on may be written
-    /// back, until somebody rewrites the projections.
+    /// that is another's. What is read from here on may be written back, until somebody rewrites the projections.
     pub async fn initialise(&mut self, chain: &Chain, start: &Block, tags: &Tags) -> Result<(), StoreError> {
         let mut transaction = self.connection.begin().await?;
         match Chain::read(&mut transaction).await? {
