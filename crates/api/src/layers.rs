@@ -43,6 +43,8 @@ fn answer_panic(_: Box<dyn Any + Send>) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use axum::{body::Body, extract::Request, http::StatusCode, routing::get};
     use tower::ServiceExt;
 
@@ -54,9 +56,20 @@ mod tests {
         let router: Router = Router::new().route("/", fails).layer(CatchPanicLayer::custom(answer_panic));
         let answer = router.oneshot(Request::new(Body::empty())).await.unwrap();
         assert_eq!(answer.status(), 500);
-        let body = axum::body::to_bytes(answer.into_body(), 10_000).await.unwrap();
-        let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let problem = problem(answer).await;
         assert_eq!(problem["code"], "internal_error");
         assert!(!problem.to_string().contains("purpose"), "{problem}");
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_does_not_come_is_answered_for() {
+        let answer = time::in_time(Duration::from_millis(1), std::future::pending()).await;
+        assert_eq!(answer.status(), 503);
+        assert_eq!(problem(answer).await["code"], "overdue");
+    }
+
+    async fn problem(answer: Response) -> serde_json::Value {
+        let body = axum::body::to_bytes(answer.into_body(), 10_000).await.unwrap();
+        serde_json::from_slice(&body).unwrap()
     }
 }

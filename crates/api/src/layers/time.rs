@@ -25,5 +25,10 @@ pub(super) async fn limit(State(app): State<App>, request: Request, next: Next) 
     }
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     let patience = if is_read { PATIENCE } else { PATIENCE + app.config().confirmation_wait };
-    tokio::time::timeout(patience, next.run(request)).await.unwrap_or_else(|_| ApiError::Overdue.into_response())
+    in_time(patience, next.run(request)).await
+}
+
+/// The answer, or after so long that there is none.
+pub(super) async fn in_time(patience: Duration, answer: impl Future<Output = Response>) -> Response {
+    tokio::time::timeout(patience, answer).await.unwrap_or_else(|_| ApiError::Overdue.into_response())
 }
