@@ -13,6 +13,8 @@ CREATE FUNCTION leave_out_indexes() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     here record;
 BEGIN
+    -- In the order in which everybody locks them.
+    LOCK TABLE events, runs IN ACCESS EXCLUSIVE MODE;
     FOR here IN
         SELECT indexname, indexdef FROM pg_indexes
         WHERE schemaname = current_schema() AND indexname IN (
@@ -28,6 +30,7 @@ CREATE FUNCTION build_left_out_indexes() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     missing text;
 BEGIN
+    LOCK TABLE events, runs IN SHARE MODE;
     FOR missing IN DELETE FROM left_out_indexes RETURNING definition LOOP
         EXECUTE missing;
     END LOOP;

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clawpay_bindings::{Contracts, Deployment};
 use clawpay_domain::Parameters;
 use clawpay_indexer::{Config, IndexError, ShorterChain};
-use clawpay_store::Writer;
+use clawpay_store::{StoreError, Writer};
 use sqlx::{Connection, PgConnection};
 use tokio::{net::TcpListener, task::JoinHandle};
 
@@ -103,10 +103,16 @@ impl Stage {
         Ok(())
     }
 
+    /// Empties the database once nobody writes to it any more: a killed indexer's connection may outlive it for a moment, and what it was doing
+    /// with it.
     async fn clear(&mut self) -> Result<()> {
-        sqlx::query("TRUNCATE chain, cursor, blocks, events, runs, agents, run_counts, feed, guard_undone")
-            .execute(&mut self.connection)
-            .await?;
+        let writer = Writer::new(&self.database_url)?;
+        let started = Instant::now();
+        while let Err(error) = writer.clear().await {
+            ensure!(matches!(error, StoreError::Locked) && started.elapsed() < PATIENCE, "the database cannot be emptied: {error}");
+            tokio::time::sleep(LOOK).await;
+        }
+        sqlx::query("TRUNCATE guard_undone").execute(&mut self.connection).await?;
         Ok(())
     }
 }
