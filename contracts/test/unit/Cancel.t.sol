@@ -16,6 +16,7 @@ contract CancelTest is ClawPayTest {
     function test_cancel_endsADraftWithoutMoney() public {
         uint256 runId = draftRun();
         openRun();
+        vm.expectCall(address(usdc), abi.encodePacked(usdc.transfer.selector), 0);
         vm.expectEmit(address(escrow));
         emit IRunEscrow.RunCancelled(runId, 0);
         vm.prank(poster);

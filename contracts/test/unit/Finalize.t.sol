@@ -12,6 +12,7 @@ import { ClawPayTest } from "../base/ClawPayTest.sol";
 /// └── otherwise, by anybody: APPROVED with the same money as an approval; a refused payout is credited
 contract FinalizeTest is ClawPayTest {
     function test_finalize_byAnybodyPaysAsAnApprovalWould() public {
+        openRun(); // So that the run's id is not the agent's.
         uint256 runId = submittedRun();
         uint256 before = usdc.balanceOf(wallet);
         skip(WEEK);

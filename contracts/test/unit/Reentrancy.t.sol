@@ -54,20 +54,39 @@ contract ReentrancyTest is ClawPayTest {
     }
 
     function test_reentrancy_everyVerbOfTheStakeIsGuardedDuringADeposit() public {
+        bytes[5] memory calls = verbsOfTheStake();
+        for (uint256 i = 0; i < calls.length; ++i) {
+            token.arm(address(agentStake), calls[i]);
+            stakeFor(agentId, wallet, 1);
+            assertGuarded();
+        }
+    }
+
+    function test_reentrancy_everyVerbOfTheStakeIsGuardedDuringASlash() public {
+        bytes[5] memory calls = verbsOfTheStake();
+        for (uint256 i = 0; i < calls.length; ++i) {
+            uint256 snapshot = vm.snapshotState();
+            uint256 runId = claimedRun();
+            vm.warp(START + WEEK);
+            token.arm(address(agentStake), calls[i]);
+            vm.prank(poster);
+            escrow.slash(runId);
+            assertGuarded();
+            vm.revertToState(snapshot);
+            vm.warp(START);
+        }
+    }
+
+    function verbsOfTheStake() private view returns (bytes[5] memory) {
         ICustody.Permit memory permit;
         ICustody.Authorization memory authorization;
-        bytes[5] memory calls = [
+        return [
             abi.encodeCall(agentStake.stake, (agentId, 1)),
             abi.encodeCall(agentStake.stakeWithPermit, (agentId, 1, permit)),
             abi.encodeCall(agentStake.stakeWithAuthorization, (wallet, agentId, 1, authorization)),
             abi.encodeCall(agentStake.unstake, (agentId, 1)),
             abi.encodeCall(agentStake.payCredit, (wallet))
         ];
-        for (uint256 i = 0; i < calls.length; ++i) {
-            token.arm(address(agentStake), calls[i]);
-            stakeFor(agentId, wallet, 1);
-            assertGuarded();
-        }
     }
 
     function test_reentrancy_aPayoutShowsTheRunAlreadySettled() public {

@@ -15,6 +15,7 @@ import { ClawPayTest } from "../base/ClawPayTest.sol";
 /// └── otherwise: REVISION_REQUESTED, one more revision, due one timeout later
 contract RequestRevisionTest is ClawPayTest {
     function test_requestRevision_sendsTheWorkBackForOneMoreTimeout() public {
+        openRun(); // So that the run's id is not the number of the revision.
         uint256 runId = submittedRun();
         skip(2 days);
         vm.expectEmit(address(escrow));
