@@ -27,7 +27,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use self::endpoint::Endpoint;
 pub use self::refusal::Fits;
-pub(crate) use self::{header::Header, heads::Heads};
+pub(crate) use self::{header::Header, heads::Heads, receipt::ReceiptLogs};
 use crate::{
     config::Config,
     error::{IndexError, NodeError},
@@ -201,8 +201,13 @@ impl Node {
     }
 
     /// Every log of a block, by its receipts; nothing if the node does not serve them.
-    pub(crate) async fn receipt_logs(&self, header: &Header) -> Result<Option<Vec<Log>>, NodeError> {
+    pub(crate) async fn receipt_logs(&self, header: &Header) -> Result<Option<ReceiptLogs>, NodeError> {
         self.asked().receipt_logs(header).await
+    }
+
+    /// Whether receipts are worth more than what the node answers to a filter, as far as is known: they can be proved.
+    pub(crate) fn proves_receipts(&self) -> bool {
+        self.asked().proves_receipts()
     }
 
     /// What another endpoint answers to the same question about one block; nothing, if there is none or it does not have the block.

@@ -13,7 +13,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::{
     ahead::UNCONNECTED,
-    chain::{Header, Node},
+    chain::{Header, Node, ReceiptLogs},
     config::FinalizedHeaders,
     decode::Event,
     error::NodeError,
@@ -185,8 +185,7 @@ impl Source {
         if let Some(number) = by_block.into_keys().next() {
             return Err(NodeError::Contradiction { number, reason: "a log is of a block that was not asked for" });
         }
-        let hashes: Vec<_> = suspicious.iter().map(|header| header.hash).collect();
-        verified.extend(self.read_blocks(&suspicious, &hashes, Scrutiny::Usual).await?);
+        verified.extend(self.read_blocks(&suspicious, Scrutiny::Usual).await?);
         Ok((headers, verified))
     }
 
@@ -205,60 +204,82 @@ impl Source {
         let mut headers = if numbers.is_empty() { Vec::new() } else { self.node.headers(&numbers).await? };
         headers.extend(head.cloned());
         require_chain(&headers)?;
-        let hashes: Vec<_> = headers.iter().map(|header| header.hash).collect();
-        let verified = self.read_blocks(&Vec::from_iter(&headers), &hashes, scrutiny).await?;
+        let verified = self.read_blocks(&Vec::from_iter(&headers), scrutiny).await?;
         Ok((headers, verified))
     }
 
-    /// Asks for the logs of blocks, and at the same time for the receipts of those that seem to hold some of ours.
-    async fn read_blocks(&self, headers: &[&Header], hashes: &[B256], scrutiny: Scrutiny) -> Result<Logs, NodeError> {
-        let ours = self.contracts.indexed();
+    /// Asks for the logs of blocks: by receipts, where a block seems to hold some of ours, and by filter where it does not. Where receipts
+    /// cannot be proved, a block of ours is asked for in both ways, at the same time.
+    async fn read_blocks(&self, headers: &[&Header], scrutiny: Scrutiny) -> Result<Logs, NodeError> {
+        let proves = self.node.proves_receipts();
         let mut receipts = Vec::new();
+        let mut filtered = Vec::new();
         for header in headers {
             let expected = self.expects_more(header, &[]);
             receipts.push(async move { if expected { self.receipts(header).await } else { Ok(Receipts::NotAsked) } });
+            if !(expected && proves) {
+                filtered.push(header.hash);
+            }
         }
         let receipts = stream::iter(receipts).buffered(CONCURRENT_PROOFS).try_collect::<Vec<_>>();
-        let (answers, receipts) = futures::try_join!(self.node.logs_of(&ours, hashes), receipts)?;
-        let mut proofs = Vec::new();
-        for ((header, logs), receipts) in headers.iter().zip(answers).zip(receipts) {
-            let logs = self.verify(header, logs)?;
-            proofs.push(self.prove(header, logs, receipts, scrutiny));
-        }
-        stream::iter(proofs).buffered(CONCURRENT_PROOFS).try_collect().await
+        let ours = self.contracts.indexed();
+        let (answers, receipts) = futures::try_join!(self.node.logs_of(&ours, &filtered), receipts)?;
+        let mut answers: BTreeMap<B256, Vec<Log>> = filtered.into_iter().zip(answers).collect();
+        let proofs =
+            headers.iter().zip(receipts).map(|(header, receipts)| self.prove(header, answers.remove(&header.hash), receipts, scrutiny));
+        stream::iter(Vec::from_iter(proofs)).buffered(CONCURRENT_PROOFS).try_collect().await
     }
 
-    /// Compares what the node answered for a block with what its receipts say, or with a second answer where it serves no receipts. A block
-    /// whose filter rules our contracts out, and that came without logs, needs no proof.
+    /// Takes what a block's receipts say if its hash vouches for them. If it does not, compares what the node answered to a filter with what
+    /// the receipts say, or with a second answer where it serves no receipts. A block whose filter rules our contracts out, and that came
+    /// without logs, needs no proof.
     async fn prove(
         &self,
         header: &Header,
-        logs: Vec<VerifiedLog>,
+        filtered: Option<Vec<Log>>,
         receipts: Receipts,
         scrutiny: Scrutiny,
     ) -> Result<(u64, Vec<VerifiedLog>), NodeError> {
         let number = header.number();
+        if let Receipts::Logs(ReceiptLogs { logs, are_proved: true }) = receipts {
+            return Ok((number, self.verify(header, self.ours(logs))?));
+        }
+        let logs = match filtered {
+            Some(logs) => logs,
+            None => self.filtered(header).await?,
+        };
+        let logs = self.verify(header, logs)?;
         let expects_more = self.expects_more(header, &logs);
         if logs.is_empty() && !expects_more {
             return Ok((number, logs));
         }
         let receipts = if let Receipts::NotAsked = receipts { self.receipts(header).await? } else { receipts };
-        let ours = self.contracts.indexed();
         let again = match receipts {
-            Receipts::Logs(all) => all.into_iter().filter(|log| ours.contains(&log.address)).collect(),
-            Receipts::NotAsked | Receipts::NotServed => self.node.logs_of(&ours, &[header.hash]).await?.into_iter().flatten().collect(),
+            Receipts::Logs(receipts) => self.ours(receipts.logs),
+            Receipts::NotAsked | Receipts::NotServed => self.filtered(header).await?,
         };
         if self.verify(header, again)? != logs {
             return Err(NodeError::Contradiction { number, reason: "its logs differ from its receipts" });
         }
         if (expects_more || scrutiny == Scrutiny::Full)
-            && let Some(theirs) = self.node.logs_elsewhere(&ours, header.hash).await
+            && let Some(theirs) = self.node.logs_elsewhere(&self.contracts.indexed(), header.hash).await
             && let Ok(theirs) = self.verify(header, theirs)
             && theirs.iter().any(|log| !logs.contains(log))
         {
             return Err(NodeError::Contradiction { number, reason: "another node has logs of it that this one keeps back" });
         }
         Ok((number, logs))
+    }
+
+    /// Those logs that are of our contracts.
+    fn ours(&self, logs: Vec<Log>) -> Vec<Log> {
+        let ours = self.contracts.indexed();
+        logs.into_iter().filter(|log| ours.contains(&log.address)).collect()
+    }
+
+    /// What the node answers to a filter about one block.
+    async fn filtered(&self, header: &Header) -> Result<Vec<Log>, NodeError> {
+        Ok(self.node.logs_of(&self.contracts.indexed(), &[header.hash]).await?.into_iter().flatten().collect())
     }
 
     async fn receipts(&self, header: &Header) -> Result<Receipts, NodeError> {
@@ -320,7 +341,7 @@ enum Receipts {
     /// The node has no such method.
     NotServed,
     /// Everybody's.
-    Logs(Vec<Log>),
+    Logs(ReceiptLogs),
 }
 
 type Logs = BTreeMap<u64, Vec<VerifiedLog>>;

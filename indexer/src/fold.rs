@@ -165,12 +165,8 @@ impl Projection {
         let (highest_run, _) = self.stored.unwrap_or_default();
         let (new, changed): (Vec<_>, Vec<_>) =
             self.unsaved_runs.iter().filter_map(|id| self.runs.get(id)).partition(|record| Some(record.run.id) > highest_run);
-        batch.save_runs(&changed, &new).await?;
         let agents: Vec<_> = self.unsaved_agents.iter().filter_map(|id| self.agents.get(id)).collect();
-        if !agents.is_empty() {
-            batch.save_agents(&agents).await?;
-        }
-        Ok(())
+        batch.save(&changed, &new, &agents).await
     }
 
     /// The database holds the rows as they are here. Lets go of those that hardly change again, and of the oldest where there are too many.

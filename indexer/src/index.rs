@@ -155,7 +155,7 @@ impl Index {
             projection.save(&mut batch).await?;
             let digest = batch.state_digest(base.number).await?;
             batch.advance(&base, tags).await?;
-            batch.commit(base.number).await?;
+            batch.commit().await?;
             Ok(digest)
         })
         .await?;
@@ -175,7 +175,7 @@ impl Index {
         within(async {
             let mut batch = self.session.begin(cursor.number, cursor.hash).await?;
             batch.advance(&cursor, tags).await?;
-            batch.commit(cursor.number).await
+            batch.commit().await
         })
         .await?;
         self.moved(cursor, tags);
@@ -203,7 +203,9 @@ async fn write(
     let mut batch = session.begin(cursor.number, cursor.hash).await?;
     let mut refused = 0;
     let mut trail = Trail::new(*digest);
-    if !window.events.is_empty() {
+    if window.events.is_empty() {
+        batch.insert_blocks(&trail.along(&window.blocks)).await?;
+    } else {
         projection.load(&window.events, &mut batch).await?;
         if let Some(before) = &mut before {
             projection.note_before(before, &window.events);
@@ -217,15 +219,14 @@ async fn write(
             trail: &mut trail,
             refused: &mut refused,
         };
-        batch.insert_events(count, folding).await?;
+        batch.insert_events(count, folding, |folded| folded.trail.along(&window.blocks)).await?;
         if refused > 0 && !window.proved {
             return Ok(None);
         }
         projection.save(&mut batch).await?;
     }
-    batch.insert_blocks(&trail.along(&window.blocks)).await?;
     batch.advance(&window.end, tags).await?;
-    batch.commit(window.end.number).await?;
+    batch.commit().await?;
     Ok(Some((refused, before)))
 }
 

@@ -40,6 +40,6 @@ pub async fn reindex(store: &Writer, mut reached: impl FnMut(u64)) -> Result<Opt
     }
     let replayed = replay.finish(&mut batch).await?;
     let replaced = batch.replace().await?;
-    batch.commit(block).await?;
+    batch.commit().await?;
     Ok(Some(Reindexed { block, replayed, replaced }))
 }

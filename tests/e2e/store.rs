@@ -128,9 +128,8 @@ async fn every_state_and_amount_survives_the_database() -> anyhow::Result<()> {
         })
         .collect();
     let mut batch = session.begin(START.number, START.hash).await?;
-    batch.save_runs(&runs.iter().collect::<Vec<_>>(), &[]).await?;
-    batch.save_agents(&agents.iter().collect::<Vec<_>>()).await?;
-    batch.commit(START.number).await?;
+    batch.save(&runs.iter().collect::<Vec<_>>(), &[], &agents.iter().collect::<Vec<_>>()).await?;
+    batch.commit().await?;
 
     let mut batch = session.begin(START.number, START.hash).await?;
     let ids: Vec<_> = runs.iter().map(|record| record.run.id).collect();
@@ -159,10 +158,10 @@ async fn many_rows_at_once_are_written_as_few_are() -> anyhow::Result<()> {
 
     for some in [0..3, 3..500] {
         let mut batch = session.begin(START.number, START.hash).await?;
-        batch.save_runs(&[], &runs[some.clone()].iter().collect::<Vec<_>>()).await?;
-        batch.insert_events(some.len(), events[some].iter()).await?;
+        batch.save(&[], &runs[some.clone()].iter().collect::<Vec<_>>(), &[]).await?;
+        batch.insert_events(some.len(), events[some].iter(), |_| Vec::new()).await?;
         batch.advance(&START, &tags(12, None)).await?;
-        batch.commit(START.number).await?;
+        batch.commit().await?;
     }
 
     let mut batch = session.begin(START.number, START.hash).await?;
@@ -187,7 +186,7 @@ async fn a_writer_that_is_not_where_it_thinks_it_is_writes_nothing() -> anyhow::
     let mut batch = session.begin(START.number, START.hash).await?;
     batch.insert_blocks(&[(next, StateDigest::EMPTY)]).await?;
     batch.advance(&next, &tags(12, None)).await?;
-    batch.commit(next.number).await?;
+    batch.commit().await?;
 
     assert!(matches!(session.begin(START.number, START.hash).await, Err(StoreError::Fenced { expected: 9, found: 10 })));
     assert!(matches!(session.begin(next.number, START.hash).await, Err(StoreError::Fenced { .. })));
@@ -228,17 +227,17 @@ async fn rewinding_answers_what_remains_of_what_it_touched() -> anyhow::Result<(
     let kept = [event(&first, 0, 1, None), event(&first, 1, 2, Some(5)), event(&first, 2, 3, None)];
     let gone = [event(&second, 0, 1, Some(5))];
     let mut batch = session.begin(START.number, START.hash).await?;
-    batch.insert_blocks(&[(first, StateDigest::EMPTY), (second, StateDigest::EMPTY)]).await?;
-    batch.insert_events(kept.len() + gone.len(), kept.iter().chain(&gone)).await?;
+    let blocks = vec![(first, StateDigest::EMPTY), (second, StateDigest::EMPTY)];
+    batch.insert_events(kept.len() + gone.len(), kept.iter().chain(&gone), |_| blocks).await?;
     batch.advance(&second, &tags(12, None)).await?;
-    batch.commit(second.number).await?;
+    batch.commit().await?;
 
     let mut batch = session.begin(second.number, second.hash).await?;
     let rewound = batch.rewind(second.number, 0).await?;
     assert_eq!((rewound.runs, rewound.agents), (vec![RunId(1)], vec![AgentId(5)]));
     assert_eq!(rewound.events, kept[..2]);
     batch.advance(&first, &tags(12, None)).await?;
-    batch.commit(first.number).await?;
+    batch.commit().await?;
     assert_eq!(session.block_at_or_below(99).await?, Some(first));
     Ok(())
 }
@@ -261,7 +260,7 @@ async fn finality_never_runs_ahead_of_the_cursor_nor_back() -> anyhow::Result<()
         let mut batch = session.begin(at.number, at.hash).await?;
         batch.insert_blocks(&[(next, StateDigest::EMPTY)]).await?;
         batch.advance(&next, &tags(99, named)).await?;
-        batch.commit(next.number).await?;
+        batch.commit().await?;
         at = next;
         let indexed = session.indexed().await?.expect("it was initialised");
         assert_eq!((indexed.finalized, indexed.safe), (finalized, finalized), "{}", next.number);

@@ -31,7 +31,7 @@ pub enum Lie {
     Busy(u64),
     /// The same as a JSON-RPC error, -32005, where the code stands for that.
     BusyInWords,
-    /// Answers to `eth_getLogs` that hold logs lack the last one.
+    /// Answers to `eth_getLogs` and receipts that hold logs lack the last one.
     DropsALog(usize),
     /// Answers to `eth_getLogs` that hold logs are empty, and receipts hold none either.
     HidesLogs(usize),
@@ -39,9 +39,9 @@ pub enum Lie {
     HidesLogsAndFilters(usize),
     /// Of logs asked for by range, those in the second half are missing.
     TruncatesLogs(usize),
-    /// `eth_getLogs` answers the logs twice, backwards.
+    /// `eth_getLogs` answers the logs twice, backwards, and so does each receipt.
     RepeatsLogs(usize),
-    /// `eth_getLogs` answers the logs backwards.
+    /// `eth_getLogs` answers the logs backwards, and so does each receipt.
     ReversesLogs(usize),
     /// Logs name another block's hash.
     MisplacesLogs(usize),
@@ -185,7 +185,7 @@ impl Proxy {
             return Ok(answer);
         }
         if let Lie::ReorganisesInBetween(depth) = lie
-            && request["method"] == "eth_getLogs"
+            && (request["method"] == "eth_getLogs" || request["method"] == "eth_getBlockReceipts")
         {
             *locked(&self.lie) = Lie::None;
             let reorg = json!({"jsonrpc": "2.0", "id": 0, "method": "anvil_reorg", "params": [depth, []]});
@@ -241,11 +241,30 @@ impl Proxy {
 
     /// A lie about logs that receipts give away is no good one.
     fn lie_about_receipts(&self, result: &mut Value) {
-        if let Lie::HidesLogs(1..) | Lie::HidesLogsAndFilters(1..) = *locked(&self.lie) {
-            for receipt in result.as_array_mut().into_iter().flatten() {
-                receipt["logs"] = json!([]);
+        let mut logs: Vec<_> = result.as_array_mut().into_iter().flatten().filter_map(|receipt| receipt["logs"].as_array_mut()).collect();
+        logs.retain(|logs| !logs.is_empty());
+        let mut lie = locked(&self.lie);
+        match *lie {
+            _ if logs.is_empty() => return,
+            Lie::HidesLogs(1..) => logs.into_iter().for_each(Vec::clear),
+            // Counted by the headers.
+            Lie::HidesLogsAndFilters(1..) => return logs.into_iter().for_each(Vec::clear),
+            Lie::DropsALog(1..) => drop(logs.pop().and_then(Vec::pop)),
+            Lie::RepeatsLogs(1..) => {
+                for logs in logs {
+                    let backwards: Vec<_> = logs.iter().rev().cloned().collect();
+                    logs.extend(backwards);
+                }
             }
+            Lie::ReversesLogs(1..) => logs.into_iter().for_each(|logs| logs.reverse()),
+            Lie::MisplacesLogs(1..) => {
+                for log in logs.into_iter().flatten() {
+                    log["blockHash"] = json!(hex::encode_prefixed([7; 32]));
+                }
+            }
+            _ => return,
         }
+        lie.is_told_once_more();
     }
 
     fn lie_about_header(&self, result: &mut Value) {

@@ -116,62 +116,53 @@ pub(crate) async fn read(connection: &mut PgConnection, ids: &[i64]) -> Result<V
     .collect()
 }
 
-/// Writes these agents over what is there. Ids must be distinct.
-pub(crate) async fn save(connection: &mut PgConnection, records: &[&AgentRecord]) -> Result<(), StoreError> {
-    let each = |field: fn(&AgentRecord) -> u64| records.iter().map(|record| bigint(field(record))).collect::<Result<Vec<_>, _>>();
-    let optional = |field: fn(&Agent) -> Option<Timestamp>| {
-        records.iter().map(|record| field(&record.agent).map(seconds).transpose()).collect::<Result<Vec<_>, _>>()
-    };
-    let ids = each(|record| record.agent.id.0)?;
-    let owners: Vec<_> = records.iter().map(|record| record.agent.owner.map(Account)).collect();
-    let wallets: Vec<_> = records.iter().map(|record| record.agent.wallet.map(Account)).collect();
-    let uris: Vec<&[u8]> = records.iter().map(|record| record.agent.uri.as_ref()).collect();
-    let registered_at = optional(|agent| agent.registered_at)?;
-    let stakes: Vec<_> = records.iter().map(|record| Amount(record.agent.record.stake)).collect();
-    let owed: Vec<_> = records.iter().map(|record| Amount(record.agent.record.owed)).collect();
-    let runs_in_hand = each(|record| record.agent.record.runs_in_hand)?;
-    let slashes = each(|record| record.agent.record.slashes)?;
-    let completions = each(|record| record.agent.record.completions)?;
-    let staked_since = optional(|agent| agent.record.staked_since)?;
-    let claimed = each(|record| record.agent.track.claimed)?;
-    let rejected = each(|record| record.agent.track.rejected)?;
-    let volumes: Vec<_> = records.iter().map(|record| Amount(record.agent.track.volume)).collect();
-    let histories = records.iter().map(|record| history_to_json(&record.agent.slash_history)).collect::<Result<Vec<_>, _>>()?;
-    let updated = each(|record| record.updated_block)?;
-    let inconsistencies: Vec<_> = records.iter().map(|record| record.inconsistency.as_deref()).collect();
-    sqlx::query!(
-        "INSERT INTO agents (id, owner, wallet, uri, registered_at, stake, owed, runs_in_hand, slashes, completions, staked_since, claimed,
-                             rejected, volume, slash_history, updated_block, inconsistency)
-         SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bytea[], $5::bigint[], $6::numeric[], $7::numeric[], $8::bigint[],
-                              $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::numeric[],
-                              $15::text[]::jsonb[], $16::bigint[], $17::text[])
-         ON CONFLICT (id) DO UPDATE SET
-             owner = excluded.owner, wallet = excluded.wallet, uri = excluded.uri, registered_at = excluded.registered_at,
-             stake = excluded.stake, owed = excluded.owed, runs_in_hand = excluded.runs_in_hand, slashes = excluded.slashes,
-             completions = excluded.completions, staked_since = excluded.staked_since, claimed = excluded.claimed,
-             rejected = excluded.rejected, volume = excluded.volume, slash_history = excluded.slash_history,
-             updated_block = excluded.updated_block, inconsistency = excluded.inconsistency",
-        &ids,
-        &owners as &[Option<Account>],
-        &wallets as &[Option<Account>],
-        &uris as &[&[u8]],
-        &registered_at as &[Option<i64>],
-        &stakes as &[Amount],
-        &owed as &[Amount],
-        &runs_in_hand,
-        &slashes,
-        &completions,
-        &staked_since as &[Option<i64>],
-        &claimed,
-        &rejected,
-        &volumes as &[Amount],
-        &histories,
-        &updated,
-        &inconsistencies as &[Option<&str>],
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
+/// Agents, column by column.
+pub(crate) struct AgentColumns<'a> {
+    pub(crate) ids: Vec<i64>,
+    pub(crate) owners: Vec<Option<Account>>,
+    pub(crate) wallets: Vec<Option<Account>>,
+    pub(crate) uris: Vec<&'a [u8]>,
+    pub(crate) registered_at: Vec<Option<i64>>,
+    pub(crate) stakes: Vec<Amount>,
+    pub(crate) owed: Vec<Amount>,
+    pub(crate) runs_in_hand: Vec<i64>,
+    pub(crate) slashes: Vec<i64>,
+    pub(crate) completions: Vec<i64>,
+    pub(crate) staked_since: Vec<Option<i64>>,
+    pub(crate) claimed: Vec<i64>,
+    pub(crate) rejected: Vec<i64>,
+    pub(crate) volumes: Vec<Amount>,
+    pub(crate) histories: Vec<String>,
+    pub(crate) updated: Vec<i64>,
+    pub(crate) inconsistencies: Vec<Option<&'a str>>,
+}
+
+impl<'a> AgentColumns<'a> {
+    pub(crate) fn of(records: &[&'a AgentRecord]) -> Result<Self, StoreError> {
+        let each = |field: fn(&AgentRecord) -> u64| records.iter().map(|record| bigint(field(record))).collect::<Result<Vec<_>, _>>();
+        let optional = |field: fn(&Agent) -> Option<Timestamp>| {
+            records.iter().map(|record| field(&record.agent).map(seconds).transpose()).collect::<Result<Vec<_>, _>>()
+        };
+        Ok(Self {
+            ids: each(|record| record.agent.id.0)?,
+            owners: records.iter().map(|record| record.agent.owner.map(Account)).collect(),
+            wallets: records.iter().map(|record| record.agent.wallet.map(Account)).collect(),
+            uris: records.iter().map(|record| record.agent.uri.as_ref()).collect(),
+            registered_at: optional(|agent| agent.registered_at)?,
+            stakes: records.iter().map(|record| Amount(record.agent.record.stake)).collect(),
+            owed: records.iter().map(|record| Amount(record.agent.record.owed)).collect(),
+            runs_in_hand: each(|record| record.agent.record.runs_in_hand)?,
+            slashes: each(|record| record.agent.record.slashes)?,
+            completions: each(|record| record.agent.record.completions)?,
+            staked_since: optional(|agent| agent.record.staked_since)?,
+            claimed: each(|record| record.agent.track.claimed)?,
+            rejected: each(|record| record.agent.track.rejected)?,
+            volumes: records.iter().map(|record| Amount(record.agent.track.volume)).collect(),
+            histories: records.iter().map(|record| history_to_json(&record.agent.slash_history)).collect::<Result<_, _>>()?,
+            updated: each(|record| record.updated_block)?,
+            inconsistencies: records.iter().map(|record| record.inconsistency.as_deref()).collect(),
+        })
+    }
 }
 
 /// Removes these agents.

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use alloy_primitives::B256;
 use clawpay_domain::Timestamp;
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::{
     Hash, StateDigest, StoreError,
@@ -55,30 +55,47 @@ impl IndexedBlock {
 
     /// The cursor; nothing before an indexer has started on this database.
     pub(crate) async fn read(connection: &mut PgConnection) -> Result<Option<Self>, StoreError> {
-        let row = sqlx::query!(
-            r#"SELECT number, hash AS "hash: Hash", timestamp, safe, finalized, head,
-                      (extract(epoch FROM head_checked_at) * 1000)::bigint AS "head_checked_at!",
-                      greatest((extract(epoch FROM clock_timestamp() - head_checked_at) * 1000)::bigint, 0) AS "staleness!",
-                      -- Nothing in a schema from before there was such a column.
-                      coalesce((to_jsonb(cursor) ->> 'epoch')::bigint, 0) AS "epoch!"
-               FROM cursor"#
-        )
-        .fetch_optional(connection)
-        .await?;
-        row.map(|row| {
-            Ok(Self {
-                number: unsigned("cursor", row.number)?,
-                hash: row.hash.0,
-                timestamp: timestamp("cursor", row.timestamp)?,
-                safe: row.safe.map(|number| unsigned("cursor", number)).transpose()?,
-                finalized: row.finalized.map(|number| unsigned("cursor", number)).transpose()?,
-                head: unsigned("cursor", row.head)?,
-                head_checked_at: SystemTime::UNIX_EPOCH + Duration::from_millis(unsigned("cursor", row.head_checked_at)?),
-                staleness: Duration::from_millis(unsigned("cursor", row.staleness)?),
-                epoch: unsigned("cursor", row.epoch)?,
-            })
+        let row: Option<CursorRow> =
+            sqlx::query_as(AssertSqlSafe(format!("SELECT {CURSOR_COLUMNS} FROM cursor"))).fetch_optional(connection).await?;
+        row.map(TryInto::try_into).transpose()
+    }
+}
+
+/// The cursor's row, and what the database's clock says of it.
+#[derive(sqlx::FromRow)]
+pub(crate) struct CursorRow {
+    number: i64,
+    hash: Hash,
+    timestamp: i64,
+    safe: Option<i64>,
+    finalized: Option<i64>,
+    head: i64,
+    head_checked_at: i64,
+    staleness: i64,
+    epoch: i64,
+}
+
+/// The columns of a [`CursorRow`], as SQL.
+pub(crate) const CURSOR_COLUMNS: &str = "\
+     number, hash, timestamp, safe, finalized, head, (extract(epoch FROM head_checked_at) * 1000)::bigint AS head_checked_at, \
+     greatest((extract(epoch FROM clock_timestamp() - head_checked_at) * 1000)::bigint, 0) AS staleness, \
+     coalesce((to_jsonb(cursor) ->> 'epoch')::bigint, 0) AS epoch"; // There is no such column in a schema from before it.
+
+impl TryFrom<CursorRow> for IndexedBlock {
+    type Error = StoreError;
+
+    fn try_from(row: CursorRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            number: unsigned("cursor", row.number)?,
+            hash: row.hash.0,
+            timestamp: timestamp("cursor", row.timestamp)?,
+            safe: row.safe.map(|number| unsigned("cursor", number)).transpose()?,
+            finalized: row.finalized.map(|number| unsigned("cursor", number)).transpose()?,
+            head: unsigned("cursor", row.head)?,
+            head_checked_at: SystemTime::UNIX_EPOCH + Duration::from_millis(unsigned("cursor", row.head_checked_at)?),
+            staleness: Duration::from_millis(unsigned("cursor", row.staleness)?),
+            epoch: unsigned("cursor", row.epoch)?,
         })
-        .transpose()
     }
 }
 
@@ -93,13 +110,30 @@ pub struct Tags {
     pub finalized: Option<u64>,
 }
 
+/// Headers and the digests after them, column by column.
+pub(crate) struct BlockColumns {
+    pub(crate) numbers: Vec<i64>,
+    pub(crate) hashes: Vec<Hash>,
+    pub(crate) parents: Vec<Hash>,
+    pub(crate) timestamps: Vec<i64>,
+    pub(crate) digests: Vec<Hash>,
+}
+
+impl BlockColumns {
+    pub(crate) fn of(blocks: &[(Block, StateDigest)]) -> Result<Self, StoreError> {
+        Ok(Self {
+            numbers: blocks.iter().map(|(block, _)| bigint(block.number)).collect::<Result<_, _>>()?,
+            hashes: blocks.iter().map(|(block, _)| Hash(block.hash)).collect(),
+            parents: blocks.iter().map(|(block, _)| Hash(block.parent_hash)).collect(),
+            timestamps: blocks.iter().map(|(block, _)| seconds(block.timestamp)).collect::<Result<_, _>>()?,
+            digests: blocks.iter().map(|(_, digest)| Hash(digest.to_word())).collect(),
+        })
+    }
+}
+
 /// Adds headers of blocks that are not there yet, each with the digest of the state after it.
 pub(crate) async fn insert(connection: &mut PgConnection, blocks: &[(Block, StateDigest)]) -> Result<(), StoreError> {
-    let numbers = blocks.iter().map(|(block, _)| bigint(block.number)).collect::<Result<Vec<_>, _>>()?;
-    let hashes: Vec<_> = blocks.iter().map(|(block, _)| Hash(block.hash)).collect();
-    let parents: Vec<_> = blocks.iter().map(|(block, _)| Hash(block.parent_hash)).collect();
-    let timestamps = blocks.iter().map(|(block, _)| seconds(block.timestamp)).collect::<Result<Vec<_>, _>>()?;
-    let digests: Vec<_> = blocks.iter().map(|(_, digest)| Hash(digest.to_word())).collect();
+    let BlockColumns { numbers, hashes, parents, timestamps, digests } = BlockColumns::of(blocks)?;
     sqlx::query!(
         "INSERT INTO blocks (number, hash, parent_hash, timestamp, state_digest)
          SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bytea[])",
@@ -135,20 +169,6 @@ pub(crate) async fn highest(connection: &mut PgConnection, number: u64, limit: u
             })
         })
         .collect()
-}
-
-/// Drops headers from `from` to below `finalized` that no event needs: nothing can replace them any more.
-pub(crate) async fn prune(connection: &mut PgConnection, from: u64, finalized: u64) -> Result<(), StoreError> {
-    sqlx::query!(
-        "DELETE FROM blocks b
-         WHERE b.number >= $1 AND b.number < $2
-           AND NOT EXISTS (SELECT FROM events e WHERE e.block_number = b.number AND e.block_number >= $1 AND e.block_number < $2)",
-        bigint(from)?,
-        bigint(finalized)?,
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
 }
 
 /// Removes every block from `number` up, and with them their events.

@@ -32,31 +32,56 @@ pub struct Chain {
     pub parameters: Parameters,
 }
 
+/// The row, as it is stored.
+#[derive(sqlx::FromRow)]
+pub(crate) struct ChainRow {
+    chain_id: i64,
+    genesis_hash: Hash,
+    run_escrow: Account,
+    agent_stake: Account,
+    agent_registry: Account,
+    usdc: Account,
+    forwarder: Account,
+    deployment_block: i64,
+    parameters: String,
+}
+
+/// The columns of a [`ChainRow`], as SQL.
+pub(crate) const COLUMNS: &str = "\
+     chain_id, genesis_hash, run_escrow, agent_stake, agent_registry, usdc, forwarder, deployment_block, parameters::text AS parameters";
+
+impl TryFrom<ChainRow> for Chain {
+    type Error = StoreError;
+
+    fn try_from(row: ChainRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            chain_id: unsigned("chain", row.chain_id)?,
+            genesis_hash: row.genesis_hash.0,
+            run_escrow: row.run_escrow.0,
+            agent_stake: row.agent_stake.0,
+            agent_registry: row.agent_registry.0,
+            usdc: row.usdc.0,
+            forwarder: row.forwarder.0,
+            deployment_block: unsigned("chain", row.deployment_block)?,
+            parameters: serde_json::from_str(&row.parameters)
+                .map_err(|error| StoreError::Corrupt { table: "chain", value: error.to_string() })?,
+        })
+    }
+}
+
 impl Chain {
     /// The stored chain; nothing before an indexer has started on this database.
     pub(crate) async fn read(connection: &mut PgConnection) -> Result<Option<Self>, StoreError> {
-        let row = sqlx::query!(
+        sqlx::query_as!(
+            ChainRow,
             r#"SELECT chain_id, genesis_hash AS "genesis_hash: Hash", run_escrow AS "run_escrow: Account",
                       agent_stake AS "agent_stake: Account", agent_registry AS "agent_registry: Account", usdc AS "usdc: Account",
                       forwarder AS "forwarder: Account", deployment_block, parameters::text AS "parameters!"
                FROM chain"#
         )
         .fetch_optional(connection)
-        .await?;
-        row.map(|row| {
-            Ok(Self {
-                chain_id: unsigned("chain", row.chain_id)?,
-                genesis_hash: row.genesis_hash.0,
-                run_escrow: row.run_escrow.0,
-                agent_stake: row.agent_stake.0,
-                agent_registry: row.agent_registry.0,
-                usdc: row.usdc.0,
-                forwarder: row.forwarder.0,
-                deployment_block: unsigned("chain", row.deployment_block)?,
-                parameters: serde_json::from_str(&row.parameters)
-                    .map_err(|error| StoreError::Corrupt { table: "chain", value: error.to_string() })?,
-            })
-        })
+        .await?
+        .map(TryInto::try_into)
         .transpose()
     }
 

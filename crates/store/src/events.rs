@@ -7,7 +7,8 @@ use clawpay_domain::{AgentId, RunId, Timestamp};
 use sqlx::PgConnection;
 
 use crate::{
-    Account, Hash, StoreError,
+    Account, Block, Hash, StateDigest, StoreError,
+    blocks::BlockColumns,
     columns::{bigint, timestamp, unsigned},
     copy::{self, Concat},
 };
@@ -100,16 +101,11 @@ impl TryFrom<EventRow> for EventRecord {
 }
 
 /// Adds `count` events. Answers where they are.
-pub(crate) async fn insert<'e>(
+pub(crate) async fn copy<'e>(
     connection: &mut PgConnection,
     count: usize,
     events: impl Iterator<Item = &'e EventRecord> + Send,
 ) -> Result<Vec<Place>, StoreError> {
-    if count <= copy::FEW {
-        let events = Vec::from_iter(events);
-        insert_few(connection, &events).await?;
-        return Ok(events.into_iter().map(EventRecord::place).collect());
-    }
     const COPY: &str = "COPY events (block_number, log_index, block_hash, tx_hash, tx_index, contract, topics, data, name, run_id, agent_id, \
                         refusal) FROM STDIN (FORMAT binary)";
     let mut places = Vec::with_capacity(count);
@@ -132,8 +128,14 @@ pub(crate) async fn insert<'e>(
     Ok(places)
 }
 
-/// As one statement, which is one exchange with the server.
-async fn insert_few(connection: &mut PgConnection, events: &[&EventRecord]) -> Result<(), StoreError> {
+/// Adds events, numbers them for listeners after `last`, and adds the headers of their blocks: one statement, which is one exchange with the
+/// server. Answers the last number given.
+pub(crate) async fn insert_few(
+    connection: &mut PgConnection,
+    events: &[&EventRecord],
+    blocks: &[(Block, StateDigest)],
+    last: u64,
+) -> Result<u64, StoreError> {
     let each = |field: fn(&EventRecord) -> u64| events.iter().map(|event| bigint(field(event))).collect::<Result<Vec<_>, _>>();
     let block_numbers = each(|event| event.block_number)?;
     let log_indexes = each(|event| event.log_index)?;
@@ -147,10 +149,25 @@ async fn insert_few(connection: &mut PgConnection, events: &[&EventRecord]) -> R
     let runs = events.iter().map(|event| event.run.map(|id| bigint(id.0)).transpose()).collect::<Result<Vec<_>, _>>()?;
     let agents = events.iter().map(|event| event.agent.map(|id| bigint(id.0)).transpose()).collect::<Result<Vec<_>, _>>()?;
     let refusals: Vec<_> = events.iter().map(|event| event.refusal.as_deref()).collect();
+    let headers = BlockColumns::of(blocks)?;
     sqlx::query!(
-        "INSERT INTO events (block_number, log_index, block_hash, tx_hash, tx_index, contract, topics, data, name, run_id, agent_id, refusal)
-         SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::bytea[], $5::bigint[], $6::bytea[], $7::bytea[], $8::bytea[],
-                              $9::text[], $10::bigint[], $11::bigint[], $12::text[])",
+        "WITH headers AS (
+             INSERT INTO blocks (number, hash, parent_hash, timestamp, state_digest)
+             SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bytea[])
+         ), told AS (
+             INSERT INTO feed (seq, block_number, log_index)
+             SELECT $6 + place, block_number, log_index
+             FROM unnest($7::bigint[], $8::bigint[]) WITH ORDINALITY AS told (block_number, log_index, place)
+         )
+         INSERT INTO events (block_number, log_index, block_hash, tx_hash, tx_index, contract, topics, data, name, run_id, agent_id, refusal)
+         SELECT * FROM unnest($7::bigint[], $8::bigint[], $9::bytea[], $10::bytea[], $11::bigint[], $12::bytea[], $13::bytea[], $14::bytea[],
+                              $15::text[], $16::bigint[], $17::bigint[], $18::text[])",
+        &headers.numbers,
+        &headers.hashes as &[Hash],
+        &headers.parents as &[Hash],
+        &headers.timestamps,
+        &headers.digests as &[Hash],
+        bigint(last)?,
         &block_numbers,
         &log_indexes,
         &block_hashes as &[Hash],
@@ -166,7 +183,7 @@ async fn insert_few(connection: &mut PgConnection, events: &[&EventRecord]) -> R
     )
     .execute(connection)
     .await?;
-    Ok(())
+    Ok(last.saturating_add(u64::try_from(events.len()).unwrap_or(u64::MAX)))
 }
 
 /// The `limit` events that follow the one at `after`, or the first, in the order of the chain.

@@ -35,35 +35,14 @@ pub struct FeedBounds {
 
 /// Numbers events that have just been written, after `last`. Answers the last number given.
 pub(crate) async fn tell(connection: &mut PgConnection, last: u64, events: &[Place]) -> Result<u64, StoreError> {
-    if events.len() <= copy::FEW {
-        tell_few(connection, last, events).await?;
-    } else {
-        const COPY: &str = "COPY feed (seq, block_number, log_index) FROM STDIN (FORMAT binary)";
-        copy::insert(connection, COPY, 3, events.iter().zip(last + 1..), |row, (event, seq)| {
-            row.put(bigint(seq)?)?;
-            row.put(bigint(event.block)?)?;
-            row.put(bigint(event.log)?)
-        })
-        .await?;
-    }
-    Ok(last.saturating_add(u64::try_from(events.len()).unwrap_or(u64::MAX)))
-}
-
-/// As one statement, which is one exchange with the server.
-async fn tell_few(connection: &mut PgConnection, last: u64, events: &[Place]) -> Result<(), StoreError> {
-    let block_numbers = events.iter().map(|event| bigint(event.block)).collect::<Result<Vec<_>, _>>()?;
-    let log_indexes = events.iter().map(|event| bigint(event.log)).collect::<Result<Vec<_>, _>>()?;
-    sqlx::query!(
-        "INSERT INTO feed (seq, block_number, log_index)
-         SELECT $1 + place, block_number, log_index
-         FROM unnest($2::bigint[], $3::bigint[]) WITH ORDINALITY AS told (block_number, log_index, place)",
-        bigint(last)?,
-        &block_numbers,
-        &log_indexes,
-    )
-    .execute(connection)
+    const COPY: &str = "COPY feed (seq, block_number, log_index) FROM STDIN (FORMAT binary)";
+    copy::insert(connection, COPY, 3, events.iter().zip(last + 1..), |row, (event, seq)| {
+        row.put(bigint(seq)?)?;
+        row.put(bigint(event.block)?)?;
+        row.put(bigint(event.log)?)
+    })
     .await?;
-    Ok(())
+    Ok(last.saturating_add(u64::try_from(events.len()).unwrap_or(u64::MAX)))
 }
 
 /// Takes back all events from block `number` up, which are still there, the latest first. Answers the last number given.

@@ -13,6 +13,7 @@ mod error;
 mod events;
 mod feed;
 mod outbox;
+mod projections;
 mod reader;
 mod rebuild;
 mod relayed;

@@ -23,8 +23,11 @@ use sqlx::{
 };
 
 use crate::{
-    AgentRecord, Block, Chain, EventRecord, FeedBounds, FeedRecord, Hash, IndexedBlock, RunRecord, StateDigest, StoreError, blocks,
-    columns::bigint, digest, events, feed,
+    AgentRecord, Block, Chain, EventRecord, FeedBounds, FeedRecord, Hash, IndexedBlock, RunRecord, StateDigest, StoreError,
+    blocks::{self, CURSOR_COLUMNS, CursorRow},
+    chain::{self, ChainRow},
+    columns::bigint,
+    digest, events, feed,
 };
 
 pub use agents::AgentFilter;
@@ -120,13 +123,14 @@ impl Reader {
     /// Everything as of the last indexed block; nothing before an indexer has started on this database.
     pub async fn snapshot(&self) -> Result<Option<Snapshot>, StoreError> {
         let mut transaction = self.pool.begin_with(AssertSqlSafe(self.begin.to_string())).await?;
-        let indexed = match IndexedBlock::read(&mut transaction).await {
-            Err(StoreError::Database(sqlx::Error::Database(error))) if error.code().as_deref() == Some(UNDEFINED_TABLE) => return Ok(None),
-            indexed => indexed?,
+        let read = format!("SELECT {CURSOR_COLUMNS}, {} FROM cursor, chain", chain::COLUMNS);
+        let there: Option<There> = match sqlx::query_as(AssertSqlSafe(read)).fetch_optional(&mut *transaction).await {
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(UNDEFINED_TABLE) => return Ok(None),
+            there => there?,
         };
-        let chain = Chain::read(&mut transaction).await?;
         let has_counts = self.has_counts(&mut transaction).await?;
-        Ok(indexed.zip(chain).map(|(indexed, chain)| Snapshot { transaction, indexed, chain, has_counts }))
+        let Some(There { cursor, chain }) = there else { return Ok(None) };
+        Ok(Some(Snapshot { transaction, indexed: cursor.try_into()?, chain: chain.try_into()?, has_counts }))
     }
 
     /// Whether an indexer of this version has widened the schema. Once it has, there is no need to ask again.
@@ -143,6 +147,15 @@ impl Reader {
     pub async fn listen(&self) -> Result<IndexListener, StoreError> {
         IndexListener::connect(&self.pool).await
     }
+}
+
+/// What every view begins with, in one answer.
+#[derive(sqlx::FromRow)]
+struct There {
+    #[sqlx(flatten)]
+    cursor: CursorRow,
+    #[sqlx(flatten)]
+    chain: ChainRow,
 }
 
 /// The statements that begin a view. Limits are set for each of them anew, and not for a session: behind a pooler that hands out a session

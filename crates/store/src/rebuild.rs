@@ -8,7 +8,7 @@
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::{
-    Batch, Chain, Hash, StateDigest, StoreError, Writer,
+    Batch, Chain, Hash, INDEXED_CHANNEL, StateDigest, StoreError, Writer,
     columns::{bigint, unsigned},
 };
 
@@ -97,7 +97,8 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Puts the new rows in the place of the old ones, whose indexer must have been held back with [`Batch::hold`].
+    /// Puts the new rows in the place of the old ones, whose indexer must have been held back with [`Batch::hold`], and wakes up whoever waits for
+    /// the index to move.
     pub async fn replace(&mut self) -> Result<Replaced, StoreError> {
         let connection = &mut *self.transaction;
         sqlx::raw_sql("ANALYZE runs, agents, new_digests").execute(&mut *connection).await?;
@@ -118,7 +119,12 @@ impl Batch<'_> {
         .execute(&mut *connection)
         .await?
         .rows_affected();
-        sqlx::query!("UPDATE cursor SET epoch = epoch + 1").execute(connection).await?;
+        sqlx::query!(
+            "WITH rewritten AS (UPDATE cursor SET epoch = epoch + 1 RETURNING number) SELECT pg_notify($1, number::text) FROM rewritten",
+            INDEXED_CHANNEL,
+        )
+        .execute(connection)
+        .await?;
         Ok(Replaced { runs, agents, digests })
     }
 }

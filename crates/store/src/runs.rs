@@ -130,17 +130,8 @@ pub(crate) async fn highest(connection: &mut PgConnection) -> Result<Option<RunI
     highest.map(|id| unsigned("runs", id).map(RunId)).transpose()
 }
 
-/// Writes runs: the `changed` ones over what is there, and `new` ones, which are not there yet. All ids must be distinct.
-pub(crate) async fn save(connection: &mut PgConnection, changed: &[&RunRecord], new: &[&RunRecord]) -> Result<(), StoreError> {
-    if new.len() <= copy::FEW {
-        return overwrite(connection, &[changed, new].concat()).await;
-    }
-    overwrite(connection, changed).await?;
-    insert(connection, new).await
-}
-
 /// Adds runs that are not there yet.
-async fn insert(connection: &mut PgConnection, records: &[&RunRecord]) -> Result<(), StoreError> {
+pub(crate) async fn insert(connection: &mut PgConnection, records: &[&RunRecord]) -> Result<(), StoreError> {
     const COPY: &str = "COPY runs (id, poster, content_uri, reward, fee, deadline, max_revisions, state, agent_id, wallet, stake_at_risk, \
                         claimed_at, deliverable_uri, submitted_at, revisions, feedback, due_at, review_by, created_at, funded_at, \
                         settled_at, finalized_by_silence, tx_hash, updated_block, inconsistency) FROM STDIN (FORMAT binary)";
@@ -176,86 +167,74 @@ async fn insert(connection: &mut PgConnection, records: &[&RunRecord]) -> Result
     .await
 }
 
-/// Writes these runs over what is there.
-async fn overwrite(connection: &mut PgConnection, records: &[&RunRecord]) -> Result<(), StoreError> {
-    if records.is_empty() {
-        return Ok(());
+/// Runs, column by column.
+pub(crate) struct RunColumns<'a> {
+    pub(crate) ids: Vec<i64>,
+    pub(crate) posters: Vec<Account>,
+    pub(crate) content_uris: Vec<&'a [u8]>,
+    pub(crate) rewards: Vec<Amount>,
+    pub(crate) fees: Vec<Amount>,
+    pub(crate) deadlines: Vec<i64>,
+    pub(crate) max_revisions: Vec<i16>,
+    pub(crate) states: Vec<&'static str>,
+    pub(crate) agents: Vec<Option<i64>>,
+    pub(crate) wallets: Vec<Option<Account>>,
+    pub(crate) stakes_at_risk: Vec<Option<Amount>>,
+    pub(crate) claimed_at: Vec<Option<i64>>,
+    pub(crate) deliverables: Vec<Option<&'a [u8]>>,
+    pub(crate) submitted_at: Vec<Option<i64>>,
+    pub(crate) revisions: Vec<i16>,
+    pub(crate) feedback: Vec<Option<&'a [u8]>>,
+    pub(crate) due_at: Vec<Option<i64>>,
+    pub(crate) review_by: Vec<Option<i64>>,
+    pub(crate) created_at: Vec<i64>,
+    pub(crate) funded_at: Vec<Option<i64>>,
+    pub(crate) settled_at: Vec<Option<i64>>,
+    pub(crate) silence: Vec<bool>,
+    pub(crate) tx_hashes: Vec<Hash>,
+    pub(crate) updated: Vec<i64>,
+    pub(crate) inconsistencies: Vec<Option<&'a str>>,
+}
+
+impl<'a> RunColumns<'a> {
+    pub(crate) fn of(records: &[&'a RunRecord]) -> Result<Self, StoreError> {
+        let optional = |field: fn(&Run) -> Option<Timestamp>| {
+            records.iter().map(|record| field(&record.run).map(seconds).transpose()).collect::<Result<Vec<_>, _>>()
+        };
+        Ok(Self {
+            ids: records.iter().map(|record| bigint(record.run.id.0)).collect::<Result<_, _>>()?,
+            posters: records.iter().map(|record| Account(record.run.terms.poster)).collect(),
+            content_uris: records.iter().map(|record| record.run.terms.content_uri.as_ref()).collect(),
+            rewards: records.iter().map(|record| Amount(record.run.terms.reward)).collect(),
+            fees: records.iter().map(|record| Amount(record.run.terms.fee)).collect(),
+            deadlines: records.iter().map(|record| seconds(record.run.terms.deadline)).collect::<Result<_, _>>()?,
+            max_revisions: records.iter().map(|record| i16::from(record.run.terms.max_revisions)).collect(),
+            states: records.iter().map(|record| record.run.state.as_str()).collect(),
+            agents: records
+                .iter()
+                .map(|record| record.run.claim.map(|claim| bigint(claim.agent.0)).transpose())
+                .collect::<Result<_, _>>()?,
+            wallets: records.iter().map(|record| record.run.claim.map(|claim| Account(claim.wallet))).collect(),
+            stakes_at_risk: records.iter().map(|record| record.run.claim.map(|claim| Amount(claim.stake_at_risk))).collect(),
+            claimed_at: optional(|run| run.claim.map(|claim| claim.at))?,
+            deliverables: records
+                .iter()
+                .map(|record| record.run.submission.as_ref().map(|submission| submission.deliverable_uri.as_ref()))
+                .collect(),
+            submitted_at: optional(|run| run.submission.as_ref().map(|submission| submission.at))?,
+            revisions: records.iter().map(|record| i16::from(record.run.revisions)).collect(),
+            feedback: records.iter().map(|record| record.run.feedback.as_ref().map(|feedback| feedback.as_ref())).collect(),
+            due_at: optional(|run| run.due_at)?,
+            review_by: optional(|run| run.review_by)?,
+            created_at: records.iter().map(|record| seconds(record.run.created_at)).collect::<Result<_, _>>()?,
+            funded_at: optional(|run| run.funded_at)?,
+            settled_at: optional(|run| run.settled_at)?,
+            silence: records.iter().map(|record| record.run.finalized_by_silence).collect(),
+            tx_hashes: records.iter().map(|record| Hash(record.tx_hash)).collect(),
+            updated: records.iter().map(|record| bigint(record.updated_block)).collect::<Result<_, _>>()?,
+            inconsistencies: records.iter().map(|record| record.inconsistency.as_deref()).collect(),
+        })
     }
-    let optional = |field: fn(&Run) -> Option<Timestamp>| {
-        records.iter().map(|record| field(&record.run).map(seconds).transpose()).collect::<Result<Vec<_>, _>>()
-    };
-    let ids = records.iter().map(|record| bigint(record.run.id.0)).collect::<Result<Vec<_>, _>>()?;
-    let posters: Vec<_> = records.iter().map(|record| Account(record.run.terms.poster)).collect();
-    let content_uris: Vec<&[u8]> = records.iter().map(|record| record.run.terms.content_uri.as_ref()).collect();
-    let rewards: Vec<_> = records.iter().map(|record| Amount(record.run.terms.reward)).collect();
-    let fees: Vec<_> = records.iter().map(|record| Amount(record.run.terms.fee)).collect();
-    let deadlines = records.iter().map(|record| seconds(record.run.terms.deadline)).collect::<Result<Vec<_>, _>>()?;
-    let max_revisions: Vec<_> = records.iter().map(|record| i16::from(record.run.terms.max_revisions)).collect();
-    let states: Vec<_> = records.iter().map(|record| record.run.state.as_str()).collect();
-    let agents =
-        records.iter().map(|record| record.run.claim.map(|claim| bigint(claim.agent.0)).transpose()).collect::<Result<Vec<_>, _>>()?;
-    let wallets: Vec<_> = records.iter().map(|record| record.run.claim.map(|claim| Account(claim.wallet))).collect();
-    let stakes: Vec<_> = records.iter().map(|record| record.run.claim.map(|claim| Amount(claim.stake_at_risk))).collect();
-    let claimed_at = optional(|run| run.claim.map(|claim| claim.at))?;
-    let deliverables: Vec<_> =
-        records.iter().map(|record| record.run.submission.as_ref().map(|submission| submission.deliverable_uri.as_ref())).collect();
-    let submitted_at = optional(|run| run.submission.as_ref().map(|submission| submission.at))?;
-    let revisions: Vec<_> = records.iter().map(|record| i16::from(record.run.revisions)).collect();
-    let feedback: Vec<_> = records.iter().map(|record| record.run.feedback.as_ref().map(|feedback| feedback.as_ref())).collect();
-    let due_at = optional(|run| run.due_at)?;
-    let review_by = optional(|run| run.review_by)?;
-    let created_at = records.iter().map(|record| seconds(record.run.created_at)).collect::<Result<Vec<_>, _>>()?;
-    let funded_at = optional(|run| run.funded_at)?;
-    let settled_at = optional(|run| run.settled_at)?;
-    let silence: Vec<_> = records.iter().map(|record| record.run.finalized_by_silence).collect();
-    let tx_hashes: Vec<_> = records.iter().map(|record| Hash(record.tx_hash)).collect();
-    let updated = records.iter().map(|record| bigint(record.updated_block)).collect::<Result<Vec<_>, _>>()?;
-    let inconsistencies: Vec<_> = records.iter().map(|record| record.inconsistency.as_deref()).collect();
-    sqlx::query!(
-        "INSERT INTO runs (id, poster, content_uri, reward, fee, deadline, max_revisions, state, agent_id, wallet, stake_at_risk, claimed_at,
-                           deliverable_uri, submitted_at, revisions, feedback, due_at, review_by, created_at, funded_at, settled_at,
-                           finalized_by_silence, tx_hash, updated_block, inconsistency)
-         SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::numeric[], $5::numeric[], $6::bigint[], $7::smallint[],
-                              $8::text[]::run_state[], $9::bigint[], $10::bytea[], $11::numeric[], $12::bigint[], $13::bytea[],
-                              $14::bigint[], $15::smallint[], $16::bytea[], $17::bigint[], $18::bigint[], $19::bigint[], $20::bigint[],
-                              $21::bigint[], $22::boolean[], $23::bytea[], $24::bigint[], $25::text[])
-         ON CONFLICT (id) DO UPDATE SET
-             poster = excluded.poster, content_uri = excluded.content_uri, reward = excluded.reward, fee = excluded.fee,
-             deadline = excluded.deadline, max_revisions = excluded.max_revisions, state = excluded.state, agent_id = excluded.agent_id,
-             wallet = excluded.wallet, stake_at_risk = excluded.stake_at_risk, claimed_at = excluded.claimed_at,
-             deliverable_uri = excluded.deliverable_uri, submitted_at = excluded.submitted_at, revisions = excluded.revisions,
-             feedback = excluded.feedback, due_at = excluded.due_at, review_by = excluded.review_by, created_at = excluded.created_at,
-             funded_at = excluded.funded_at, settled_at = excluded.settled_at, finalized_by_silence = excluded.finalized_by_silence,
-             tx_hash = excluded.tx_hash, updated_block = excluded.updated_block, inconsistency = excluded.inconsistency",
-        &ids,
-        &posters as &[Account],
-        &content_uris as &[&[u8]],
-        &rewards as &[Amount],
-        &fees as &[Amount],
-        &deadlines,
-        &max_revisions,
-        &states as &[&str],
-        &agents as &[Option<i64>],
-        &wallets as &[Option<Account>],
-        &stakes as &[Option<Amount>],
-        &claimed_at as &[Option<i64>],
-        &deliverables as &[Option<&[u8]>],
-        &submitted_at as &[Option<i64>],
-        &revisions,
-        &feedback as &[Option<&[u8]>],
-        &due_at as &[Option<i64>],
-        &review_by as &[Option<i64>],
-        &created_at,
-        &funded_at as &[Option<i64>],
-        &settled_at as &[Option<i64>],
-        &silence,
-        &tx_hashes as &[Hash],
-        &updated,
-        &inconsistencies as &[Option<&str>],
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
 }
 
 /// Removes these runs.

@@ -16,7 +16,7 @@ use sqlx::{
 use crate::{
     AgentRecord, Block, Chain, EventRecord, INDEXED_CHANNEL, IndexedBlock, Place, RunRecord, StateDigest, StoreError, Tags, agents, blocks,
     columns::{Hash, bigint, seconds, unsigned},
-    digest, events, feed, migrations, runs,
+    copy, digest, events, feed, migrations, projections, runs,
 };
 
 /// Key of the writer's advisory lock, which is per database: the ASCII of "clawpay!".
@@ -268,16 +268,22 @@ impl Batch<'_> {
         blocks::insert(&mut self.transaction, blocks).await
     }
 
-    /// Adds `count` events, of blocks that this batch adds as well, and tells listeners of them. Each is asked for while the server writes those
-    /// before it.
-    pub async fn insert_events<'e>(
+    /// Adds `count` events, tells listeners of them, and adds the headers that `blocks` answers once `events` have ended. Many events are asked
+    /// for while the server writes those before them.
+    pub async fn insert_events<'e, E: Iterator<Item = &'e EventRecord> + Send>(
         &mut self,
         count: usize,
-        events: impl Iterator<Item = &'e EventRecord> + Send,
+        mut events: E,
+        blocks: impl FnOnce(E) -> Vec<(Block, StateDigest)> + Send,
     ) -> Result<(), StoreError> {
-        let places = events::insert(&mut self.transaction, count, events).await?;
+        if count <= copy::FEW {
+            let few = Vec::from_iter(events.by_ref());
+            self.feed = events::insert_few(&mut self.transaction, &few, &blocks(events), self.feed).await?;
+            return Ok(());
+        }
+        let places = events::copy(&mut self.transaction, count, events.by_ref()).await?;
         self.feed = feed::tell(&mut self.transaction, self.feed, &places).await?;
-        Ok(())
+        blocks::insert(&mut self.transaction, &blocks(events)).await
     }
 
     /// The runs with these ids; unknown ids are left out.
@@ -313,14 +319,9 @@ impl Batch<'_> {
         events::correct(&mut self.transaction, events).await
     }
 
-    /// Writes runs: the `changed` ones over what is there, and `new` ones, which are not there yet.
-    pub async fn save_runs(&mut self, changed: &[&RunRecord], new: &[&RunRecord]) -> Result<(), StoreError> {
-        runs::save(&mut self.transaction, changed, new).await
-    }
-
-    /// Writes agents over what is there.
-    pub async fn save_agents(&mut self, records: &[&AgentRecord]) -> Result<(), StoreError> {
-        agents::save(&mut self.transaction, records).await
+    /// Writes runs and agents: the `changed` runs and all `agents` over what is there, and the `new` runs, which are not there yet.
+    pub async fn save(&mut self, changed: &[&RunRecord], new: &[&RunRecord], agents: &[&AgentRecord]) -> Result<(), StoreError> {
+        projections::save(&mut self.transaction, changed, new, agents).await
     }
 
     /// Removes every block from `number` up with its events, and the runs and agents those events named. Answers what remains of those,
@@ -342,14 +343,24 @@ impl Batch<'_> {
         digest::at_cursor(&mut self.transaction, number).await
     }
 
-    /// Moves the cursor to `block` and the finality of all rows with it. What is final stays final; nothing above the cursor is.
+    /// Moves the cursor to `block` and the finality of all rows with it, and wakes up whoever waits for `block` once that is committed. What is
+    /// final stays final; nothing above the cursor is.
     pub async fn advance(&mut self, block: &Block, tags: &Tags) -> Result<(), StoreError> {
         let finalized = self.finalized.max(tags.finalized.map(|number| number.min(block.number)));
         // What is final is safe, whether or not the node knows the word.
         let safe = finalized.max(tags.safe.map(|number| number.min(block.number)));
+        // What is between the last final block and this one needs its header only if it has events: nothing can replace it any more.
+        let (since, until) = finalized.map_or((0, 0), |finalized| (self.finalized.unwrap_or(0), finalized));
         sqlx::query!(
-            "UPDATE cursor SET number = $1, hash = $2::bytea, timestamp = $3, safe = $4, finalized = $5, head = $6,
-                               head_checked_at = clock_timestamp(), feed = $7, feed_hash = $2::bytea",
+            "WITH moved AS (
+                 UPDATE cursor SET number = $1, hash = $2::bytea, timestamp = $3, safe = $4, finalized = $5, head = $6,
+                                   head_checked_at = clock_timestamp(), feed = $7, feed_hash = $2::bytea
+             ), pruned AS (
+                 DELETE FROM blocks b
+                 WHERE b.number >= $8 AND b.number < $9
+                   AND NOT EXISTS (SELECT FROM events e WHERE e.block_number = b.number AND e.block_number >= $8 AND e.block_number < $9)
+             )
+             SELECT pg_notify($10, $1::bigint::text)",
             bigint(block.number)?,
             Hash(block.hash) as Hash,
             seconds(block.timestamp)?,
@@ -357,21 +368,19 @@ impl Batch<'_> {
             finalized.map(bigint).transpose()?,
             bigint(tags.head)?,
             bigint(self.feed)?,
+            bigint(since)?,
+            bigint(until)?,
+            INDEXED_CHANNEL,
         )
         .execute(&mut *self.transaction)
         .await?;
-        if let Some(finalized) = finalized {
-            blocks::prune(&mut self.transaction, self.finalized.unwrap_or(0), finalized).await?;
-        }
         self.finalized = finalized;
         Ok(())
     }
 
-    /// Makes the change visible and wakes up whoever waits for `block`.
-    pub async fn commit(mut self, block: u64) -> Result<(), StoreError> {
-        sqlx::query!("SELECT pg_notify($1, $2)", INDEXED_CHANNEL, block.to_string()).execute(&mut *self.transaction).await?;
-        self.transaction.commit().await?;
-        Ok(())
+    /// Makes the change visible.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        Ok(self.transaction.commit().await?)
     }
 }
 

@@ -29,7 +29,7 @@ use super::{
     Head,
     header::Header,
     health::Health,
-    receipt::{self, Receipt},
+    receipt::{self, Receipt, ReceiptLogs},
     refusal::{self, Meaning},
 };
 use crate::{
@@ -75,6 +75,8 @@ pub(super) struct Endpoint {
     recomputes: AtomicBool,
     /// Whether the node has ever named a finalized block. Then its silence means trouble, not that it does not know the word.
     knows_finality: AtomicBool,
+    /// Whether its receipts can be proved by their headers, as far as is known.
+    proves_receipts: AtomicBool,
     /// Questions in one batch: one, once a batch was refused.
     batch: AtomicUsize,
 }
@@ -99,6 +101,7 @@ impl Endpoint {
             is_proven: AtomicBool::new(false),
             recomputes: AtomicBool::new(config.hashes == Hashes::Recomputed),
             knows_finality: AtomicBool::new(false),
+            proves_receipts: AtomicBool::new(true),
             batch: AtomicUsize::new(BATCH),
         })
     }
@@ -260,22 +263,29 @@ impl Endpoint {
         self.ask_many("eth_getLogs", &params).await
     }
 
-    pub(super) async fn receipt_logs(&self, header: &Header) -> Result<Option<Vec<Log>>, NodeError> {
+    pub(super) async fn receipt_logs(&self, header: &Header) -> Result<Option<ReceiptLogs>, NodeError> {
         let number = header.number();
-        match self.ask_at_length::<_, Option<Vec<Receipt>>>("eth_getBlockReceipts", (header.hash,)).await {
-            Ok(Some(receipts)) => {
-                if self.recomputes.load(Relaxed)
-                    && let Some(expected) = header.receipts_root()
-                    && receipt::root(&receipts).is_some_and(|found| found != expected)
-                {
-                    return Err(NodeError::Contradiction { number, reason: "its receipts do not hash to their root in its header" });
-                }
-                Ok(Some(receipts.into_iter().flat_map(|receipt| receipt.logs).collect()))
+        let receipts = match self.ask_at_length::<_, Option<Vec<Receipt>>>("eth_getBlockReceipts", (header.hash,)).await {
+            Ok(Some(receipts)) => receipts,
+            Ok(None) => return Err(NodeError::MissingBlock(number)),
+            Err(NodeError::Refused { .. } | NodeError::NotUnderstood { .. }) => {
+                self.proves_receipts.store(false, Relaxed);
+                return Ok(None);
             }
-            Ok(None) => Err(NodeError::MissingBlock(number)),
-            Err(NodeError::Refused { .. } | NodeError::NotUnderstood { .. }) => Ok(None),
-            Err(error) => Err(error),
+            Err(error) => return Err(error),
+        };
+        let root = header.receipts_root().filter(|_| self.recomputes.load(Relaxed));
+        let roots = root.and_then(|expected| Some((expected, receipt::root(&receipts)?)));
+        if roots.is_some_and(|(expected, found)| expected != found) {
+            return Err(NodeError::Contradiction { number, reason: "its receipts do not hash to their root in its header" });
         }
+        let are_proved = roots.is_some();
+        self.proves_receipts.store(are_proved, Relaxed);
+        Ok(Some(ReceiptLogs { logs: receipts.into_iter().flat_map(|receipt| receipt.logs).collect(), are_proved }))
+    }
+
+    pub(super) fn proves_receipts(&self) -> bool {
+        self.proves_receipts.load(Relaxed)
     }
 
     /// Asks one method many times, in batches, several at once; the answers come in the order of the questions.

@@ -19,6 +19,14 @@ pub(super) struct Receipt {
     cumulative_gas_used: Option<U64>,
 }
 
+/// Every log of a block, by its receipts.
+#[derive(Debug)]
+pub(crate) struct ReceiptLogs {
+    pub(crate) logs: Vec<Log>,
+    /// Whether the block's hash vouches for them: the receipts hash to their root in its header, and that to the block's hash.
+    pub(crate) are_proved: bool,
+}
+
 /// The root hash of a block's receipts, in order; nothing, if the block has a kind of transaction that Ethereum does not.
 pub(super) fn root(receipts: &[Receipt]) -> Option<B256> {
     let receipts: Vec<_> = receipts.iter().map(Receipt::envelope).collect::<Option<_>>()?;

@@ -1,21 +1,39 @@
 -- What must hold at every commit, whoever writes. A writer that breaks one gets an error that no waiting mends.
 
 -- Blocks that were undone, by the transaction that did it. A chain that is only shorter, or a node that is only behind, is no reason to.
-CREATE TABLE guard_undone (transaction xid8 NOT NULL, number bigint NOT NULL, hash bytea NOT NULL, parent_hash bytea NOT NULL);
+-- Beside them, until the transaction ends, those that were pruned, and what was final before it.
+CREATE TABLE guard_undone (
+    transaction xid8 NOT NULL, number bigint NOT NULL, hash bytea NOT NULL, parent_hash bytea NOT NULL, has_events boolean NOT NULL, final bigint
+);
+
+CREATE FUNCTION guard_undone() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    -- Pruning takes headers that no event needs, below the last final one.
+    IF NOT NEW.has_events AND NEW.number < (SELECT finalized FROM cursor) THEN
+        DELETE FROM guard_undone WHERE transaction = NEW.transaction AND number = NEW.number;
+    ELSIF NEW.number <= NEW.final THEN
+        RAISE EXCEPTION 'guard: block % was undone, and % is final', NEW.number, NEW.final;
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE CONSTRAINT TRIGGER guard_undone AFTER INSERT ON guard_undone DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION guard_undone();
 
 CREATE FUNCTION guard_finality() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     final bigint := (SELECT finalized FROM cursor);
     height bigint;
+    has_events boolean;
 BEGIN
     IF TG_TABLE_NAME = 'blocks' THEN
         height := CASE WHEN TG_OP = 'DELETE' THEN OLD.number ELSE NEW.number END;
-        -- Pruning takes headers that no event needs, below the last final one.
-        IF TG_OP = 'DELETE' AND height < final AND NOT EXISTS (SELECT FROM events WHERE block_number = height) THEN
-            RETURN OLD;
-        END IF;
         IF TG_OP = 'DELETE' THEN
-            INSERT INTO guard_undone VALUES (pg_current_xact_id(), OLD.number, OLD.hash, OLD.parent_hash);
+            has_events := EXISTS (SELECT FROM events WHERE block_number = height);
+            INSERT INTO guard_undone VALUES (pg_current_xact_id(), OLD.number, OLD.hash, OLD.parent_hash, has_events, final);
+            IF NOT has_events THEN
+                RETURN OLD;
+            END IF;
         END IF;
     ELSE
         height := CASE WHEN TG_OP = 'DELETE' THEN OLD.block_number ELSE NEW.block_number END;
