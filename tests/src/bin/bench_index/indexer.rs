@@ -77,6 +77,18 @@ impl Drop for Indexer {
     }
 }
 
+/// Waits until no index is left out any more, which the indexer sees to once it has read the past.
+pub(crate) async fn until_built(database_url: &str) -> Result<()> {
+    let mut connection = PgConnection::connect(database_url).await?;
+    let building = async {
+        while sqlx::query_scalar("SELECT EXISTS (SELECT FROM left_out_indexes)").fetch_one(&mut connection).await? {
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(())
+    };
+    tokio::time::timeout(PATIENCE, building).await.context("the indexes were never built")?
+}
+
 /// Checks that an index holds so many runs, each without a contradiction.
 pub(crate) async fn require_runs(database_url: &str, expected: u64) -> Result<()> {
     let mut connection = PgConnection::connect(database_url).await?;

@@ -28,10 +28,9 @@ use crate::{indexer::Indexer, live::Watch, mill::Mill};
 const BLOCKS: u64 = 4_000;
 /// New runs a block, of six events each: about 150,000 events, and ten times as many.
 const WIDTHS: [u64; 2] = [7, 70];
-/// New runs a block while the index follows: what a busy market has, and what a very busy one has.
-const LIVE_WIDTHS: [u64; 2] = [1, 7];
-/// Blocks before those, so that runs of every age are there.
-const LIVE_PAST: u64 = 300;
+/// What is followed as it grows: the first of these chains, and one with the blocks of a market that is less busy.
+const FOLLOWED: u64 = WIDTHS[0];
+const QUIET: u64 = 1;
 const EVENTS_PER_RUN: u64 = 6;
 const REORG: u64 = 64;
 
@@ -50,11 +49,8 @@ async fn main() -> ExitCode {
 async fn bench() -> Result<()> {
     let asked = std::env::args().skip(1).map(|width| width.parse().with_context(|| format!("{width} is not a width")));
     let asked = asked.collect::<Result<Vec<u64>>>()?;
-    for width in if asked.is_empty() { WIDTHS.to_vec() } else { asked } {
-        past(width).await?;
-    }
-    for width in LIVE_WIDTHS {
-        present(width).await?;
+    for width in if asked.is_empty() { [WIDTHS.as_slice(), &[QUIET]].concat() } else { asked } {
+        market(width).await?;
     }
     Ok(())
 }
@@ -75,30 +71,42 @@ impl Scene {
     }
 }
 
-/// The figures of reading a chain's past.
-async fn past(width: u64) -> Result<()> {
-    let Scene { stack, postgres, directory } = Scene::start().await?;
+/// The figures of a market whose past is read, and which is followed then unless it is a large one.
+async fn market(width: u64) -> Result<()> {
+    let scene = Scene::start().await?;
     let started = Instant::now();
-    let mut mill = Mill::start(&stack, width).await?;
+    let mut mill = Mill::start(&scene.stack, width).await?;
     mill.grow(BLOCKS).await?;
-    let head = stack.head().await?;
-    progress(format_args!("{head} blocks of {width} runs each made in {:?}", started.elapsed()));
-
-    let (events, node_floor) = floors::node(stack.provider(), &stack.deployment, head).await?;
-    let ours = create_database(&postgres.url(), "ours").await?;
-    floors::checkpoint(&ours).await?;
+    progress(format_args!("{} blocks of {width} runs each made in {:?}", scene.stack.head().await?, started.elapsed()));
+    let ours = create_database(&scene.postgres.url(), "ours").await?;
     let mut watch = Watch::open(&ours).await?;
+    let indexer = past(&scene, &mill, &ours, &mut watch).await?;
+    if width <= FOLLOWED {
+        present(&scene.stack, &mut mill, &mut watch).await?;
+    }
+    drop(indexer);
+    let (events, replayed) = replay::replay(&ours).await?;
+    line("replay", &[("events", events.to_string()), ("seconds", seconds(replayed))]);
+    scene.postgres.stop();
+    Ok(())
+}
+
+/// The figures of reading a chain's past. Answers the indexer, which is done with it.
+async fn past(Scene { stack, postgres, directory }: &Scene, mill: &Mill<'_>, ours: &str, watch: &mut Watch) -> Result<Indexer> {
+    let head = stack.head().await?;
+    let (events, node_floor) = floors::node(stack.provider(), &stack.deployment, head).await?;
+    floors::checkpoint(ours).await?;
     let started = Instant::now();
-    let mut indexer = Indexer::start(&stack, &ours, directory.path())?;
-    indexer.until_at(&mut watch, head).await?;
+    let mut indexer = Indexer::start(stack, ours, directory.path())?;
+    indexer.until_at(watch, head).await?;
     let backfill = started.elapsed();
     let peak = indexer.peak_mb()?;
-    indexer::require_runs(&ours, mill.runs()).await?;
-    drop(indexer);
+    indexer::until_built(ours).await?;
+    indexer::require_runs(ours, mill.runs()).await?;
 
     let empty = create_database(&postgres.url(), "floor").await?;
-    floors::checkpoint(&ours).await?;
-    let database_floor = floors::database(&ours, &empty).await?;
+    floors::checkpoint(ours).await?;
+    let database_floor = floors::database(ours, &empty).await?;
     line(
         "backfill",
         &[
@@ -109,34 +117,22 @@ async fn past(width: u64) -> Result<()> {
             ("peakMb", peak.to_string()),
         ],
     );
-    let (events, replayed) = replay::replay(&ours).await?;
-    line("replay", &[("events", events.to_string()), ("seconds", seconds(replayed))]);
-    postgres.stop();
-    Ok(())
+    Ok(indexer)
 }
 
-/// The figures of following a chain as it grows.
-async fn present(width: u64) -> Result<()> {
-    let Scene { stack, postgres, directory } = Scene::start().await?;
-    let mut mill = Mill::start(&stack, width).await?;
-    mill.grow(LIVE_PAST).await?;
-    let ours = create_database(&postgres.url(), "ours").await?;
-    let mut watch = Watch::open(&ours).await?;
-    let mut indexer = Indexer::start(&stack, &ours, directory.path())?;
-    indexer.until_at(&mut watch, stack.head().await?).await?;
-    let latencies = live::latencies(&stack, &mut mill, &mut watch).await?;
+/// The figures of following the same chain as it grows, into the same database.
+async fn present(stack: &Stack, mill: &mut Mill<'_>, watch: &mut Watch) -> Result<()> {
+    let latencies = live::latencies(stack, mill, watch).await?;
     let percentile = |percent| milliseconds(live::percentile(&latencies, percent));
-    let events = (width * EVENTS_PER_RUN).to_string();
+    let events = (mill.width() * EVENTS_PER_RUN).to_string();
     line("live", &[("eventsPerBlock", events), ("p50Ms", percentile(50)), ("p95Ms", percentile(95)), ("p99Ms", percentile(99))]);
-    let repaired = live::reorg(&stack, &mut mill, &mut watch, REORG).await?;
+    let repaired = live::reorg(stack, mill, watch, REORG).await?;
     line("reorg64", &[("seconds", seconds(repaired))]);
-    let worst = live::pace(&stack, &mut mill, &mut watch).await?;
+    let worst = live::pace(stack, mill, watch).await?;
     line(
         "pace",
         &[("blocksPerSecond", live::PACE.to_string()), ("seconds", live::PACE_SECONDS.to_string()), ("worstLagBlocks", worst.to_string())],
     );
-    drop(indexer);
-    postgres.stop();
     Ok(())
 }
 

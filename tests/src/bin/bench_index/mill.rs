@@ -103,6 +103,11 @@ impl<'a> Mill<'a> {
         Ok(())
     }
 
+    /// New runs a turn.
+    pub(crate) const fn width(&self) -> u64 {
+        self.width
+    }
+
     /// New runs so far.
     pub(crate) const fn runs(&self) -> u64 {
         self.turns * self.width

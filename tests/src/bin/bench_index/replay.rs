@@ -27,7 +27,7 @@ pub(crate) async fn replay(database_url: &str) -> Result<(u64, Duration)> {
     let mut batch = session.begin(cursor.number, cursor.hash).await?;
     batch.redirect("again").await?;
     let replayed = clawpay_indexer::replay(&mut batch, &chain, |_| ()).await?;
-    batch.commit(cursor.number).await?;
+    batch.commit().await?;
     let took = started.elapsed();
 
     let different: i64 = sqlx::query_scalar(
