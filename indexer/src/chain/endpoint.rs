@@ -279,7 +279,7 @@ impl Endpoint {
         if roots.is_some_and(|(expected, found)| expected != found) {
             return Err(NodeError::Contradiction { number, reason: "its receipts do not hash to their root in its header" });
         }
-        let are_proved = roots.is_some();
+        let are_proved = roots.is_some() && receipt::are_in_place(&receipts);
         self.proves_receipts.store(are_proved, Relaxed);
         Ok(Some(ReceiptLogs { logs: receipts.into_iter().flat_map(|receipt| receipt.logs).collect(), are_proved }))
     }

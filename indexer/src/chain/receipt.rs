@@ -23,7 +23,8 @@ pub(super) struct Receipt {
 #[derive(Debug)]
 pub(crate) struct ReceiptLogs {
     pub(crate) logs: Vec<Log>,
-    /// Whether the block's hash vouches for them: the receipts hash to their root in its header, and that to the block's hash.
+    /// Whether the block's hash vouches for them: the receipts hash to their root in its header, that to the block's hash, and each log names the
+    /// place it has among them.
     pub(crate) are_proved: bool,
 }
 
@@ -31,6 +32,12 @@ pub(crate) struct ReceiptLogs {
 pub(super) fn root(receipts: &[Receipt]) -> Option<B256> {
     let receipts: Vec<_> = receipts.iter().map(Receipt::envelope).collect::<Option<_>>()?;
     Some(calculate_receipt_root(&receipts))
+}
+
+/// Whether each log names the place it has: root hashes are of the order, and not of what logs say about it.
+pub(super) fn are_in_place(receipts: &[Receipt]) -> bool {
+    let logs = (0_u64..).zip(receipts).flat_map(|(tx_index, receipt)| receipt.logs.iter().map(move |log| (tx_index, log)));
+    (0_u64..).zip(logs).all(|(log_index, (tx_index, log))| log.log_index() == Some(log_index) && log.transaction_index() == Some(tx_index))
 }
 
 impl Receipt {
@@ -59,7 +66,7 @@ fn raw(log: &Log) -> primitives::Log {
 
 #[cfg(test)]
 mod tests {
-    use alloy::primitives::b256;
+    use alloy::primitives::{Address, b256};
     use serde_json::json;
 
     use super::*;
@@ -78,5 +85,24 @@ mod tests {
         assert_eq!(root(&[receipt("0x2"), receipt("0x7e")]), None);
         let old = serde_json::from_value(json!({"logs": [], "root": "0x00", "cumulativeGasUsed": "0x5208"})).unwrap();
         assert_eq!(root(&[old]), None);
+    }
+
+    #[test]
+    fn logs_have_the_places_they_name_or_are_not_proved() {
+        let log = |tx: u64, log: u64| {
+            json!({
+                "address": Address::ZERO, "topics": [], "data": "0x",
+                "blockNumber": "0x1", "blockHash": B256::ZERO, "transactionHash": B256::ZERO, "transactionIndex": format!("{tx:#x}"),
+                "logIndex": format!("{log:#x}"), "removed": false,
+            })
+        };
+        let are_in_place = |logs: [Vec<serde_json::Value>; 3]| {
+            let receipts = logs.map(|logs| serde_json::from_value::<Receipt>(json!({ "logs": logs })).unwrap());
+            are_in_place(&receipts)
+        };
+        assert!(are_in_place([vec![log(0, 0), log(0, 1)], vec![], vec![log(2, 2)]]));
+        assert!(!are_in_place([vec![log(0, 0), log(0, 1)], vec![], vec![log(2, 0)]]), "counted anew in each transaction");
+        assert!(!are_in_place([vec![log(0, 1)], vec![], vec![]]));
+        assert!(!are_in_place([vec![log(0, 0)], vec![], vec![log(1, 1)]]), "of another transaction");
     }
 }
