@@ -89,6 +89,20 @@ pub(crate) async fn until_built(database_url: &str) -> Result<()> {
     tokio::time::timeout(PATIENCE, building).await.context("the indexes were never built")?
 }
 
+/// Waits until an indexer that was just started has looked at the node, which it does after all that it has to ask when it starts.
+pub(crate) async fn until_looking(database_url: &str) -> Result<()> {
+    const CHECKED: &str = "SELECT extract(epoch FROM head_checked_at)::text FROM cursor";
+    let mut connection = PgConnection::connect(database_url).await?;
+    let before: String = sqlx::query_scalar(CHECKED).fetch_one(&mut connection).await?;
+    let starting = async {
+        while sqlx::query_scalar::<_, String>(CHECKED).fetch_one(&mut connection).await? == before {
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(())
+    };
+    tokio::time::timeout(PATIENCE, starting).await.context("the indexer does not start")?
+}
+
 /// Checks that an index holds so many runs, each without a contradiction.
 pub(crate) async fn require_runs(database_url: &str, expected: u64) -> Result<()> {
     let mut connection = PgConnection::connect(database_url).await?;

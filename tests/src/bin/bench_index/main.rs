@@ -80,19 +80,21 @@ async fn market(width: u64) -> Result<()> {
     progress(format_args!("{} blocks of {width} runs each made in {:?}", scene.stack.head().await?, started.elapsed()));
     let ours = create_database(&scene.postgres.url(), "ours").await?;
     let mut watch = Watch::open(&ours).await?;
-    let indexer = past(&scene, &mill, &ours, &mut watch).await?;
-    if width <= FOLLOWED {
-        present(&scene.stack, &mut mill, &mut watch).await?;
-    }
-    drop(indexer);
+    past(&scene, &mill, &ours, &mut watch).await?;
     let (events, replayed) = replay::replay(&ours).await?;
     line("replay", &[("events", events.to_string()), ("seconds", seconds(replayed))]);
+    if width <= FOLLOWED {
+        let indexer = Indexer::start(&scene.stack, &ours, scene.directory.path())?;
+        indexer::until_looking(&ours).await?;
+        present(&scene.stack, &mut mill, &mut watch).await?;
+        drop(indexer);
+    }
     scene.postgres.stop();
     Ok(())
 }
 
-/// The figures of reading a chain's past. Answers the indexer, which is done with it.
-async fn past(Scene { stack, postgres, directory }: &Scene, mill: &Mill<'_>, ours: &str, watch: &mut Watch) -> Result<Indexer> {
+/// The figures of reading a chain's past.
+async fn past(Scene { stack, postgres, directory }: &Scene, mill: &Mill<'_>, ours: &str, watch: &mut Watch) -> Result<()> {
     let head = stack.head().await?;
     let (events, node_floor) = floors::node(stack.provider(), &stack.deployment, head).await?;
     floors::checkpoint(ours).await?;
@@ -103,6 +105,7 @@ async fn past(Scene { stack, postgres, directory }: &Scene, mill: &Mill<'_>, our
     let peak = indexer.peak_mb()?;
     indexer::until_built(ours).await?;
     indexer::require_runs(ours, mill.runs()).await?;
+    drop(indexer);
 
     let empty = create_database(&postgres.url(), "floor").await?;
     floors::checkpoint(ours).await?;
@@ -117,7 +120,7 @@ async fn past(Scene { stack, postgres, directory }: &Scene, mill: &Mill<'_>, our
             ("peakMb", peak.to_string()),
         ],
     );
-    Ok(indexer)
+    Ok(())
 }
 
 /// The figures of following the same chain as it grows, into the same database.
