@@ -6,14 +6,14 @@ use anyhow::{Context, Result, ensure};
 use clawpay_store::{Tags, Writer};
 use sqlx::{Connection, PgConnection};
 
-/// Replays the index at `database_url` into tables beside its own, and answers how many events there were and how long it took, commit
+/// Replays the index at `database_url` into tables beside its own, which lack the indexes that only readers need as those of `clawpay reindex` do, and answers how many events there were and how long it took, commit
 /// included. What comes out must be what is there.
 pub(crate) async fn replay(database_url: &str) -> Result<(u64, Duration)> {
     let mut connection = PgConnection::connect(database_url).await?;
     sqlx::raw_sql(
         "CREATE SCHEMA again;
-         CREATE TABLE again.runs (LIKE public.runs INCLUDING ALL);
-         CREATE TABLE again.agents (LIKE public.agents INCLUDING ALL)",
+         CREATE TABLE again.runs (LIKE public.runs INCLUDING DEFAULTS INCLUDING CONSTRAINTS, PRIMARY KEY (id));
+         CREATE TABLE again.agents (LIKE public.agents INCLUDING DEFAULTS INCLUDING CONSTRAINTS, PRIMARY KEY (id))",
     )
     .execute(&mut connection)
     .await?;
