@@ -6,8 +6,8 @@ use anyhow::{Context, Result, ensure};
 use clawpay_store::{Tags, Writer};
 use sqlx::{Connection, PgConnection};
 
-/// Replays the index at `database_url` into tables beside its own, which lack the indexes that only readers need as those of `clawpay reindex` do, and answers how many events there were and how long it took, commit
-/// included. What comes out must be what is there.
+/// Replays the index at `database_url` into tables beside its own, and answers how many events there were and how long it took, commit
+/// included. Those tables lack the indexes that only readers need, as those of `clawpay reindex` do. What comes out must be what is there.
 pub(crate) async fn replay(database_url: &str) -> Result<(u64, Duration)> {
     let mut connection = PgConnection::connect(database_url).await?;
     sqlx::raw_sql(
