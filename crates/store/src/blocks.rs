@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use alloy_primitives::B256;
 use clawpay_domain::Timestamp;
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::PgConnection;
 
 use crate::{
     Hash, StateDigest, StoreError,
@@ -55,9 +55,19 @@ impl IndexedBlock {
 
     /// The cursor; nothing before an indexer has started on this database.
     pub(crate) async fn read(connection: &mut PgConnection) -> Result<Option<Self>, StoreError> {
-        let row: Option<CursorRow> =
-            sqlx::query_as(AssertSqlSafe(format!("SELECT {CURSOR_COLUMNS} FROM cursor"))).fetch_optional(connection).await?;
-        row.map(TryInto::try_into).transpose()
+        sqlx::query_as!(
+            CursorRow,
+            r#"SELECT number, hash AS "hash: Hash", timestamp, safe, finalized, head,
+                      (extract(epoch FROM head_checked_at) * 1000)::bigint AS "head_checked_at!",
+                      greatest((extract(epoch FROM clock_timestamp() - head_checked_at) * 1000)::bigint, 0) AS "staleness!",
+                      -- Nothing in a schema from before there was such a column.
+                      coalesce((to_jsonb(cursor) ->> 'epoch')::bigint, 0) AS "epoch!"
+               FROM cursor"#
+        )
+        .fetch_optional(connection)
+        .await?
+        .map(TryInto::try_into)
+        .transpose()
     }
 }
 

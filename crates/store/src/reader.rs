@@ -18,7 +18,7 @@ use std::{
 use alloy_primitives::B256;
 use clawpay_domain::{AgentId, RunId};
 use sqlx::{
-    AssertSqlSafe, ConnectOptions, Connection, PgPool, Postgres, Transaction,
+    AssertSqlSafe, ConnectOptions, Connection, PgPool, Postgres, QueryBuilder, Transaction,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -123,8 +123,9 @@ impl Reader {
     /// Everything as of the last indexed block; nothing before an indexer has started on this database.
     pub async fn snapshot(&self) -> Result<Option<Snapshot>, StoreError> {
         let mut transaction = self.pool.begin_with(AssertSqlSafe(self.begin.to_string())).await?;
-        let read = format!("SELECT {CURSOR_COLUMNS}, {} FROM cursor, chain", chain::COLUMNS);
-        let there: Option<There> = match sqlx::query_as(AssertSqlSafe(read)).fetch_optional(&mut *transaction).await {
+        let mut read = QueryBuilder::new("SELECT ");
+        read.push(CURSOR_COLUMNS).push(", ").push(chain::COLUMNS).push(" FROM cursor, chain");
+        let there: Option<There> = match read.build_query_as().fetch_optional(&mut *transaction).await {
             Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(UNDEFINED_TABLE) => return Ok(None),
             there => there?,
         };
