@@ -84,6 +84,16 @@ contract CreateTest is ClawPayTest {
         assertNotCreated(REWARD, type(uint256).max, 3, CONTENT, abi.encodeWithSelector(fault, type(uint256).max, START, latest));
     }
 
+    /// @dev A deadline has 36 bits.
+    function test_create_takesDeadlinesBelowTwoToThe36() public {
+        uint256 last = 2 ** 36 - 1;
+        vm.warp(last - 1);
+        vm.prank(poster);
+        assertEq(escrow.getRun(escrow.create(REWARD, last, 3, CONTENT)).deadline, last);
+        bytes4 fault = IRunEscrow.RunEscrow_DeadlineOutOfRange.selector;
+        assertNotCreated(REWARD, last + 1, 3, CONTENT, abi.encodeWithSelector(fault, last + 1, last - 1, last));
+    }
+
     function test_create_takesZeroToThreeRevisions() public {
         assertAccepted(REWARD, claimDeadline(), 0, CONTENT);
         assertAccepted(REWARD, claimDeadline(), 3, CONTENT);

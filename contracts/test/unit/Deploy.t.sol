@@ -78,6 +78,14 @@ contract DeployTest is ClawPayTest {
         assertEq(abi.encode(other.parameters()), abi.encode(rules));
     }
 
+    function test_deploy_keepsEscrowParametersApart() public {
+        IRunEscrow.Parameters memory rules = IRunEscrow.Parameters({
+            feeBps: 6, minimumReward: 5, submissionTimeout: 4, reviewPeriod: 3, maxRevisions: 2, maxDeadlineAhead: 1
+        });
+        (, RunEscrow other) = deployWith(rules);
+        assertEq(abi.encode(other.parameters()), abi.encode(rules));
+    }
+
     function test_deploy_refusesAStakeThatNamesAnotherEscrow() public {
         assertRefusedFor(agentStake, treasury, abi.encodeWithSelector(IRunEscrow.RunEscrow_InvalidParameters.selector));
     }

@@ -43,6 +43,17 @@ contract SubmitTest is ClawPayTest {
         assertEq(escrow.getRun(runId).reviewBy, START + 1 days + WEEK);
     }
 
+    /// @dev Seconds that have no bit in common.
+    function test_submit_keepsNothingOfDueAt() public {
+        uint256 reviewBy = 2 ** 31;
+        vm.warp(reviewBy - 1 - WEEK);
+        uint256 runId = claimedRun();
+        assertEq(escrow.getRun(runId).dueAt, reviewBy - 1);
+        skip(1);
+        submit(runId);
+        assertEq(escrow.getRun(runId).reviewBy, reviewBy);
+    }
+
     function test_submit_isPossibleUntilTheSecondBeforeDueAt() public {
         assertPossibleUntilDueAt(claimedRun());
         assertPossibleUntilDueAt(startedRun());
