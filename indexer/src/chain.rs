@@ -200,6 +200,13 @@ impl Node {
         self.asked().logs_of(addresses, blocks).await
     }
 
+    /// Asks for a block's receipts ahead of [`Node::receipt_logs`], which then takes these.
+    pub(crate) fn expect_receipts(&self, block: B256) {
+        let (endpoints, index) = (Arc::clone(&self.endpoints), self.current.load(Relaxed));
+        let asking = tokio::spawn(async move { endpoints[index].ask_receipts(block).await });
+        self.endpoints[index].expect_receipts(block, AbortOnDropHandle::new(asking));
+    }
+
     /// Every log of a block, by its receipts; nothing if the node does not serve them.
     pub(crate) async fn receipt_logs(&self, header: &Header) -> Result<Option<ReceiptLogs>, NodeError> {
         self.asked().receipt_logs(header).await

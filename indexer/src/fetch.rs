@@ -116,6 +116,13 @@ impl Source {
         Self { node, contracts, finalized_headers, filters }
     }
 
+    /// Prepares for a block that a node says is its head, and that will be asked for next if it is.
+    pub(crate) fn expect(&self, pushed: &Header) {
+        if self.node.proves_receipts() && self.expects_more(pushed, &[]) {
+            self.node.expect_receipts(pushed.hash);
+        }
+    }
+
     /// The blocks of a range. `head` is a header that was read before, which may be one of theirs.
     pub(crate) async fn window(
         &self,

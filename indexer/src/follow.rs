@@ -91,7 +91,11 @@ impl<'a> Follower<'a> {
             }
             heads.seen(self.index.cursor.number);
             tokio::select! {
-                () = heads.wait() => {}
+                pushed = heads.wait() => {
+                    if let Some(pushed) = pushed {
+                        self.source.expect(&pushed);
+                    }
+                }
                 () = tokio::time::sleep(self.config.poll_interval) => {}
             }
         }

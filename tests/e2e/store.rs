@@ -188,8 +188,23 @@ async fn a_writer_that_is_not_where_it_thinks_it_is_writes_nothing() -> anyhow::
     batch.advance(&next, &tags(12, None)).await?;
     batch.commit().await?;
 
-    assert!(matches!(session.begin(START.number, START.hash).await, Err(StoreError::Fenced { expected: 9, found: 10 })));
-    assert!(matches!(session.begin(next.number, START.hash).await, Err(StoreError::Fenced { .. })));
+    let above = block(11, 3);
+    let events: Vec<_> = (0..500).map(|index| EventRecord { block_number: 11, ..event(index) }).collect();
+    for (number, hash) in [(START.number, START.hash), (next.number, START.hash), (99, next.hash)] {
+        let is_fenced = |refused: Result<(), StoreError>| match refused {
+            Err(StoreError::Fenced { expected, found }) => (expected, found) == (number, next.number),
+            _ => false,
+        };
+        for count in [1, 500] {
+            let mut batch = session.begin(number, hash).await?;
+            assert!(is_fenced(batch.insert_events(count, events.iter().take(count), |_| vec![(above, StateDigest::EMPTY)]).await));
+        }
+        assert!(is_fenced(session.begin(number, hash).await?.insert_blocks(&[(above, StateDigest::EMPTY)]).await));
+        assert!(is_fenced(session.begin(number, hash).await?.save(&[&run(1, Usdc::ZERO, RunState::Open)], &[], &[]).await));
+        assert!(is_fenced(session.begin(number, hash).await?.rewind(number, 0).await.map(drop)));
+        assert!(is_fenced(session.begin(number, hash).await?.advance(&above, &tags(12, None)).await));
+    }
+    assert_eq!(session.begin(next.number, next.hash).await?.events_following(None, 10).await?, []);
     let other = Chain { chain_id: 1, ..chain() };
     let refused = session.initialise(&other, &START, &tags(12, None)).await.unwrap_err();
     assert_eq!(refused.to_string(), "the database holds another market: its chain id is 31337, not 1; give this one its own database");

@@ -1,4 +1,4 @@
-//! A proxy before a node's WebSocket that loses pushed heads, keeps silent, or hangs up.
+//! A proxy before a node's WebSocket that loses pushed heads or lies about them, keeps silent, or hangs up.
 
 use std::sync::{
     Arc,
@@ -26,6 +26,8 @@ pub enum Line {
     LosesHeads,
     /// Every third pushed head is lost.
     LosesEveryThirdHead,
+    /// Pushed heads have the hash of the block below, or of none, or none that can be read, in turn; answers are as they are.
+    LiesAboutHeads,
     /// Nothing arrives, and nothing says so.
     Mute,
     /// Connections are cut, and new ones too.
@@ -107,11 +109,17 @@ async fn pass_on(mut node: OwnedReadHalf, mut client: OwnedWriteHalf, line: watc
     client.write_all(&handshake).await?;
     let mut heads = 0;
     loop {
-        let frame = frame(&mut node).await?;
+        let mut frame = frame(&mut node).await?;
         let is_head = frame.windows(HEAD.len()).any(|part| part == HEAD);
         heads += usize::from(is_head);
         let arrives = match *line.borrow() {
             Line::Open => true,
+            Line::LiesAboutHeads => {
+                if is_head {
+                    lie(&mut frame, heads)?;
+                }
+                true
+            }
             Line::LosesHeads => !is_head,
             Line::LosesEveryThirdHead => !is_head || heads % 3 != 0,
             Line::Mute | Line::Cut => false,
@@ -123,6 +131,20 @@ async fn pass_on(mut node: OwnedReadHalf, mut client: OwnedWriteHalf, line: watc
 }
 
 const HEAD: &[u8] = b"eth_subscription";
+
+/// Changes the hash of the header in a frame, which stays as long as it is.
+fn lie(frame: &mut [u8], which: usize) -> Result<()> {
+    const HASH: &[u8] = b"\"hash\":\"0x";
+    const PARENT: &[u8] = b"\"parentHash\":\"0x";
+    let place = |name: &[u8]| frame.windows(name.len()).position(|part| part == name).map(|at| at + name.len()).context("no such field");
+    let (hash, parent) = (place(HASH)?, place(PARENT)?);
+    match which % 3 {
+        0 => frame.copy_within(parent..parent + 64, hash),
+        1 => frame[hash..hash + 64].fill(b'7'),
+        _ => frame[hash..hash + 64].fill(b'?'),
+    }
+    Ok(())
+}
 
 /// One frame of a server, which masks nothing.
 async fn frame(node: &mut OwnedReadHalf) -> Result<Vec<u8>> {

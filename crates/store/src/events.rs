@@ -11,6 +11,7 @@ use crate::{
     blocks::BlockColumns,
     columns::{bigint, timestamp, unsigned},
     copy::{self, Concat},
+    writer::Expected,
 };
 
 /// Where in the chain an event is.
@@ -128,14 +129,22 @@ pub(crate) async fn copy<'e>(
     Ok(places)
 }
 
-/// Adds events, numbers them for listeners after `last`, and adds the headers of their blocks: one statement, which is one exchange with the
-/// server. Answers the last number given.
+/// What the cursor says, now that it is locked.
+pub(crate) struct Locked {
+    pub(crate) feed: i64,
+    pub(crate) finalized: Option<i64>,
+}
+
+/// Locks the cursor, adds events, numbers them for listeners, and adds the headers of their blocks: one statement, which is one exchange with
+/// the server. Adds nothing and answers nothing if the cursor is not as `expected`, where nothing means that this was seen to. Numbers
+/// follow `last`, or else the last one that the cursor knows of.
 pub(crate) async fn insert_few(
     connection: &mut PgConnection,
     events: &[&EventRecord],
     blocks: &[(Block, StateDigest)],
-    last: u64,
-) -> Result<u64, StoreError> {
+    expected: Option<Expected>,
+    last: Option<u64>,
+) -> Result<Option<Locked>, StoreError> {
     let each = |field: fn(&EventRecord) -> u64| events.iter().map(|event| bigint(field(event))).collect::<Result<Vec<_>, _>>();
     let block_numbers = each(|event| event.block_number)?;
     let log_indexes = each(|event| event.log_index)?;
@@ -150,24 +159,31 @@ pub(crate) async fn insert_few(
     let agents = events.iter().map(|event| event.agent.map(|id| bigint(id.0)).transpose()).collect::<Result<Vec<_>, _>>()?;
     let refusals: Vec<_> = events.iter().map(|event| event.refusal.as_deref()).collect();
     let headers = BlockColumns::of(blocks)?;
-    sqlx::query!(
-        "WITH headers AS (
+    sqlx::query_as!(
+        Locked,
+        "WITH held AS (
+             SELECT feed, finalized FROM cursor
+             WHERE $19::bigint IS NULL OR (number = $19 AND hash = $20::bytea AND epoch = $21) FOR UPDATE
+         ), headers AS (
              INSERT INTO blocks (number, hash, parent_hash, timestamp, state_digest)
-             SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bytea[])
+             SELECT header.* FROM held, unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bytea[]) AS header
          ), told AS (
              INSERT INTO feed (seq, block_number, log_index)
-             SELECT $6 + place, block_number, log_index
-             FROM unnest($7::bigint[], $8::bigint[]) WITH ORDINALITY AS told (block_number, log_index, place)
+             SELECT coalesce($6, feed) + place, block_number, log_index
+             FROM held, unnest($7::bigint[], $8::bigint[]) WITH ORDINALITY AS event (block_number, log_index, place)
+         ), added AS (
+             INSERT INTO events (block_number, log_index, block_hash, tx_hash, tx_index, contract, topics, data, name, run_id, agent_id, refusal)
+             SELECT event.*
+             FROM held, unnest($7::bigint[], $8::bigint[], $9::bytea[], $10::bytea[], $11::bigint[], $12::bytea[], $13::bytea[], $14::bytea[],
+                               $15::text[], $16::bigint[], $17::bigint[], $18::text[]) AS event
          )
-         INSERT INTO events (block_number, log_index, block_hash, tx_hash, tx_index, contract, topics, data, name, run_id, agent_id, refusal)
-         SELECT * FROM unnest($7::bigint[], $8::bigint[], $9::bytea[], $10::bytea[], $11::bigint[], $12::bytea[], $13::bytea[], $14::bytea[],
-                              $15::text[], $16::bigint[], $17::bigint[], $18::text[])",
+         SELECT feed, finalized FROM held",
         &headers.numbers,
         &headers.hashes as &[Hash],
         &headers.parents as &[Hash],
         &headers.timestamps,
         &headers.digests as &[Hash],
-        bigint(last)?,
+        last.map(bigint).transpose()?,
         &block_numbers,
         &log_indexes,
         &block_hashes as &[Hash],
@@ -180,10 +196,13 @@ pub(crate) async fn insert_few(
         &runs as &[Option<i64>],
         &agents as &[Option<i64>],
         &refusals as &[Option<&str>],
+        expected.map(|expected| bigint(expected.number)).transpose()?,
+        expected.map(|expected| Hash(expected.hash)) as Option<Hash>,
+        expected.map(|expected| expected.epoch),
     )
-    .execute(connection)
-    .await?;
-    Ok(last.saturating_add(u64::try_from(events.len()).unwrap_or(u64::MAX)))
+    .fetch_optional(connection)
+    .await
+    .map_err(Into::into)
 }
 
 /// The `limit` events that follow the one at `after`, or the first, in the order of the chain.

@@ -2,7 +2,7 @@
 //!
 //! A [`Session`] is a connection that holds the writer's advisory lock, and everything is written through it: when the connection dies, the
 //! lock and the transaction in flight die with it, so that a standby can never meet a writer that lost its lock without noticing. The cursor
-//! is locked and compared at the start of each [`Batch`] all the same.
+//! is locked and compared before a [`Batch`] writes its first row all the same.
 
 use std::{io, time::Duration};
 
@@ -222,23 +222,20 @@ impl Session {
         Ok(())
     }
 
-    /// Starts to change the index, which must be where this writer left it.
+    /// Starts to change the index, which must be where this writer left it. That is seen to before the first row is written.
     pub async fn begin(&mut self, number: u64, hash: B256) -> Result<Batch<'_>, StoreError> {
-        let mut transaction = self.connection.begin().await?;
-        let cursor = sqlx::query!(r#"SELECT number, hash AS "hash: Hash", finalized, epoch, feed FROM cursor FOR UPDATE"#)
-            .fetch_optional(&mut *transaction)
-            .await?
-            .ok_or(StoreError::Fenced { expected: number, found: 0 })?;
-        let found = unsigned("cursor", cursor.number)?;
-        if (found, cursor.hash.0) != (number, hash) {
-            return Err(StoreError::Fenced { expected: number, found });
-        }
-        if self.epoch != Some(cursor.epoch) {
-            return Err(StoreError::Rewritten);
-        }
-        let finalized = cursor.finalized.map(|number| unsigned("cursor", number)).transpose()?;
-        Ok(Batch { transaction, finalized, feed: unsigned("cursor", cursor.feed)? })
+        let epoch = self.epoch.ok_or(StoreError::Rewritten)?;
+        let transaction = self.connection.begin().await?;
+        Ok(Batch { transaction, expected: Some(Expected { number, hash, epoch }), finalized: None, feed: 0 })
     }
+}
+
+/// Where a writer left the cursor.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Expected {
+    pub(crate) number: u64,
+    pub(crate) hash: B256,
+    pub(crate) epoch: i64,
 }
 
 /// What was removed and must be folded again.
@@ -256,6 +253,8 @@ pub struct Rewound {
 #[derive(Debug)]
 pub struct Batch<'a> {
     pub(crate) transaction: Transaction<'a, Postgres>,
+    /// Where the cursor must be, until it is locked and has been found there. What is below is not known before.
+    pub(crate) expected: Option<Expected>,
     /// Highest indexed block known to be final before this batch.
     pub(crate) finalized: Option<u64>,
     /// The last number that listeners were given.
@@ -263,8 +262,34 @@ pub struct Batch<'a> {
 }
 
 impl Batch<'_> {
+    /// Locks the cursor, unless that is done, and compares it.
+    async fn require_cursor(&mut self) -> Result<(), StoreError> {
+        let Some(expected) = self.expected else { return Ok(()) };
+        let cursor = sqlx::query!(r#"SELECT number, hash AS "hash: Hash", finalized, epoch, feed FROM cursor FOR UPDATE"#)
+            .fetch_optional(&mut *self.transaction)
+            .await?
+            .ok_or(StoreError::Fenced { expected: expected.number, found: 0 })?;
+        let found = unsigned("cursor", cursor.number)?;
+        if (found, cursor.hash.0) != (expected.number, expected.hash) {
+            return Err(StoreError::Fenced { expected: expected.number, found });
+        }
+        if cursor.epoch != expected.epoch {
+            return Err(StoreError::Rewritten);
+        }
+        self.locked(cursor.finalized, cursor.feed)
+    }
+
+    /// Notes what the locked cursor says.
+    fn locked(&mut self, finalized: Option<i64>, feed: i64) -> Result<(), StoreError> {
+        self.finalized = finalized.map(|number| unsigned("cursor", number)).transpose()?;
+        self.feed = unsigned("cursor", feed)?;
+        self.expected = None;
+        Ok(())
+    }
+
     /// Adds verified headers, each with the digest of the state after it.
     pub async fn insert_blocks(&mut self, blocks: &[(Block, StateDigest)]) -> Result<(), StoreError> {
+        self.require_cursor().await?;
         blocks::insert(&mut self.transaction, blocks).await
     }
 
@@ -278,9 +303,19 @@ impl Batch<'_> {
     ) -> Result<(), StoreError> {
         if count <= copy::FEW {
             let few = Vec::from_iter(events.by_ref());
-            self.feed = events::insert_few(&mut self.transaction, &few, &blocks(events), self.feed).await?;
+            let last = self.expected.is_none().then_some(self.feed);
+            let added = events::insert_few(&mut self.transaction, &few, &blocks(events), self.expected, last).await?;
+            let Some(cursor) = added else {
+                // Why, or that it was another one a moment ago.
+                return Err(self.require_cursor().await.err().unwrap_or(StoreError::Rewritten));
+            };
+            if self.expected.is_some() {
+                self.locked(cursor.finalized, cursor.feed)?;
+            }
+            self.feed = self.feed.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
             return Ok(());
         }
+        self.require_cursor().await?;
         let places = events::copy(&mut self.transaction, count, events.by_ref()).await?;
         self.feed = feed::tell(&mut self.transaction, self.feed, &places).await?;
         blocks::insert(&mut self.transaction, &blocks(events)).await
@@ -316,17 +351,20 @@ impl Batch<'_> {
 
     /// Writes what is understood of these events over what is stored: name, subjects and refusal.
     pub async fn correct_events(&mut self, events: &[&EventRecord]) -> Result<(), StoreError> {
+        self.require_cursor().await?;
         events::correct(&mut self.transaction, events).await
     }
 
     /// Writes runs and agents: the `changed` runs and all `agents` over what is there, and the `new` runs, which are not there yet.
     pub async fn save(&mut self, changed: &[&RunRecord], new: &[&RunRecord], agents: &[&AgentRecord]) -> Result<(), StoreError> {
+        self.require_cursor().await?;
         projections::save(&mut self.transaction, changed, new, agents).await
     }
 
     /// Removes every block from `number` up with its events, and the runs and agents those events named. Answers what remains of those,
     /// from block `since` on.
     pub async fn rewind(&mut self, number: u64, since: u64) -> Result<Rewound, StoreError> {
+        self.require_cursor().await?;
         let (run_ids, agent_ids) = events::subjects_from(&mut self.transaction, number).await?;
         self.feed = feed::retract(&mut self.transaction, self.feed, number).await?;
         blocks::delete_from(&mut self.transaction, number).await?;
@@ -346,6 +384,7 @@ impl Batch<'_> {
     /// Moves the cursor to `block` and the finality of all rows with it, and wakes up whoever waits for `block` once that is committed. What is
     /// final stays final; nothing above the cursor is.
     pub async fn advance(&mut self, block: &Block, tags: &Tags) -> Result<(), StoreError> {
+        self.require_cursor().await?;
         let finalized = self.finalized.max(tags.finalized.map(|number| number.min(block.number)));
         // What is final is safe, whether or not the node knows the word.
         let safe = finalized.max(tags.safe.map(|number| number.min(block.number)));

@@ -23,6 +23,7 @@ use clawpay_store::Tags;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
 use super::{
@@ -79,6 +80,15 @@ pub(super) struct Endpoint {
     proves_receipts: AtomicBool,
     /// Questions in one batch: one, once a batch was refused.
     batch: AtomicUsize,
+    /// What was asked for on the strength of a pushed head.
+    expected: Mutex<Option<Expected>>,
+}
+
+/// A block's receipts on their way.
+#[derive(Debug)]
+struct Expected {
+    block: B256,
+    receipts: AbortOnDropHandle<Result<Option<Vec<Receipt>>, NodeError>>,
 }
 
 impl Endpoint {
@@ -103,6 +113,7 @@ impl Endpoint {
             knows_finality: AtomicBool::new(false),
             proves_receipts: AtomicBool::new(true),
             batch: AtomicUsize::new(BATCH),
+            expected: Mutex::default(),
         })
     }
 
@@ -263,9 +274,34 @@ impl Endpoint {
         self.ask_many("eth_getLogs", &params).await
     }
 
+    /// Keeps the receipts of a block, which are on their way, for whoever asks for them.
+    pub(super) fn expect_receipts(&self, block: B256, receipts: AbortOnDropHandle<Result<Option<Vec<Receipt>>, NodeError>>) {
+        *self.expected() = Some(Expected { block, receipts });
+    }
+
+    fn expected(&self) -> MutexGuard<'_, Option<Expected>> {
+        self.expected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn receipts(&self, block: B256) -> Result<Option<Vec<Receipt>>, NodeError> {
+        let expected = self.expected().take().filter(|expected| expected.block == block);
+        match expected {
+            Some(expected) => match expected.receipts.await {
+                // A node may push a head before it serves it.
+                Ok(Ok(None)) | Err(_) => self.ask_receipts(block).await,
+                Ok(answer) => answer,
+            },
+            None => self.ask_receipts(block).await,
+        }
+    }
+
+    pub(super) async fn ask_receipts(&self, block: B256) -> Result<Option<Vec<Receipt>>, NodeError> {
+        self.ask_at_length("eth_getBlockReceipts", (block,)).await
+    }
+
     pub(super) async fn receipt_logs(&self, header: &Header) -> Result<Option<ReceiptLogs>, NodeError> {
         let number = header.number();
-        let receipts = match self.ask_at_length::<_, Option<Vec<Receipt>>>("eth_getBlockReceipts", (header.hash,)).await {
+        let receipts = match self.receipts(header.hash).await {
             Ok(Some(receipts)) => receipts,
             Ok(None) => return Err(NodeError::MissingBlock(number)),
             Err(NodeError::Refused { .. } | NodeError::NotUnderstood { .. }) => {

@@ -1,11 +1,12 @@
-//! Heads that nodes push: a wake-up, whose content is not looked at. Whoever waits for one keeps a timer running as well.
+//! Heads that nodes push: a wake-up, and a hint of what to ask for. Whoever waits for one keeps a timer running as well, and asks the node for
+//! everything that it goes by.
 //!
 //! The subscription has a connection of its own. When that dies, it is opened anew, on the next WebSocket there is; and also when it is open
 //! and mute, which shows when the chain gets longer again and again without a push.
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -15,7 +16,7 @@ use alloy::{primitives::B256, pubsub::RawSubscription, rpc::client::RpcClient};
 use tokio::sync::{Notify, broadcast::error::RecvError};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::endpoint::Endpoint;
+use super::{endpoint::Endpoint, header::Header};
 use crate::error::NodeError;
 
 /// Blocks that may be found by the timer, one after the other, before the subscription counts as mute.
@@ -39,6 +40,8 @@ pub(crate) struct Heads {
 struct Signals {
     pushed: Notify,
     pushes: AtomicU64,
+    /// The header pushed last, as the node wrote it.
+    header: Mutex<Option<Header>>,
     mute: Notify,
 }
 
@@ -51,9 +54,11 @@ impl Heads {
         Self { signals, pushes: 0, height: 0, missed: 0, _listener: listener }
     }
 
-    /// Returns when a head was pushed since the last time; never, if none ever will be.
-    pub(crate) async fn wait(&self) {
+    /// Returns when a head was pushed since the last time; never, if none ever will be. Answers the header that came with it, unproved, if it can
+    /// be read.
+    pub(crate) async fn wait(&self) -> Option<Header> {
         self.signals.pushed.notified().await;
+        self.signals.header.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// The chain was found to be `height` long, for whatever reason it was looked at.
@@ -105,12 +110,15 @@ async fn subscribe(endpoint: &Endpoint) -> Result<(RpcClient, RawSubscription), 
 async fn pass_on(mut subscription: RawSubscription, signals: &Signals) -> &'static str {
     loop {
         tokio::select! {
-            head = subscription.recv() => match head {
-                Ok(_) | Err(RecvError::Lagged(_)) => {
-                    signals.pushes.fetch_add(1, Relaxed);
-                    signals.pushed.notify_one();
-                }
-                Err(RecvError::Closed) => return "was cut off",
+            head = subscription.recv() => {
+                let header = match head {
+                    Ok(head) => serde_json::from_str(head.get()).ok(),
+                    Err(RecvError::Lagged(_)) => None,
+                    Err(RecvError::Closed) => return "was cut off",
+                };
+                *signals.header.lock().unwrap_or_else(PoisonError::into_inner) = header;
+                signals.pushes.fetch_add(1, Relaxed);
+                signals.pushed.notify_one();
             },
             () = signals.mute.notified() => return "is mute",
         }

@@ -83,6 +83,26 @@ async fn losing_every_third_head_costs_nothing_but_time() -> anyhow::Result<()> 
     Ok(())
 }
 
+/// A pushed head says when to look and what to ask for. What it says is not believed.
+#[tokio::test]
+async fn lies_about_pushed_heads_are_noticed_by_nobody() -> anyhow::Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    let proxy = WebSocketProxy::start(&stack.ws_url()).await?;
+    let indexer = Indexer::start(Config { poll_interval: SLOW, ..Config::new(proxy.url(), stack.deployment) }, &url)?;
+    stack.until_indexed(&url).await?;
+    proxy.set(Line::LiesAboutHeads);
+    let connections = proxy.connections();
+    for _ in 0..4 {
+        trade(&stack).await?;
+        assert!(latency(&stack, &url).await? < SOON, "not pushed, or not looked at");
+    }
+    assert_eq!(proxy.connections(), connections, "the socket was given up");
+    assert_equals_fresh(&stack, &url, "fresh").await?;
+    indexer.stop().await??;
+    Ok(())
+}
+
 /// The connection stays open and nothing comes any more, answers included.
 #[tokio::test]
 async fn a_socket_that_goes_mute_is_given_up() -> anyhow::Result<()> {
