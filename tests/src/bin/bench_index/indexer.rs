@@ -61,6 +61,13 @@ impl Indexer {
         }
     }
 
+    /// Sends it a signal, such as `STOP`.
+    pub(crate) fn signal(&self, signal: &str) -> Result<()> {
+        let pid = self.child.id().to_string();
+        ensure!(Command::new("kill").args([&format!("-{signal}"), &pid]).status()?.success(), "kill failed");
+        Ok(())
+    }
+
     /// The most memory it ever held, in MB of 10^6 bytes.
     pub(crate) fn peak_mb(&self) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;

@@ -13,7 +13,7 @@ use futures::StreamExt;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::mill::Mill;
+use crate::{indexer::Indexer, mill::Mill};
 
 const BLOCKS: usize = 300;
 /// Between two blocks, so that each finds the indexer waiting.
@@ -160,18 +160,17 @@ pub(crate) fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     sorted[(sorted.len() * percent).div_ceil(100).saturating_sub(1)]
 }
 
-/// Replaces the last `depth` blocks by others full of events, and answers how long the index was wrong, counted from when the node was done.
-pub(crate) async fn reorg(stack: &Stack, mill: &mut Mill<'_>, watch: &mut Watch, depth: u64) -> Result<Duration> {
+/// Replaces the last `depth` blocks by others full of events while the indexer is paused, and answers how long it takes to repair the index,
+/// counted from when it may go on.
+pub(crate) async fn reorg(stack: &Stack, mill: &mut Mill<'_>, watch: &mut Watch, indexer: &Indexer, depth: u64) -> Result<Duration> {
     watch.until(stack.head().await?, None, PATIENCE).await?;
     let (before, old) = stack.head_block().await?;
-    let replaced = mill
-        .acting(async |mill| {
-            mill.reorganise(depth).await?;
-            Ok(Instant::now())
-        })
-        .await?;
+    indexer.signal("STOP")?;
+    mill.acting(async |mill| mill.reorganise(depth).await).await?;
     let (head, hash) = stack.head_block().await?;
     ensure!(head == before && hash != old, "the node did not replace {depth} blocks");
+    let resumed = Instant::now();
+    indexer.signal("CONT")?;
     let repaired = watch.until(head, Some(hash), PATIENCE).await?;
-    Ok(repaired.saturating_duration_since(replaced))
+    Ok(repaired.saturating_duration_since(resumed))
 }

@@ -86,7 +86,7 @@ async fn market(width: u64) -> Result<()> {
     if width <= FOLLOWED {
         let indexer = Indexer::start(&scene.stack, &ours, scene.directory.path())?;
         indexer::until_looking(&ours).await?;
-        present(&scene.stack, &mut mill, &mut watch).await?;
+        present(&scene.stack, &mut mill, &mut watch, &indexer).await?;
         drop(indexer);
     }
     scene.postgres.stop();
@@ -124,12 +124,12 @@ async fn past(Scene { stack, postgres, directory }: &Scene, mill: &Mill<'_>, our
 }
 
 /// The figures of following the same chain as it grows, into the same database.
-async fn present(stack: &Stack, mill: &mut Mill<'_>, watch: &mut Watch) -> Result<()> {
+async fn present(stack: &Stack, mill: &mut Mill<'_>, watch: &mut Watch, indexer: &Indexer) -> Result<()> {
     let latencies = live::latencies(stack, mill, watch).await?;
     let percentile = |percent| milliseconds(live::percentile(&latencies, percent));
     let events = (mill.width() * EVENTS_PER_RUN).to_string();
     line("live", &[("eventsPerBlock", events), ("p50Ms", percentile(50)), ("p95Ms", percentile(95)), ("p99Ms", percentile(99))]);
-    let repaired = live::reorg(stack, mill, watch, REORG).await?;
+    let repaired = live::reorg(stack, mill, watch, indexer, REORG).await?;
     line("reorg64", &[("seconds", seconds(repaired))]);
     let worst = live::pace(stack, mill, watch).await?;
     line(
