@@ -131,7 +131,7 @@ impl Node {
     pub(crate) fn failed(&self, error: NodeError) -> Result<Duration, NodeError> {
         let endpoint = self.asked();
         let has_other = self.others().next().is_some();
-        if matches!(error, NodeError::Contradiction { .. } | NodeError::MissingBlock(_)) {
+        if matches!(error, NodeError::Contradiction { .. } | NodeError::UnknownBlock { .. } | NodeError::MissingBlock(_)) {
             // Perhaps the chain changed between two questions.
             let strikes = endpoint.health().strike();
             if strikes <= if has_other { STRIKES } else { CONTRADICTIONS } {

@@ -169,6 +169,12 @@ pub enum NodeError {
         /// What is wrong with it.
         reason: String,
     },
+    /// It was asked about a block that it has not got, or no longer.
+    #[error("the node does not know the block that {method} is about")]
+    UnknownBlock {
+        /// The JSON-RPC method.
+        method: &'static str,
+    },
     /// It has not got a block that it had.
     #[error("the node does not have block {0}")]
     MissingBlock(u64),
@@ -193,6 +199,7 @@ impl NodeError {
             | Self::Busy { .. }
             | Self::Lagging { .. }
             | Self::NotUnderstood { .. }
+            | Self::UnknownBlock { .. }
             | Self::MissingBlock(_)
             | Self::Contradiction { .. } => true,
         }
@@ -217,6 +224,7 @@ impl NodeError {
             | Self::Quota { .. }
             | Self::Busy { .. }
             | Self::Lagging { .. }
+            | Self::UnknownBlock { .. }
             | Self::MissingBlock(_)
             | Self::Contradiction { .. } => None,
         }

@@ -93,7 +93,7 @@ pub(crate) fn refused(error: &NodeError) {
         NodeError::Timeout { .. } => "timeout",
         NodeError::Refused { .. } => "refused",
         NodeError::NotUnderstood { .. } => "not_understood",
-        NodeError::MissingBlock(_) => "missing_block",
+        NodeError::UnknownBlock { .. } | NodeError::MissingBlock(_) => "missing_block",
         NodeError::Contradiction { .. } => "contradiction",
         NodeError::Quota { .. } => "quota",
         NodeError::Busy { .. } => "busy",

@@ -241,7 +241,7 @@ impl Endpoint {
         match self.header_by_tag(tag).await {
             Ok(Some(header)) => self.genuine(header.number(), header).map(Some),
             Ok(None) => Ok(None),
-            Err(NodeError::Refused { .. } | NodeError::NotUnderstood { .. }) => Ok(None),
+            Err(NodeError::Refused { .. } | NodeError::UnknownBlock { .. } | NodeError::NotUnderstood { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -288,7 +288,7 @@ impl Endpoint {
         match expected {
             Some(expected) => match expected.receipts.await {
                 // A node may push a head before it serves it.
-                Ok(Ok(None)) | Err(_) => self.ask_receipts(block).await,
+                Ok(Ok(None) | Err(NodeError::UnknownBlock { .. })) | Err(_) => self.ask_receipts(block).await,
                 Ok(answer) => answer,
             },
             None => self.ask_receipts(block).await,
@@ -336,7 +336,9 @@ impl Endpoint {
             let client = self.client().await?;
             match self.within(method, self.timeout, ask_batch(&client, method, params)).await {
                 Ok(answers) => return Ok(answers),
-                Err(error @ (NodeError::Unreachable { .. } | NodeError::Quota { .. })) => return Err(error),
+                Err(error @ (NodeError::Unreachable { .. } | NodeError::Quota { .. } | NodeError::UnknownBlock { .. })) => {
+                    return Err(error);
+                }
                 Err(error) => {
                     tracing::debug!(%error, method, "a batch was refused; asking one by one");
                     self.batch.store(1, Relaxed);
@@ -432,6 +434,7 @@ impl Endpoint {
         let shown = self.discreet(message);
         match refusal::meaning(code, message, data) {
             Meaning::Quota { wait } => NodeError::Quota { method, code, message: shown, wait },
+            Meaning::UnknownBlock => NodeError::UnknownBlock { method },
             Meaning::Other { fits } => NodeError::Refused { method, code, message: shown, fits },
         }
     }

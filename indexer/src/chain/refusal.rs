@@ -1,4 +1,4 @@
-//! What a node means when it refuses: too much asked at once, too often, or something else.
+//! What a node means when it refuses: too much asked at once, too often, about a block that is gone, or something else.
 //!
 //! Providers agree neither on codes nor on words and change both, so this reads what it can use (a range that would do, a time to wait) and
 //! treats everything else as unknown: the caller then asks for half as much.
@@ -20,6 +20,8 @@ pub(crate) enum Meaning {
         /// How long the node wants to be left alone, if it says so.
         wait: Option<Duration>,
     },
+    /// Asked about a block that it does not know, or no longer.
+    UnknownBlock,
     /// Perhaps asked for too much: the same question about fewer blocks may be answered.
     Other {
         /// What the node would answer, if it says so.
@@ -54,6 +56,9 @@ pub(crate) fn meaning(code: i64, message: &str, data: Option<&Value>) -> Meaning
     let tokens: Vec<&str> = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|token| !token.is_empty()).collect();
     if code == 429 || is_quota(&text) {
         return Meaning::Quota { wait: wait(&tokens, data).map(|wait| wait.min(LONGEST_WAIT)) };
+    }
+    if ["unknown block", "block not found", "header not found"].iter().any(|words| text.contains(words)) {
+        return Meaning::UnknownBlock;
     }
     let suggested = data_range(data).or_else(|| text_range(&tokens));
     Meaning::Other { fits: suggested.map(|(from, to)| Fits::Range(from, to)).or_else(|| limit(&tokens).map(Fits::Blocks)) }
@@ -265,6 +270,16 @@ mod tests {
             let data = (!data.is_null()).then_some(&data);
             assert_eq!(meaning(code, message, data), Meaning::Quota { wait }, "{who}");
         }
+    }
+
+    #[test]
+    fn a_block_that_is_not_there() {
+        for (code, message) in
+            [(-32000, "unknown block"), (-32000, "header not found"), (-32001, "Block not found: 0x2a"), (-39001, "Unknown block")]
+        {
+            assert_eq!(meaning(code, message, None), Meaning::UnknownBlock, "{message}");
+        }
+        assert_eq!(meaning(-32000, "block range is too large", None), Meaning::Other { fits: None });
     }
 
     #[test]
