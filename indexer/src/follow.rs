@@ -1,7 +1,7 @@
 //! The one path of blocks into the database, for years of backfill and for the next block alike.
 //!
 //! A look compares the node's chain with the cursor, undoes what was replaced, and walks to the head: windows are read ahead, and whatever
-//! has been read while one batch was written is the next batch. Pushed heads only say when to look; a timer says so too.
+//! has been read while the database was busy is the next batch. Pushed heads only say when to look; a timer says so too.
 
 use std::{
     convert::Infallible,
@@ -37,15 +37,6 @@ const LARGEST_DEPTH: u32 = 256;
 /// A batch takes in what has been read until it is this large, in bytes.
 const LARGE_BATCH: usize = 12 << 20;
 
-/// What a look leaves to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Looked {
-    /// Nothing, until the head moves.
-    Enough,
-    /// Blocks were undone, and the chain goes on differently.
-    Again,
-}
-
 /// Keeps one database equal to one chain.
 pub(crate) struct Follower<'a> {
     config: &'a Config,
@@ -65,22 +56,13 @@ impl<'a> Follower<'a> {
     /// Follows until something stops it.
     pub(crate) async fn follow(&mut self) -> Result<Infallible, IndexError> {
         let mut heads = self.source.node.heads();
-        // A node that goes back and forth between two chains is followed no faster than it is polled.
-        let mut eager = true;
         loop {
             self.source.node.settle().await?;
             // On the heap, as below: a walk's state is large.
             match Box::pin(self.look()).await {
-                Ok(looked) => {
+                Ok(()) => {
                     self.source.node.succeeded();
-                    if looked == Looked::Again && eager {
-                        eager = false;
-                        continue;
-                    }
-                    eager = true;
-                    if looked == Looked::Enough {
-                        self.index.caught_up().await?;
-                    }
+                    self.index.caught_up().await?;
                 }
                 Err(IndexError::Node(error)) => {
                     metrics::refused(&error);
@@ -102,7 +84,7 @@ impl<'a> Follower<'a> {
     }
 
     /// Brings the index to the node's head, or back to what they have in common.
-    async fn look(&mut self) -> Result<Looked, IndexError> {
+    async fn look(&mut self) -> Result<(), IndexError> {
         let Head { header: head, tags, promised } = self.source.node.head().await?;
         self.promised = promised;
         let cursor = self.index.cursor;
@@ -110,53 +92,59 @@ impl<'a> Follower<'a> {
         // The highest block that both have. A chain that is merely shorter contradicts nothing.
         let height = head.number().min(cursor.number);
         if self.index.finalized.is_some_and(|finalized| height < finalized) {
-            return self.shorter_than_final(head.number()).map(|()| Looked::Enough);
+            return self.shorter_than_final(head.number());
         }
         if head.number() == cursor.number + 1 && head.parent_hash == cursor.hash {
             self.require_promised(cursor.number).await?;
-            return Box::pin(self.catch_up(head, tags)).await.map(|()| Looked::Enough);
+            let ahead = self.read_ahead(cursor.number, &head, &tags);
+            return Box::pin(self.catch_up(ahead, head.number(), &tags)).await;
         }
         let kept = if height == cursor.number { Some(cursor) } else { self.index.block_at_or_below(height).await? };
         let Some(kept) = kept.filter(|kept| kept.number == height) else {
-            return self.shorter_than_final(head.number()).map(|()| Looked::Enough);
+            return self.shorter_than_final(head.number());
         };
         let found = if height == head.number() { head.clone() } else { self.header(height).await? };
         if found.hash != kept.hash && self.header(height).await?.hash != kept.hash {
             if self.source.node.is_kept_elsewhere(height, kept.hash, head.number()).await {
                 return Err(NodeError::Contradiction { number: height, reason: "another node still has the block indexed" }.into());
             }
-            return self.undo(height, &tags).await.map(|()| Looked::Again);
+            return Box::pin(self.switch(height, &head, &tags)).await;
         }
         if head.number() < cursor.number {
             return match self.config.shorter_chain {
                 ShorterChain::NodeIsBehind => {
                     tracing::debug!(head = head.number(), indexed = cursor.number, "the node is behind the index");
-                    Ok(Looked::Enough)
+                    Ok(())
                 }
                 ShorterChain::BlocksAreLost => {
                     tracing::warn!(head = head.number(), indexed = cursor.number, "the chain has lost blocks; undoing them");
                     self.require_promised(kept.number).await?;
-                    self.index.rewind(kept, true, &self.seen(kept.number, &tags)).await.map(|()| Looked::Again)
+                    self.index.rewind(kept, true, &self.seen(kept.number, &tags)).await
                 }
             };
         }
         if head.number() > cursor.number {
             self.require_promised(cursor.number).await?;
-            return Box::pin(self.catch_up(head, tags)).await.map(|()| Looked::Enough);
+            let ahead = self.read_ahead(cursor.number, &head, &tags);
+            return Box::pin(self.catch_up(ahead, head.number(), &tags)).await;
         }
         if self.head_noted.is_none_or(|noted| noted.elapsed() >= self.config.hurried(HEAD_NOTED_EVERY)) {
             self.require_promised(cursor.number).await?;
             self.index.checked_head(&tags).await?;
             self.head_noted = Some(Instant::now());
         }
-        Ok(Looked::Enough)
+        Ok(())
     }
 
-    /// Walks from the cursor to the node's head.
-    async fn catch_up(&mut self, head: Header, tags: Tags) -> Result<(), IndexError> {
-        let mut progress = Progress::new(self.config.progress, self.index.cursor.number, head.number());
-        let walk = Walk { from: self.index.cursor.number + 1, head, tags };
-        let mut ahead = Ahead::start(Arc::clone(&self.source), Arc::clone(&self.pace), walk);
+    /// Starts to read what is above block `number`, up to the node's head.
+    fn read_ahead(&self, number: u64, head: &Header, tags: &Tags) -> Ahead {
+        let walk = Walk { from: number + 1, head: head.clone(), tags: *tags };
+        Ahead::start(Arc::clone(&self.source), Arc::clone(&self.pace), walk)
+    }
+
+    /// Writes what is read ahead of the cursor, up to the node's `head`.
+    async fn catch_up(&mut self, mut ahead: Ahead, head: u64, tags: &Tags) -> Result<(), IndexError> {
+        let mut progress = Progress::new(self.config.progress, self.index.cursor.number, head);
         let mut following = None;
         loop {
             let next = match following.take() {
@@ -166,7 +154,7 @@ impl<'a> Follower<'a> {
             let Some(batch) = next else { return Ok(()) };
             let mut batch = batch?;
             following = extend(&mut batch, &mut ahead);
-            self.write(&mut batch.window, &tags).await?;
+            self.write(&mut batch.window, tags).await?;
             progress.reached(self.index.cursor.number, batch.window.events.len());
             self.head_noted = Some(Instant::now());
             if self.source.node.prefers_another() {
@@ -189,9 +177,14 @@ impl<'a> Follower<'a> {
         if window.parent != self.index.cursor.hash {
             return Err(NodeError::Contradiction { number: *window.range.start(), reason: "it does not build on the block indexed" });
         }
+        window.blocks.iter().try_for_each(|block| self.require_promise_kept(block))
+    }
+
+    /// Checks that a block is the final one that the node named, if it is at that height.
+    fn require_promise_kept(&self, block: &Block) -> Result<(), NodeError> {
         match self.promised {
-            Some(promised) if window.blocks.iter().any(|block| block.number == promised.number && block.hash != promised.hash) => {
-                Err(NodeError::Contradiction { number: promised.number, reason: OTHER_BRANCH })
+            Some(promised) if promised.number == block.number && promised.hash != block.hash => {
+                Err(NodeError::Contradiction { number: block.number, reason: OTHER_BRANCH })
             }
             _ => Ok(()),
         }
@@ -210,16 +203,33 @@ impl<'a> Follower<'a> {
         Ok(())
     }
 
-    /// Undoes what is indexed from above the highest block that is still on the node's chain, which is below `from`.
-    async fn undo(&mut self, from: u64, tags: &Tags) -> Result<(), IndexError> {
+    /// Leaves the branch indexed for the node's: undoes what is above the highest block that both have, which is below `from`, while the blocks
+    /// that take its place are read.
+    async fn switch(&mut self, from: u64, head: &Header, tags: &Tags) -> Result<(), IndexError> {
+        let (base, base_is_kept) = self.common_ancestor(from).await?;
+        if base_is_kept {
+            self.require_promised(base.number).await?;
+        } else {
+            self.require_promise_kept(&base)?;
+        }
+        metrics::reorganised(self.index.cursor.number.saturating_sub(base.number));
+        tracing::warn!(indexed = self.index.cursor.number, back_to = base.number, "the chain was reorganised; undoing");
+        let ahead = self.read_ahead(base.number, head, tags);
+        self.index.rewind(base, base_is_kept, &self.seen(base.number, tags)).await?;
+        self.catch_up(ahead, head.number(), tags).await
+    }
+
+    /// The highest block below `from` that is indexed and on the node's chain, and `true`. If not even the first is on it, the node's block in
+    /// its place.
+    async fn common_ancestor(&mut self, from: u64) -> Result<(Block, bool), IndexError> {
         let mut height = from;
         let mut lowest = None;
         let mut depth = FIRST_DEPTH;
-        let (base, base_is_kept) = 'search: loop {
+        loop {
             let kept = self.index.highest_blocks(height, depth).await?;
             let Some(bottom) = kept.first() else {
                 // Even the block below the deployment was replaced, and none was final yet: start from what is there now.
-                break (lowest.ok_or(NodeError::MissingBlock(height))?, false);
+                return Ok((lowest.ok_or(NodeError::MissingBlock(height))?, false));
             };
             let numbers: Vec<_> = kept.iter().map(|block| block.number).collect();
             let found = self.source.node.headers(&numbers).await?;
@@ -229,7 +239,7 @@ impl<'a> Follower<'a> {
                     return Err(NodeError::Contradiction { number: from, reason: CHANGED_BACK }.into());
                 }
                 if found.hash == kept.hash {
-                    break 'search (*kept, true);
+                    return Ok((*kept, true));
                 }
                 if self.index.finalized.is_some_and(|finalized| kept.number <= finalized) {
                     return Err(self.finalized_block_replaced(kept).await);
@@ -237,17 +247,11 @@ impl<'a> Follower<'a> {
                 lowest = Some(found.block());
             }
             let Some(below) = bottom.number.checked_sub(1) else {
-                break (lowest.ok_or(NodeError::MissingBlock(0))?, false);
+                return Ok((lowest.ok_or(NodeError::MissingBlock(0))?, false));
             };
             height = below;
             depth = (depth * 4).min(LARGEST_DEPTH);
-        };
-        if base_is_kept {
-            self.require_promised(base.number).await?;
         }
-        metrics::reorganised(self.index.cursor.number.saturating_sub(base.number));
-        tracing::warn!(indexed = self.index.cursor.number, back_to = base.number, "the chain was reorganised; undoing");
-        self.index.rewind(base, base_is_kept, &self.seen(base.number, tags)).await
     }
 
     /// Makes sure that what is about to be final is what the node calls final. The answers about the head and about finality may come from
@@ -258,10 +262,8 @@ impl<'a> Follower<'a> {
             return Ok(());
         };
         match self.index.block_at_or_below(promised.number).await? {
-            Some(stored) if stored.number == promised.number && stored.hash != promised.hash => {
-                Err(NodeError::Contradiction { number: promised.number, reason: OTHER_BRANCH }.into())
-            }
-            _ => Ok(()),
+            Some(stored) => Ok(self.require_promise_kept(&stored)?),
+            None => Ok(()),
         }
     }
 

@@ -134,7 +134,7 @@ impl Index {
         let mut projection = self.projection.empty();
         self.projection.forget();
         let before = self.recent.before(first_gone);
-        let since = before.as_ref().map_or(0, |before| before.first);
+        let since = before.as_ref().map(|before| before.first);
         let cursor = self.cursor;
         self.digest = within(async {
             let mut batch = self.session.begin(cursor.number, cursor.hash).await?;

@@ -201,7 +201,7 @@ async fn a_writer_that_is_not_where_it_thinks_it_is_writes_nothing() -> anyhow::
         }
         assert!(is_fenced(session.begin(number, hash).await?.insert_blocks(&[(above, StateDigest::EMPTY)]).await));
         assert!(is_fenced(session.begin(number, hash).await?.save(&[&run(1, Usdc::ZERO, RunState::Open)], &[], &[]).await));
-        assert!(is_fenced(session.begin(number, hash).await?.rewind(number, 0).await.map(drop)));
+        assert!(is_fenced(session.begin(number, hash).await?.rewind(number, None).await.map(drop)));
         assert!(is_fenced(session.begin(number, hash).await?.advance(&above, &tags(12, None)).await));
     }
     assert_eq!(session.begin(next.number, next.hash).await?.events_following(None, 10).await?, []);
@@ -248,7 +248,7 @@ async fn rewinding_answers_what_remains_of_what_it_touched() -> anyhow::Result<(
     batch.commit().await?;
 
     let mut batch = session.begin(second.number, second.hash).await?;
-    let rewound = batch.rewind(second.number, 0).await?;
+    let rewound = batch.rewind(second.number, None).await?;
     assert_eq!((rewound.runs, rewound.agents), (vec![RunId(1)], vec![AgentId(5)]));
     assert_eq!(rewound.events, kept[..2]);
     batch.advance(&first, &tags(12, None)).await?;

@@ -1,6 +1,6 @@
 //! Every log of our contracts, raw, beside what was understood of it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use alloy_primitives::{Address, B256, Bytes};
 use clawpay_domain::{AgentId, RunId, Timestamp};
@@ -101,17 +101,14 @@ impl TryFrom<EventRow> for EventRecord {
     }
 }
 
-/// Adds `count` events. Answers where they are.
+/// Adds events.
 pub(crate) async fn copy<'e>(
     connection: &mut PgConnection,
-    count: usize,
     events: impl Iterator<Item = &'e EventRecord> + Send,
-) -> Result<Vec<Place>, StoreError> {
+) -> Result<(), StoreError> {
     const COPY: &str = "COPY events (block_number, log_index, block_hash, tx_hash, tx_index, contract, topics, data, name, run_id, agent_id, \
                         refusal) FROM STDIN (FORMAT binary)";
-    let mut places = Vec::with_capacity(count);
     copy::insert(connection, COPY, 12, events, |row, event| {
-        places.push(event.place());
         row.put(bigint(event.block_number)?)?;
         row.put(bigint(event.log_index)?)?;
         row.put(event.block_hash)?;
@@ -125,8 +122,7 @@ pub(crate) async fn copy<'e>(
         row.put(event.agent.map(|id| bigint(id.0)).transpose()?)?;
         row.put(event.refusal.as_deref())
     })
-    .await?;
-    Ok(places)
+    .await
 }
 
 /// What the cursor says, now that it is locked.
@@ -275,18 +271,24 @@ pub(crate) async fn correct(connection: &mut PgConnection, events: &[&EventRecor
     Ok(())
 }
 
-/// Everything that happened to these runs and agents from block `since` on, oldest first.
-pub(crate) async fn about(connection: &mut PgConnection, runs: &[i64], agents: &[i64], since: u64) -> Result<Vec<EventRecord>, StoreError> {
+/// Everything that happened to these runs and agents, or only what did in these blocks, oldest first.
+pub(crate) async fn about(
+    connection: &mut PgConnection,
+    runs: &[i64],
+    agents: &[i64],
+    blocks: Option<RangeInclusive<u64>>,
+) -> Result<Vec<EventRecord>, StoreError> {
     sqlx::query_as!(
         EventRow,
         r#"SELECT e.block_number, e.log_index, e.block_hash AS "block_hash: Hash", b.timestamp, e.tx_hash AS "tx_hash: Hash", e.tx_index,
                   e.contract AS "contract: Account", e.topics, e.data, e.name, e.run_id, e.agent_id, e.refusal
            FROM events e JOIN blocks b ON b.number = e.block_number
-           WHERE (e.run_id = ANY($1) OR e.agent_id = ANY($2)) AND e.block_number >= $3
+           WHERE (e.run_id = ANY($1) OR e.agent_id = ANY($2)) AND ($3::bigint IS NULL OR e.block_number BETWEEN $3 AND $4)
            ORDER BY e.block_number, e.log_index"#,
         runs,
         agents,
-        bigint(since)?,
+        blocks.as_ref().map(|blocks| bigint(*blocks.start())).transpose()?,
+        blocks.as_ref().map(|blocks| bigint(*blocks.end())).transpose()?,
     )
     .fetch_all(connection)
     .await?
@@ -295,20 +297,17 @@ pub(crate) async fn about(connection: &mut PgConnection, runs: &[i64], agents: &
     .collect()
 }
 
-/// The runs and agents that events from block `number` up name.
-pub(crate) async fn subjects_from(connection: &mut PgConnection, number: u64) -> Result<(Vec<i64>, Vec<i64>), StoreError> {
-    let number = bigint(number)?;
-    let runs = sqlx::query_scalar!(
-        r#"SELECT DISTINCT run_id AS "run_id!" FROM events WHERE block_number >= $1 AND run_id IS NOT NULL ORDER BY 1"#,
-        number,
+/// The runs and agents that the events of these blocks name.
+pub(crate) async fn subjects(connection: &mut PgConnection, blocks: &RangeInclusive<u64>) -> Result<(Vec<i64>, Vec<i64>), StoreError> {
+    // With an end to the range, few rows are expected of a table whose statistics are old or missing: its index is read, not all of it.
+    let subjects = sqlx::query!(
+        r#"SELECT coalesce(array_agg(DISTINCT run_id) FILTER (WHERE run_id IS NOT NULL), '{}') AS "runs!",
+                  coalesce(array_agg(DISTINCT agent_id) FILTER (WHERE agent_id IS NOT NULL), '{}') AS "agents!"
+           FROM events WHERE block_number BETWEEN $1 AND $2"#,
+        bigint(*blocks.start())?,
+        bigint(*blocks.end())?,
     )
-    .fetch_all(&mut *connection)
+    .fetch_one(connection)
     .await?;
-    let agents = sqlx::query_scalar!(
-        r#"SELECT DISTINCT agent_id AS "agent_id!" FROM events WHERE block_number >= $1 AND agent_id IS NOT NULL ORDER BY 1"#,
-        number,
-    )
-    .fetch_all(&mut *connection)
-    .await?;
-    Ok((runs, agents))
+    Ok((subjects.runs, subjects.agents))
 }

@@ -1,12 +1,13 @@
 //! What listeners are told, numbered: events as they are indexed, and retractions of those that a reorg takes back.
 
+use std::ops::RangeInclusive;
+
 use alloy_primitives::Address;
 use sqlx::{Connection, PgConnection};
 
 use crate::{
-    Account, EventRecord, Hash, Place, StoreError,
+    Account, EventRecord, Hash, StoreError,
     columns::{bigint, unsigned},
-    copy,
     events::EventRow,
     writer::LONG_TIMEOUT,
 };
@@ -33,31 +34,45 @@ pub struct FeedBounds {
     pub last: u64,
 }
 
-/// Numbers events that have just been written, after `last`. Answers the last number given.
-pub(crate) async fn tell(connection: &mut PgConnection, last: u64, events: &[Place]) -> Result<u64, StoreError> {
-    const COPY: &str = "COPY feed (seq, block_number, log_index) FROM STDIN (FORMAT binary)";
-    copy::insert(connection, COPY, 3, events.iter().zip(last + 1..), |row, (event, seq)| {
-        row.put(bigint(seq)?)?;
-        row.put(bigint(event.block)?)?;
-        row.put(bigint(event.log)?)
-    })
-    .await?;
-    Ok(last.saturating_add(u64::try_from(events.len()).unwrap_or(u64::MAX)))
+/// Numbers the events of these blocks, which have just been written, after `last`. Answers the last number given.
+pub(crate) async fn tell(connection: &mut PgConnection, last: u64, blocks: &RangeInclusive<u64>) -> Result<u64, StoreError> {
+    let told = sqlx::query!(
+        "INSERT INTO feed (seq, block_number, log_index)
+         SELECT $3 + row_number() OVER (ORDER BY block_number, log_index), block_number, log_index
+         FROM events WHERE block_number BETWEEN $1 AND $2",
+        bigint(*blocks.start())?,
+        bigint(*blocks.end())?,
+        bigint(last)?,
+    )
+    .execute(connection)
+    .await?
+    .rows_affected();
+    Ok(last.saturating_add(told))
 }
 
-/// Takes back all events from block `number` up, which are still there, the latest first. Answers the last number given.
-pub(crate) async fn retract(connection: &mut PgConnection, last: u64, number: u64) -> Result<u64, StoreError> {
+/// Takes back all events of these blocks, the highest, which are still there: the latest first. Answers the last number given.
+pub(crate) async fn retract(connection: &mut PgConnection, last: u64, blocks: &RangeInclusive<u64>) -> Result<u64, StoreError> {
+    // What was told after the last event of a lower block is all that can be about these: they were written after it, or have been undone
+    // since. Each set is read in one piece first; taken for a few rows, they would be looked up one by one.
     let retracted = sqlx::query!(
-        "INSERT INTO feed (seq, block_number, log_index, retracts, block_hash, timestamp, tx_hash, tx_index, contract, topics, data, name,
+        "WITH floor AS MATERIALIZED (
+             SELECT coalesce((SELECT seq FROM feed WHERE block_number < $1 AND retracts IS NULL ORDER BY seq DESC LIMIT 1), 0) AS seq
+         ), told AS MATERIALIZED (
+             SELECT seq, block_number, log_index, retracts FROM feed WHERE seq > (SELECT seq FROM floor) AND seq <= $3
+         ), gone AS MATERIALIZED (
+             SELECT * FROM events WHERE block_number BETWEEN $1 AND $2
+         )
+         INSERT INTO feed (seq, block_number, log_index, retracts, block_hash, timestamp, tx_hash, tx_index, contract, topics, data, name,
                            run_id, agent_id, refusal, poster)
-         SELECT $2 + row_number() OVER (ORDER BY e.block_number DESC, e.log_index DESC), e.block_number, e.log_index, f.seq, e.block_hash,
+         SELECT $3 + row_number() OVER (ORDER BY e.block_number DESC, e.log_index DESC), e.block_number, e.log_index, f.seq, e.block_hash,
                 b.timestamp, e.tx_hash, e.tx_index, e.contract, e.topics, e.data, e.name, e.run_id, e.agent_id, e.refusal, r.poster
-         FROM events e
+         FROM gone e
+         JOIN told f ON f.block_number = e.block_number AND f.log_index = e.log_index AND f.retracts IS NULL
          JOIN blocks b ON b.number = e.block_number
-         JOIN feed f ON f.block_number = e.block_number AND f.log_index = e.log_index AND f.retracts IS NULL
          LEFT JOIN runs r ON r.id = e.run_id
-         WHERE e.block_number >= $1 AND f.block_number >= $1 AND NOT EXISTS (SELECT FROM feed t WHERE t.retracts = f.seq)",
-        bigint(number)?,
+         WHERE f.seq NOT IN (SELECT retracts FROM told WHERE retracts IS NOT NULL)",
+        bigint(*blocks.start())?,
+        bigint(*blocks.end())?,
         bigint(last)?,
     )
     .execute(connection)

@@ -214,7 +214,7 @@ impl Snapshot {
     /// Everything that happened to a run, oldest first.
     pub async fn run_events(&mut self, id: RunId) -> Result<Vec<EventRecord>, StoreError> {
         let Ok(id) = bigint(id.0) else { return Ok(Vec::new()) };
-        events::about(&mut self.transaction, &[id], &[], 0).await
+        events::about(&mut self.transaction, &[id], &[], None).await
     }
 
     /// Which numbers listeners may have been given.

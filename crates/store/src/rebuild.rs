@@ -65,7 +65,7 @@ impl Rebuild {
         let finalized = finalized.map(|number| unsigned("cursor", number)).transpose()?;
         sqlx::raw_sql(TABLES).execute(&mut *transaction).await?;
         // No event is written here, and so no number given.
-        Ok(Batch { transaction, expected: None, finalized, feed: 0 })
+        Ok(Batch { transaction, expected: None, cursor: 0, finalized, feed: 0 })
     }
 }
 

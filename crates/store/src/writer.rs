@@ -226,7 +226,7 @@ impl Session {
     pub async fn begin(&mut self, number: u64, hash: B256) -> Result<Batch<'_>, StoreError> {
         let epoch = self.epoch.ok_or(StoreError::Rewritten)?;
         let transaction = self.connection.begin().await?;
-        Ok(Batch { transaction, expected: Some(Expected { number, hash, epoch }), finalized: None, feed: 0 })
+        Ok(Batch { transaction, expected: Some(Expected { number, hash, epoch }), cursor: number, finalized: None, feed: 0 })
     }
 }
 
@@ -255,6 +255,8 @@ pub struct Batch<'a> {
     pub(crate) transaction: Transaction<'a, Postgres>,
     /// Where the cursor must be, until it is locked and has been found there. What is below is not known before.
     pub(crate) expected: Option<Expected>,
+    /// The highest indexed block before this batch.
+    pub(crate) cursor: u64,
     /// Highest indexed block known to be final before this batch.
     pub(crate) finalized: Option<u64>,
     /// The last number that listeners were given.
@@ -316,9 +318,12 @@ impl Batch<'_> {
             return Ok(());
         }
         self.require_cursor().await?;
-        let places = events::copy(&mut self.transaction, count, events.by_ref()).await?;
-        self.feed = feed::tell(&mut self.transaction, self.feed, &places).await?;
-        blocks::insert(&mut self.transaction, &blocks(events)).await
+        events::copy(&mut self.transaction, events.by_ref()).await?;
+        let blocks = blocks(events);
+        if let (Some((first, _)), Some((last, _))) = (blocks.first(), blocks.last()) {
+            self.feed = feed::tell(&mut self.transaction, self.feed, &(first.number..=last.number)).await?;
+        }
+        blocks::insert(&mut self.transaction, &blocks).await
     }
 
     /// The runs with these ids; unknown ids are left out.
@@ -362,15 +367,17 @@ impl Batch<'_> {
     }
 
     /// Removes every block from `number` up with its events, and the runs and agents those events named. Answers what remains of those,
-    /// from block `since` on.
-    pub async fn rewind(&mut self, number: u64, since: u64) -> Result<Rewound, StoreError> {
+    /// all or from block `since` on.
+    pub async fn rewind(&mut self, number: u64, since: Option<u64>) -> Result<Rewound, StoreError> {
         self.require_cursor().await?;
-        let (run_ids, agent_ids) = events::subjects_from(&mut self.transaction, number).await?;
-        self.feed = feed::retract(&mut self.transaction, self.feed, number).await?;
+        let gone = number..=self.cursor;
+        let (run_ids, agent_ids) = events::subjects(&mut self.transaction, &gone).await?;
+        self.feed = feed::retract(&mut self.transaction, self.feed, &gone).await?;
         blocks::delete_from(&mut self.transaction, number).await?;
         runs::delete(&mut self.transaction, &run_ids).await?;
         agents::delete(&mut self.transaction, &agent_ids).await?;
-        let events = events::about(&mut self.transaction, &run_ids, &agent_ids, since).await?;
+        let events =
+            events::about(&mut self.transaction, &run_ids, &agent_ids, since.map(|since| since..=number.saturating_sub(1))).await?;
         let runs = run_ids.into_iter().map(|id| unsigned("events", id).map(RunId)).collect::<Result<_, _>>()?;
         let agents = agent_ids.into_iter().map(|id| unsigned("events", id).map(AgentId)).collect::<Result<_, _>>()?;
         Ok(Rewound { runs, agents, events })
