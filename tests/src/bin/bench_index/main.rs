@@ -31,7 +31,6 @@ const WIDTHS: [u64; 2] = [7, 70];
 /// What is followed as it grows: the first of these chains, and one with the blocks of a market that is less busy.
 const FOLLOWED: u64 = WIDTHS[0];
 const QUIET: u64 = 1;
-const EVENTS_PER_RUN: u64 = 6;
 const REORG: u64 = 64;
 
 #[tokio::main]
@@ -127,10 +126,11 @@ async fn past(Scene { stack, postgres, directory }: &Scene, mill: &Mill<'_>, our
 async fn present(stack: &Stack, mill: &mut Mill<'_>, watch: &mut Watch, indexer: &Indexer) -> Result<()> {
     let latencies = live::latencies(stack, mill, watch).await?;
     let percentile = |percent| milliseconds(live::percentile(&latencies, percent));
-    let events = (mill.width() * EVENTS_PER_RUN).to_string();
+    let events = mill.events().to_string();
     line("live", &[("eventsPerBlock", events), ("p50Ms", percentile(50)), ("p95Ms", percentile(95)), ("p99Ms", percentile(99))]);
-    let repaired = live::reorg(stack, mill, watch, indexer, REORG).await?;
-    line("reorg64", &[("seconds", seconds(repaired))]);
+    let repairs = live::reorgs(stack, mill, watch, indexer, REORG).await?;
+    let quantile = |percent| seconds(live::percentile(&repairs, percent));
+    line("reorg64", &[("seconds", quantile(50)), ("worstSeconds", quantile(100))]);
     let worst = live::pace(stack, mill, watch).await?;
     line(
         "pace",

@@ -6,13 +6,7 @@ use std::{fs, process::Command, time::Duration};
 use alloy::{
     primitives::{Address, Bytes, TxHash, U256},
     providers::{Provider, ext::AnvilApi},
-    rpc::{
-        client::BatchRequest,
-        types::{
-            TransactionRequest,
-            anvil::{ReorgOptions, TransactionData},
-        },
-    },
+    rpc::{client::BatchRequest, types::TransactionRequest},
     sol,
     sol_types::SolCall,
 };
@@ -28,6 +22,7 @@ sol! {
 
 /// Agents of the market.
 const AGENTS: u64 = 100;
+const EVENTS_PER_RUN: u64 = 6;
 /// Behind each of them, in base units: enough for every run it ever holds at once.
 const STAKE: u64 = 10_000_000_000;
 /// Above what any turn needs, below what a transaction may take; and all that a block may take, so that each turn has its own.
@@ -103,9 +98,9 @@ impl<'a> Mill<'a> {
         Ok(())
     }
 
-    /// New runs a turn.
-    pub(crate) const fn width(&self) -> u64 {
-        self.width
+    /// Events of a turn, once as many runs end in it as begin.
+    pub(crate) const fn events(&self) -> u64 {
+        self.width * EVENTS_PER_RUN
     }
 
     /// New runs so far.
@@ -113,15 +108,16 @@ impl<'a> Mill<'a> {
         self.turns * self.width
     }
 
-    /// Replaces the last `depth` blocks by as many with the turns that follow.
+    /// Replaces the last `depth` blocks by as many with the same turns, each a second later.
     pub(crate) async fn reorganise(&mut self, depth: u64) -> Result<()> {
+        let provider = self.stack.provider();
+        let first = self.stack.head().await? - depth + 1;
+        let first = provider.get_block_by_number(first.into()).await?.context("the chain is too short")?;
+        // The node's own command for a reorg brings back states in which the mill's code may be missing.
+        provider.anvil_rollback(Some(depth)).await?;
+        provider.anvil_set_next_block_timestamp(first.header.timestamp + 1).await?;
         self.turns -= depth;
-        let mut tx_block_pairs = Vec::new();
-        for block in 0..depth {
-            tx_block_pairs.push((TransactionData::JSON(self.next_turn()), block));
-        }
-        self.stack.provider().anvil_reorg(ReorgOptions { depth, tx_block_pairs }).await?;
-        Ok(())
+        self.grow(depth).await
     }
 
     /// Works with the mill's code at the contracts' addresses, which are themselves again afterwards: an indexer that starts asks them.
