@@ -49,6 +49,8 @@ pub enum Lie {
     ChangesHeaders(usize),
     /// There is no block where there is one.
     LosesBlocks(usize),
+    /// Blocks named by their hash are unknown, as if they had just been replaced.
+    ForgetsBlocks(usize),
     /// Each request goes to the other node of the two.
     MixesForks,
     /// Blocks above this height are the second node's, the others the first's.
@@ -177,6 +179,7 @@ impl Proxy {
         let lie = *locked(&self.lie);
         self.looks.fetch_add(usize::from(request["params"][0] == "latest"), Relaxed);
         if let Some(error) = refusal(lie, &request) {
+            locked(&self.lie).is_told_once_more();
             return Ok(json!({"jsonrpc": "2.0", "id": request["id"], "error": error}));
         }
         if let Lie::EndsAt(height) = lie
@@ -293,7 +296,8 @@ impl Lie {
         | Self::ReversesLogs(left)
         | Self::MisplacesLogs(left)
         | Self::ChangesHeaders(left)
-        | Self::LosesBlocks(left) = self
+        | Self::LosesBlocks(left)
+        | Self::ForgetsBlocks(left) = self
         {
             *left = left.saturating_sub(1);
         }
@@ -308,6 +312,7 @@ fn refusal(lie: Lie, request: &Value) -> Option<Value> {
         Lie::BusyInWords => {
             Some(json!({"code": -32005, "message": "project ID request rate exceeded", "data": {"rate": {"backoff_seconds": 1}}}))
         }
+        Lie::ForgetsBlocks(1..) if names_a_block(request) => Some(json!({"code": -32000, "message": "unknown block"})),
         Lie::KnowsNoTags if request["params"][0] == "safe" || request["params"][0] == "finalized" => {
             Some(json!({"code": -32602, "message": "invalid block tag"}))
         }
@@ -350,6 +355,11 @@ fn is_above(request: &Value, height: u64) -> bool {
         Some("eth_getLogs" | "eth_getBlockReceipts") => true,
         _ => false,
     }
+}
+
+/// Whether a request is about a block's content, by its hash.
+fn names_a_block(request: &Value) -> bool {
+    request["method"] == "eth_getBlockReceipts" || request["params"][0].get("blockHash").is_some()
 }
 
 /// A quantity; nothing for a tag.

@@ -338,7 +338,8 @@ async fn what_an_older_indexer_wrote_is_told_anew() -> Result<()> {
     trade(&served.stack).await?;
     served.settle().await?;
     let count = events_of(&url).await?;
-    let mut listener = Listener::open(served.api(), "", None).await?;
+    let mut listener = Listener::open(served.api(), "?after=0", None).await?;
+    listener.take(count).await?;
     served.indexer.take().context("an indexer")?.stop().await??;
     // As an older version leaves it: the cursor has moved, and nobody was told.
     execute(&url, "UPDATE cursor SET feed_hash = NULL").await?;

@@ -285,6 +285,25 @@ async fn a_node_that_is_asked_too_often_is_left_alone_as_long_as_it_says() -> an
 }
 
 #[tokio::test]
+async fn a_block_that_is_unknown_for_a_moment_is_looked_for_again_by_the_same_writer() -> anyhow::Result<()> {
+    const WRITER: &str = "SELECT pid::bigint FROM pg_stat_activity WHERE application_name = 'clawpay indexer'";
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    let node = LyingNode::start(vec![stack.rpc_url()], Lie::None).await?;
+    let indexer = Indexer::start(Config::new(node.url(), stack.deployment), &url)?;
+    stack.until_indexed(&url).await?;
+    let writer = number(&url, WRITER).await?;
+    node.tell(Lie::ForgetsBlocks(12));
+    trade(&stack).await?;
+    stack.until_indexed(&url).await?;
+    assert_eq!(node.lie(), Lie::ForgetsBlocks(0));
+    assert_eq!(number(&url, WRITER).await?, writer, "the lock was given up");
+    assert_equals_fresh(&stack, &url, "fresh").await?;
+    indexer.stop().await??;
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_older_head_is_no_reorganisation() -> anyhow::Result<()> {
     let stack = Stack::with_database().await?;
     let url = stack.database_url()?;
