@@ -253,10 +253,10 @@ pub struct Rewound {
 #[derive(Debug)]
 pub struct Batch<'a> {
     pub(crate) transaction: Transaction<'a, Postgres>,
-    /// Where the cursor must be, until it is locked and has been found there. What is below is not known before.
-    pub(crate) expected: Option<Expected>,
     /// The highest indexed block before this batch.
     pub(crate) cursor: u64,
+    /// Where the cursor must be, until it is locked and has been found there. What is below is not known before.
+    pub(crate) expected: Option<Expected>,
     /// Highest indexed block known to be final before this batch.
     pub(crate) finalized: Option<u64>,
     /// The last number that listeners were given.
