@@ -258,6 +258,39 @@ async fn rewinding_answers_what_remains_of_what_it_touched() -> anyhow::Result<(
 }
 
 #[tokio::test]
+async fn many_events_at_once_are_told_in_their_order() -> anyhow::Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    let writer = Writer::new(&url)?;
+    writer.migrate().await?;
+    let mut session = writer.try_lock().await?.expect("nobody else");
+    session.initialise(&chain(), &START, &tags(12, None)).await?;
+    let blocks = [block(10, 2), block(11, 3)];
+    let event = |block: &Block, log_index| EventRecord {
+        block_number: block.number,
+        log_index,
+        block_hash: block.hash,
+        timestamp: block.timestamp,
+        tx_hash: B256::repeat_byte(7),
+        tx_index: 3,
+        contract: Address::repeat_byte(4),
+        topics: Vec::new(),
+        data: Bytes::new(),
+        name: None,
+        run: None,
+        agent: None,
+        refusal: None,
+    };
+    let events: Vec<_> = blocks.iter().flat_map(|block| (0..100).map(|index| event(block, index))).collect();
+    let mut batch = session.begin(START.number, START.hash).await?;
+    batch.insert_events(events.len(), events.iter(), |_| blocks.map(|block| (block, StateDigest::EMPTY)).to_vec()).await?;
+    batch.advance(&blocks[1], &tags(12, None)).await?;
+    batch.commit().await?;
+    assert_eq!(crate::indexer::feed_differs(&url).await?, 0);
+    Ok(())
+}
+
+#[tokio::test]
 async fn finality_never_runs_ahead_of_the_cursor_nor_back() -> anyhow::Result<()> {
     let stack = Stack::with_database().await?;
     let writer = Writer::new(&stack.database_url()?)?;
