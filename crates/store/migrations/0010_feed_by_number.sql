@@ -1,4 +1,4 @@
--- What a reorg takes back is among the last rows by number, where it is looked for now; nobody asks for a block's rows by its height.
+-- What a reorg takes back is found among the last rows by number; nobody asks for a block's rows by its height.
 
 SET LOCAL lock_timeout = '2s';
 
