@@ -1,12 +1,15 @@
 //! A node that lies: an HTTP proxy before one or two honest ones that changes some of their answers.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicUsize, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
 };
 
 use alloy::hex;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use axum::{
     Json, Router,
     extract::State,
@@ -17,6 +20,9 @@ use axum::{
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
 use url::Url;
+
+/// More than the longest that an indexer leaves a node alone.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What is wrong with the answers. Lies with a number are told that often; the number left is what [`LyingNode::lie`] answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +63,8 @@ pub enum Lie {
     SplitsAt(u64),
     /// Everything is the second node's.
     IsOnOtherFork,
+    /// The final block is the second node's, everything else the first's.
+    NamesAnotherFinal,
     /// The chain ends at this height.
     EndsAt(u64),
     /// It has never heard of safe and final blocks.
@@ -141,6 +149,16 @@ impl LyingNode {
     pub fn looks(&self) -> usize {
         self.looks.load(Relaxed)
     }
+
+    /// Waits until its head has been asked for that often again, however slow the machine is.
+    pub async fn until_looked_at(&self, times: usize) -> Result<()> {
+        let (before, started) = (self.looks(), Instant::now());
+        while self.looks() < before + times {
+            ensure!(started.elapsed() < PATIENCE, "it is not followed");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
 }
 
 impl Drop for LyingNode {
@@ -212,6 +230,7 @@ impl Proxy {
             Lie::MixesForks => (*turn + 1) % self.nodes.len(),
             Lie::SplitsAt(height) => usize::from(is_above(request, height)),
             Lie::IsOnOtherFork => 1,
+            Lie::NamesAnotherFinal => usize::from(request["params"][0] == "finalized"),
             _ => 0,
         };
         self.nodes[*turn].clone()

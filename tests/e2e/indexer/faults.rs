@@ -12,7 +12,7 @@ use alloy::{
     rpc::types::TransactionRequest,
     sol_types::{SolCall, SolEvent, SolValue},
 };
-use clawpay_bindings::{AgentRegistry, RunEscrow};
+use clawpay_bindings::{AgentRegistry, Deployment, RunEscrow};
 use clawpay_cli::local::{Anvil, AnvilOptions, Toolbox};
 use clawpay_domain::{RunId, Usdc};
 use clawpay_indexer::Config;
@@ -210,12 +210,7 @@ async fn never_written(lie: Lie) -> anyhow::Result<()> {
     for _ in 0..2 {
         registrar.register("ipfs://agent").await?;
     }
-    // However slow the machine is: it has looked often enough to have written something.
-    let (looks, told) = (node.looks(), Instant::now());
-    while node.looks() < looks + 6 {
-        anyhow::ensure!(told.elapsed() < Duration::from_secs(60), "it does not look");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    node.until_looked_at(6).await?;
     let indexed = indexed_block(&url).await?.map(|(number, _)| number);
     assert_eq!(indexed, Some(before));
     assert!(!indexer.has_ended());
@@ -423,6 +418,40 @@ async fn two_nodes_on_different_forks_behind_one_address_corrupt_nothing() -> an
     assert!(!indexer.has_ended());
     assert_equals_fresh(&stack, &url, "fresh").await?;
     indexer.stop().await??;
+    Ok(())
+}
+
+/// The blocks come from one branch and the word on what is final from another, when not even the first block indexed is on that branch.
+#[tokio::test]
+async fn a_first_block_is_not_replaced_against_what_is_final() -> anyhow::Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    let other = fork(&stack).await?;
+    let parted = stack.head().await?;
+    let deployment = Deployment { deployment_block: parted + 1, ..stack.deployment };
+    stack.mine(3).await?;
+    let indexer = Indexer::start(Config::new(stack.rpc_url(), deployment), &url)?;
+    stack.until_indexed(&url).await?;
+    indexer.stop().await??;
+    let before = IndexDump::read(&url).await?;
+    // Each node calls final what is this far below its head.
+    for chain in [&stack, &other] {
+        chain.mine(parted + 64 - chain.head().await?).await?;
+    }
+    let node = LyingNode::start(vec![other.rpc_url(), stack.rpc_url()], Lie::NamesAnotherFinal).await?;
+    let indexer = Indexer::start(Config::new(node.url(), deployment), &url)?;
+    node.until_looked_at(4).await?;
+    before.assert_same(&IndexDump::read(&url).await?);
+    assert!(!indexer.has_ended());
+
+    node.tell(Lie::None);
+    other.until_indexed(&url).await?;
+    indexer.stop().await??;
+    let fresh = create_database(&url, "fresh").await?;
+    let indexer = Indexer::start(Config::new(other.rpc_url(), deployment), &fresh)?;
+    other.until_indexed(&fresh).await?;
+    indexer.stop().await??;
+    IndexDump::read(&url).await?.assert_same(&IndexDump::read(&fresh).await?);
     Ok(())
 }
 
