@@ -13,6 +13,8 @@ CLAWPAY := target/debug/clawpay
 GENERATED := contracts/abi tests/vectors snapshots .sqlx crates/api/openapi.json
 # Faster where it is installed; plain cargo runs the same tests.
 NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
+# What the one ignored test needs.
+PGBOUNCER := $(shell command -v pgbouncer >/dev/null 2>&1 && echo yes)
 CARGO_DENY := target/tools/bin/cargo-deny
 CARGO_DENY_VERSION := 0.20.2
 # halmos and slither, written when all of them are installed.
@@ -44,9 +46,9 @@ test-contracts: $(INSTALLED) ## Run the contracts' unit, fuzz, vector and invari
 test-rust: $(INSTALLED) ## Run the crates' and the end-to-end tests
 	cargo build --workspace --all-targets
 ifeq ($(NEXTEST),yes)
-	cargo nextest run --workspace --no-fail-fast
+	cargo nextest run --workspace --no-fail-fast $(if $(PGBOUNCER),--run-ignored all)
 else
-	cargo test --workspace --no-fail-fast
+	cargo test --workspace --no-fail-fast $(if $(PGBOUNCER),-- --include-ignored)
 endif
 
 # Arguments of schemathesis: how long it goes on.
