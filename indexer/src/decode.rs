@@ -35,6 +35,11 @@ impl Event {
         Self { record, decoded }
     }
 
+    /// Whether another event is of this one's block.
+    pub(crate) fn is_of_one_block(&self, other: &Self) -> bool {
+        self.record.block_number == other.record.block_number
+    }
+
     /// Reads the log of an event again that is kept already, and forgets what else was kept.
     pub(crate) fn anew(contracts: &Contracts, record: EventRecord) -> Self {
         let decoded = decode(contracts, record.contract, &record.topics, &record.data);

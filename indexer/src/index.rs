@@ -22,6 +22,8 @@ use crate::{
 
 /// A write that takes longer has lost its database.
 const TIMEOUT: Duration = Duration::from_secs(90);
+/// The same, of building indexes: more than the server gives itself.
+const BUILDING_TIMEOUT: Duration = Duration::from_mins(31);
 
 /// The index, and this process's right to write it.
 #[derive(Debug)]
@@ -123,7 +125,7 @@ impl Index {
     pub(crate) async fn caught_up(&mut self) -> Result<(), IndexError> {
         if self.session.lacks_indexes() {
             tracing::info!("building indexes");
-            self.session.build_indexes().await?;
+            limited(BUILDING_TIMEOUT, self.session.build_indexes()).await?;
         }
         Ok(())
     }
@@ -212,7 +214,7 @@ async fn write(
         }
         let count = window.events.len();
         let folding = Folding {
-            blocks: window.events.chunk_by_mut(of_one_block as fn(&Event, &Event) -> bool),
+            blocks: window.events.chunk_by_mut(Event::is_of_one_block as fn(&Event, &Event) -> bool),
             block: [].iter(),
             projection: &mut *projection,
             digest,
@@ -257,10 +259,6 @@ impl<'a> Iterator for Folding<'a> {
     }
 }
 
-fn of_one_block(one: &Event, next: &Event) -> bool {
-    one.record.block_number == next.record.block_number
-}
-
 /// The digests after those blocks of a window that hold events.
 struct Trail {
     before: StateDigest,
@@ -288,8 +286,12 @@ impl Trail {
 
 /// Waits for the database, but not for ever.
 async fn within<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, IndexError> {
-    match tokio::time::timeout(TIMEOUT, work).await {
+    limited(TIMEOUT, work).await
+}
+
+async fn limited<T>(limit: Duration, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, IndexError> {
+    match tokio::time::timeout(limit, work).await {
         Ok(result) => Ok(result?),
-        Err(_) => Err(IndexError::StoreTimeout(TIMEOUT.as_secs())),
+        Err(_) => Err(IndexError::StoreTimeout(limit.as_secs())),
     }
 }

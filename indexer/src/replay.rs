@@ -138,7 +138,7 @@ impl Page {
     /// Folds the events in, and answers the digest after each block.
     fn fold(&mut self, projection: &mut Projection, digest: &mut StateDigest) -> Digests {
         let mut digests = Digests::new();
-        for events in self.events.chunk_by_mut(|one, next| one.record.block_number == next.record.block_number) {
+        for events in self.events.chunk_by_mut(Event::is_of_one_block) {
             projection.fold_block(events, digest);
             digests.extend(events.first().map(|event| (event.record.block_number, *digest)));
         }

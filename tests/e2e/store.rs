@@ -78,13 +78,13 @@ fn bare(id: u64) -> RunRecord {
     RunRecord { run, inconsistency: None, ..record }
 }
 
-fn event(log_index: u64) -> EventRecord {
+fn event(block: &Block, log_index: u64) -> EventRecord {
     let is_known = log_index.is_multiple_of(2);
     EventRecord {
-        block_number: START.number,
+        block_number: block.number,
         log_index,
-        block_hash: START.hash,
-        timestamp: START.timestamp,
+        block_hash: block.hash,
+        timestamp: block.timestamp,
         tx_hash: B256::repeat_byte(0xee),
         tx_index: LARGEST,
         contract: Address::repeat_byte(4),
@@ -154,7 +154,7 @@ async fn many_rows_at_once_are_written_as_few_are() -> anyhow::Result<()> {
     let states = RunState::ALL.iter().cycle().zip(amounts().into_iter().cycle());
     let full = states.zip((1..).step_by(2)).map(|((state, amount), id)| run(id, amount, *state));
     let runs: Vec<_> = full.zip((2..).step_by(2).map(bare)).flat_map(|(full, bare)| [full, bare]).take(500).collect();
-    let events: Vec<_> = (0..500).map(event).collect();
+    let events: Vec<_> = (0..500).map(|index| event(&START, index)).collect();
 
     for some in [0..3, 3..500] {
         let mut batch = session.begin(START.number, START.hash).await?;
@@ -189,7 +189,7 @@ async fn a_writer_that_is_not_where_it_thinks_it_is_writes_nothing() -> anyhow::
     batch.commit().await?;
 
     let above = block(11, 3);
-    let events: Vec<_> = (0..500).map(|index| EventRecord { block_number: 11, ..event(index) }).collect();
+    let events: Vec<_> = (0..500).map(|index| event(&above, index)).collect();
     for (number, hash) in [(START.number, START.hash), (next.number, START.hash), (99, next.hash)] {
         let is_fenced = |refused: Result<(), StoreError>| match refused {
             Err(StoreError::Fenced { expected, found }) => (expected, found) == (number, next.number),
@@ -224,23 +224,13 @@ async fn rewinding_answers_what_remains_of_what_it_touched() -> anyhow::Result<(
     let mut session = writer.try_lock().await?.expect("nobody else");
     session.initialise(&chain(), &START, &tags(12, None)).await?;
     let (first, second) = (block(10, 2), block(11, 3));
-    let event = |block: &Block, log_index, run: u64, agent: Option<u64>| EventRecord {
-        block_number: block.number,
-        log_index,
-        block_hash: block.hash,
-        timestamp: block.timestamp,
-        tx_hash: B256::repeat_byte(7),
-        tx_index: 3,
-        contract: Address::repeat_byte(4),
-        topics: vec![B256::repeat_byte(1), B256::repeat_byte(2)],
-        data: Bytes::from_static(b"\0"),
-        name: Some("RunFunded".to_owned()),
+    let of = |block, log_index, run, agent: Option<u64>| EventRecord {
         run: Some(RunId(run)),
         agent: agent.map(AgentId),
-        refusal: None,
+        ..event(block, log_index)
     };
-    let kept = [event(&first, 0, 1, None), event(&first, 1, 2, Some(5)), event(&first, 2, 3, None)];
-    let gone = [event(&second, 0, 1, Some(5))];
+    let kept = [of(&first, 0, 1, None), of(&first, 1, 2, Some(5)), of(&first, 2, 3, None)];
+    let gone = [of(&second, 0, 1, Some(5))];
     let mut batch = session.begin(START.number, START.hash).await?;
     let blocks = vec![(first, StateDigest::EMPTY), (second, StateDigest::EMPTY)];
     batch.insert_events(kept.len() + gone.len(), kept.iter().chain(&gone), |_| blocks).await?;
@@ -266,21 +256,6 @@ async fn many_events_at_once_are_told_in_their_order() -> anyhow::Result<()> {
     let mut session = writer.try_lock().await?.expect("nobody else");
     session.initialise(&chain(), &START, &tags(12, None)).await?;
     let blocks = [block(10, 2), block(11, 3)];
-    let event = |block: &Block, log_index| EventRecord {
-        block_number: block.number,
-        log_index,
-        block_hash: block.hash,
-        timestamp: block.timestamp,
-        tx_hash: B256::repeat_byte(7),
-        tx_index: 3,
-        contract: Address::repeat_byte(4),
-        topics: Vec::new(),
-        data: Bytes::new(),
-        name: None,
-        run: None,
-        agent: None,
-        refusal: None,
-    };
     let events: Vec<_> = blocks.iter().flat_map(|block| (0..100).map(|index| event(block, index))).collect();
     let mut batch = session.begin(START.number, START.hash).await?;
     batch.insert_events(events.len(), events.iter(), |_| blocks.map(|block| (block, StateDigest::EMPTY)).to_vec()).await?;

@@ -124,6 +124,14 @@ fn collect(stream: Option<impl Read + Send + 'static>, output: &Arc<Mutex<String
     });
 }
 
+/// What the system accounts for a process's memory under this name, such as `VmRSS`, in KiB.
+pub fn memory_kib(process: &Child, name: &str) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{}/status", process.id()))?;
+    let value = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let value = value.context("the system does not account for memory")?;
+    Ok(value.trim().trim_end_matches("kB").trim().parse()?)
+}
+
 /// The processes that name `directory` on their command line.
 pub fn processes_of(directory: &Path) -> Result<Vec<String>> {
     let name = directory.to_string_lossy().into_owned();

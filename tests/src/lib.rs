@@ -21,7 +21,7 @@ mod websocket_proxy;
 
 pub use api::Api;
 pub use bulk::{BULK_NOW, bulk_runs, empty_index};
-pub use clawpay::{Clawpay, clawpay, processes_of, until_no_process_of};
+pub use clawpay::{Clawpay, clawpay, memory_kib, processes_of, until_no_process_of};
 pub use database::{Database, create_database, create_database_like, scratch, start as start_database};
 pub use database_proxy::{DatabaseProxy, Loss};
 pub use hardhat::Hardhat;

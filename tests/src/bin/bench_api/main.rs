@@ -22,7 +22,7 @@ use clawpay_cli::{
     output::{self, progress},
 };
 use clawpay_domain::Usdc;
-use clawpay_tests::{Indexer, Stack, bulk_runs, create_database, empty_index, key};
+use clawpay_tests::{Indexer, Stack, bulk_runs, create_database, empty_index, key, memory_kib};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 use tokio::net::TcpListener;
@@ -241,9 +241,7 @@ impl Served {
 impl Served {
     /// What it holds in memory now.
     fn memory_kib(&self) -> Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("the system does not account for memory")?;
-        Ok(line.trim().trim_end_matches("kB").trim().parse()?)
+        memory_kib(&self.child, "VmRSS")
     }
 }
 

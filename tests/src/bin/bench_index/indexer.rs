@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use clawpay_tests::Stack;
+use clawpay_tests::{Stack, memory_kib};
 use sqlx::{Connection, PgConnection};
 
 use crate::live::Watch;
@@ -70,10 +70,7 @@ impl Indexer {
 
     /// The most memory it ever held, in MB of 10^6 bytes.
     pub(crate) fn peak_mb(&self) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("the system does not account for memory")?;
-        let kib: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
-        Ok((kib * 1024).div_ceil(1_000_000))
+        Ok((memory_kib(&self.child, "VmHWM")? * 1024).div_ceil(1_000_000))
     }
 }
 
