@@ -8,9 +8,11 @@ mod reorgs;
 mod replay;
 mod websocket;
 
+use std::path::Path;
+
 use alloy::primitives::B256;
 use clawpay_domain::{RunId, Seconds, Usdc};
-use clawpay_tests::{IndexDump, Stack};
+use clawpay_tests::{Clawpay, IndexDump, Stack};
 use futures::future::BoxFuture;
 
 /// A little market in which every event occurs that the index folds. Poster 1, agents of accounts 2 and 3.
@@ -71,6 +73,16 @@ pub(crate) async fn feed_differs(database_url: &str) -> anyhow::Result<i64> {
     let told: i64 = number(database_url, told).await?;
     let numbers = "SELECT count(*) FROM cursor WHERE feed <> (SELECT coalesce(max(seq), 0) FROM feed) OR feed_hash IS DISTINCT FROM hash";
     Ok(told + number(database_url, numbers).await?)
+}
+
+/// `clawpay index` as a process of its own, with what it needs in `directory`.
+fn index_process(stack: &Stack, rpc_url: &str, database_url: &str, directory: &Path, log: &str) -> anyhow::Result<Clawpay> {
+    let deployment = directory.join("deployment.json");
+    std::fs::write(&deployment, serde_json::to_vec(&stack.deployment)?)?;
+    let deployment = deployment.to_string_lossy();
+    let settings =
+        [("DATABASE_URL", database_url), ("RPC_URL", rpc_url), ("CLAWPAY_DEPLOYMENT", deployment.as_ref()), ("CLAWPAY_LOG", log)];
+    Clawpay::start(&["index"], directory, settings)
 }
 
 /// One column of one run, as text.

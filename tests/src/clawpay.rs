@@ -60,13 +60,19 @@ impl Clawpay {
         self.output.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Fails if it has ended.
+    pub fn require_running(&mut self) -> Result<()> {
+        if let Some(status) = self.child.try_wait()? {
+            bail!("ended ({status}): {}", self.output());
+        }
+        Ok(())
+    }
+
     /// Waits until it has printed `text`.
     pub async fn until_it_says(&mut self, text: &str, within: Duration) -> Result<()> {
         let started = Instant::now();
         while !self.output().contains(text) {
-            if let Some(status) = self.child.try_wait()? {
-                bail!("ended ({status}) before saying {text:?}: {}", self.output());
-            }
+            self.require_running().with_context(|| format!("before saying {text:?}"))?;
             ensure!(started.elapsed() < within, "did not say {text:?} within {within:?}: {}", self.output());
             tokio::time::sleep(PAUSE).await;
         }

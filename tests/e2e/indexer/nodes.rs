@@ -1,16 +1,13 @@
 //! Several nodes: who is asked, who is left alone, and who is believed.
 
-use std::{
-    process::{Command, Stdio},
-    time::Duration,
-};
+use std::time::Duration;
 
 use clawpay_domain::{RunId, Usdc};
 use clawpay_indexer::{Config, Hashes, IndexError};
 use clawpay_tests::{IndexDump, Indexer, Lie, LyingNode, Stack, WebSocketProxy, create_database, scratch};
 use url::Url;
 
-use super::{assert_equals_fresh, faults::fork, trade};
+use super::{assert_equals_fresh, faults::fork, index_process, trade};
 
 /// An indexer of these nodes, in this order, that loses patience sooner than usual.
 fn config(stack: &Stack, urls: &[Url]) -> Config {
@@ -162,25 +159,10 @@ async fn a_suspicious_block_is_asked_of_another_node() -> anyhow::Result<()> {
 /// Runs `clawpay index` at the loudest, and answers everything it wrote.
 async fn talk(stack: &Stack, database_url: &str, rpc_url: &str) -> anyhow::Result<String> {
     let directory = scratch()?;
-    let deployment = directory.path().join("deployment.json");
-    std::fs::write(&deployment, serde_json::to_vec(&stack.deployment)?)?;
-    let tests = std::env::current_exe()?;
-    let built = tests.ancestors().nth(2).ok_or_else(|| anyhow::anyhow!("no target directory"))?;
-    let mut process = Command::new(built.join("clawpay"))
-        .arg("index")
-        .env("DATABASE_URL", database_url)
-        .env("RPC_URL", rpc_url)
-        .env("CLAWPAY_DEPLOYMENT", deployment)
-        .env("CLAWPAY_LOG", "trace")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(std::fs::File::create(directory.path().join("log"))?)
-        .spawn()?;
+    let mut process = index_process(stack, rpc_url, database_url, directory.path(), "trace")?;
     tokio::time::sleep(Duration::from_millis(2_500)).await;
-    process.kill()?;
-    let output = process.wait_with_output()?;
-    let log = std::fs::read_to_string(directory.path().join("log"))?;
-    Ok(format!("{}{log}", String::from_utf8_lossy(&output.stdout)))
+    process.require_running()?;
+    Ok(process.output())
 }
 
 #[tokio::test]
