@@ -223,16 +223,18 @@ impl<'a> Follower<'a> {
     /// its place.
     async fn common_ancestor(&mut self, from: u64) -> Result<(Block, bool), IndexError> {
         let mut height = from;
-        let mut lowest = None;
+        let mut lowest: Option<Header> = None;
         let mut depth = FIRST_DEPTH;
         loop {
             let kept = self.index.highest_blocks(height, depth).await?;
             let Some(bottom) = kept.first() else {
                 // Even the block below the deployment was replaced, and none was final yet: start from what is there now.
-                return Ok((lowest.ok_or(NodeError::MissingBlock(height))?, false));
+                return Ok((lowest.ok_or(NodeError::MissingBlock(height))?.block(), false));
             };
             let numbers: Vec<_> = kept.iter().map(|block| block.number).collect();
-            let found = self.source.node.headers(&numbers).await?;
+            let mut found = self.source.node.headers(&numbers).await?;
+            // Together with the lowest found so far: between two questions the node may have gone to another branch.
+            found.extend(lowest.take());
             require_chain(&found)?;
             for (kept, found) in kept.iter().zip(&found).rev() {
                 if found.hash == kept.hash && kept.number == from {
@@ -244,10 +246,10 @@ impl<'a> Follower<'a> {
                 if self.index.finalized.is_some_and(|finalized| kept.number <= finalized) {
                     return Err(self.finalized_block_replaced(kept).await);
                 }
-                lowest = Some(found.block());
             }
+            lowest = found.into_iter().next();
             let Some(below) = bottom.number.checked_sub(1) else {
-                return Ok((lowest.ok_or(NodeError::MissingBlock(0))?, false));
+                return Ok((lowest.ok_or(NodeError::MissingBlock(0))?.block(), false));
             };
             height = below;
             depth = (depth * 4).min(LARGEST_DEPTH);

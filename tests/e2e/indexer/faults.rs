@@ -1,8 +1,7 @@
 //! Killed processes, databases and nodes that go away, nodes that lie, and events that cannot be.
 
 use std::{
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -17,24 +16,8 @@ use clawpay_cli::local::{Anvil, AnvilOptions, Toolbox};
 use clawpay_domain::{RunId, Usdc};
 use clawpay_indexer::Config;
 use clawpay_tests::{IndexDump, Indexer, Lie, LyingNode, OPERATOR, Stack, create_database, indexed_block, scratch};
-use url::Url;
 
-use super::{assert_equals_fresh, execute, hash_at, number, run_column, trade};
-
-/// `clawpay index` as its own process.
-fn index_process(deployment: &Path, rpc_url: &Url, database_url: &str) -> anyhow::Result<Child> {
-    let tests: PathBuf = std::env::current_exe()?;
-    let built = tests.ancestors().nth(2).ok_or_else(|| anyhow::anyhow!("no target directory"))?;
-    Ok(Command::new(built.join("clawpay"))
-        .arg("index")
-        .env("DATABASE_URL", database_url)
-        .env("RPC_URL", rpc_url.as_str())
-        .env("CLAWPAY_DEPLOYMENT", deployment)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?)
-}
+use super::{assert_equals_fresh, execute, hash_at, index_process, number, run_column, trade};
 
 #[tokio::test]
 async fn an_indexer_killed_at_any_point_of_its_backfill_loses_and_repeats_nothing() -> anyhow::Result<()> {
@@ -46,20 +29,20 @@ async fn an_indexer_killed_at_any_point_of_its_backfill_loses_and_repeats_nothin
     let node = LyingNode::start(vec![stack.rpc_url()], Lie::RefusesRangesOver(1)).await?;
     let head = stack.head_block().await?;
     let directory = scratch()?;
-    let deployment = directory.path().join("deployment.json");
-    std::fs::write(&deployment, serde_json::to_vec(&stack.deployment)?)?;
     let mut under_way = 0;
     for attempt in 0..40_u64 {
         let before = indexed_block(&url).await?;
-        let mut process = index_process(&deployment, &node.url(), &url)?;
+        let mut process = index_process(&stack, node.url().as_str(), &url, directory.path(), "warn")?;
         let started = Instant::now();
-        while indexed_block(&url).await? == before && started.elapsed() < Duration::from_secs(20) {
+        while indexed_block(&url).await? == before {
+            process.require_running()?;
+            anyhow::ensure!(started.elapsed() < Duration::from_secs(60), "it indexes nothing: {}", process.output());
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         // In steps that are no multiple of its own.
         tokio::time::sleep(Duration::from_millis(attempt * 3 % 37)).await;
-        process.kill()?;
-        process.wait()?;
+        // Killed.
+        drop(process);
         if indexed_block(&url).await?.is_some_and(|(_, hash)| head.1 == hash) {
             break;
         }
@@ -394,6 +377,35 @@ async fn a_block_that_does_not_build_on_the_last_is_not_written() -> anyhow::Res
     node.tell(Lie::SplitsAt(stack.head().await?));
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     before.assert_same(&IndexDump::read(&url).await?);
+
+    node.tell(Lie::None);
+    stack.mine(4).await?;
+    assert_equals_fresh(&stack, &url, "fresh").await?;
+    indexer.stop().await??;
+    Ok(())
+}
+
+/// The node goes to another branch while the common ancestor is looked for: the last blocks asked for differ from those indexed, those below
+/// them do not, and the two do not fit together.
+#[tokio::test]
+async fn blocks_are_not_undone_down_to_one_that_their_rivals_do_not_build_on() -> anyhow::Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    let other = fork(&stack).await?;
+    for chain in [&stack, &other] {
+        chain.mine(12).await?;
+    }
+    let node = LyingNode::start(vec![stack.rpc_url(), other.rpc_url()], Lie::None).await?;
+    let indexer = Indexer::start(Config::new(node.url(), stack.deployment), &url)?;
+    stack.until_indexed(&url).await?;
+    let before = IndexDump::read(&url).await?;
+    let head = stack.head().await?;
+    for depth in 1..10 {
+        node.tell(Lie::SplitsAt(head - depth));
+        node.until_looked_at(2).await?;
+        before.assert_same(&IndexDump::read(&url).await?);
+    }
+    assert!(!indexer.has_ended());
 
     node.tell(Lie::None);
     stack.mine(4).await?;
