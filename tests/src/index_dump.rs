@@ -6,7 +6,7 @@ use anyhow::Result;
 use sqlx::{Connection, PgConnection};
 
 /// Each table as text, in the order of its key.
-const TABLES: [(&str, &str); 7] = [
+const TABLES: [(&str, &str); 8] = [
     ("chain", "SELECT row(c.*)::text FROM chain c"),
     // Two indexes of the same chain need not share when the head was checked last, how often the rows were rewritten, nor what listeners were
     // told on the way.
@@ -17,6 +17,7 @@ const TABLES: [(&str, &str); 7] = [
     ("agents", "SELECT row(a.*)::text FROM agents a ORDER BY id"),
     // A count of nothing is as good as none.
     ("run_counts", "SELECT row(c.*)::text FROM run_counts c WHERE count <> 0 ORDER BY kind, key"),
+    ("poster_records", "SELECT row(p.*)::text FROM poster_records p WHERE created <> 0 ORDER BY poster"),
 ];
 
 /// Every row of an index.

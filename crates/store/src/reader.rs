@@ -63,7 +63,7 @@ pub struct Reader {
     pool: PgPool,
     /// Begins each view.
     begin: Arc<str>,
-    has_counts: Arc<AtomicBool>,
+    has_sums: Arc<AtomicBool>,
 }
 
 /// One page of a list, counted from 1.
@@ -117,11 +117,13 @@ impl Reader {
                 })
             })
             .connect_lazy_with(connect);
-        Ok(Self { pool, begin, has_counts: Arc::default() })
+        Ok(Self { pool, begin, has_sums: Arc::default() })
     }
 
     /// Everything as of the last indexed block; nothing before an indexer has started on this database.
     pub async fn snapshot(&self) -> Result<Option<Snapshot>, StoreError> {
+        // Seen before the view begins, what was there then is in the view.
+        let had_sums = self.has_sums.load(Ordering::Relaxed);
         let mut transaction = self.pool.begin_with(AssertSqlSafe(self.begin.to_string())).await?;
         let mut read = QueryBuilder::new("SELECT ");
         read.push(CURSOR_COLUMNS).push(", ").push(chain::COLUMNS).push(" FROM cursor, chain");
@@ -129,19 +131,21 @@ impl Reader {
             Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(UNDEFINED_TABLE) => return Ok(None),
             there => there?,
         };
-        let has_counts = self.has_counts(&mut transaction).await?;
+        let has_sums = had_sums || self.find_sums(&mut transaction).await?;
         let Some(There { cursor, chain }) = there else { return Ok(None) };
-        Ok(Some(Snapshot { transaction, indexed: cursor.try_into()?, chain: chain.try_into()?, has_counts }))
+        Ok(Some(Snapshot { transaction, indexed: cursor.try_into()?, chain: chain.try_into()?, has_sums }))
     }
 
-    /// Whether an indexer of this version has widened the schema. Once it has, there is no need to ask again.
-    async fn has_counts(&self, transaction: &mut Transaction<'static, Postgres>) -> Result<bool, StoreError> {
-        if !self.has_counts.load(Ordering::Relaxed) {
-            let there =
-                sqlx::query_scalar!(r#"SELECT to_regclass('run_counts') IS NOT NULL AS "there!""#).fetch_one(&mut **transaction).await?;
-            self.has_counts.store(there, Ordering::Relaxed);
-        }
-        Ok(self.has_counts.load(Ordering::Relaxed))
+    /// Whether this view shows the schema as an indexer of this version has widened it. That is asked of the catalogue's rows: a name is looked up
+    /// as of now, and a table made since the view began would seem to be there, without any of its rows.
+    async fn find_sums(&self, transaction: &mut Transaction<'static, Postgres>) -> Result<bool, StoreError> {
+        let found = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'poster_records') AS "found!""#
+        )
+        .fetch_one(&mut **transaction)
+        .await?;
+        self.has_sums.fetch_or(found, Ordering::Relaxed);
+        Ok(found)
     }
 
     /// Hears of each indexed block.
@@ -193,8 +197,8 @@ pub struct Snapshot {
     pub indexed: IndexedBlock,
     /// The market the database holds.
     pub chain: Chain,
-    /// Whether the lengths of lists are kept; not in a schema that an older version made.
-    has_counts: bool,
+    /// Whether the lengths of lists, posters' records and the states' totals are kept; not in a schema that an older version made.
+    has_sums: bool,
 }
 
 impl Snapshot {

@@ -166,7 +166,7 @@ async fn neighbours_are_in_the_link_header_and_a_cursor_stands_alone() -> Result
 }
 
 #[tokio::test]
-async fn lengths_are_kept_exactly_whoever_writes() -> Result<()> {
+async fn lengths_and_sums_are_kept_exactly_whoever_writes() -> Result<()> {
     let shelf = Shelf::with(RUNS).await?;
     let mut connection = PgConnection::connect(&shelf.database.url()).await?;
     for sql in [
@@ -179,6 +179,9 @@ async fn lengths_are_kept_exactly_whoever_writes() -> Result<()> {
         "INSERT INTO runs SELECT (r).* FROM (SELECT jsonb_populate_record(r, jsonb_build_object('id', r.id + 9000)) AS r FROM runs r) AS copies",
         "INSERT INTO runs SELECT * FROM runs WHERE id < 50 ON CONFLICT (id) DO UPDATE SET state = 'CANCELLED'",
         "UPDATE runs SET revisions = 1 WHERE false",
+        "UPDATE runs SET revisions = revisions + 2, reward = reward + 1, fee = fee + 3 WHERE id % 2 = 0",
+        "UPDATE runs SET finalized_by_silence = true, funded_at = NULL WHERE id % 4 = 0",
+        "UPDATE runs SET deliverable_uri = NULL, submitted_at = NULL WHERE id % 6 = 0",
         "DELETE FROM runs",
     ] {
         sqlx::query(sql).execute(&mut connection).await?;
@@ -193,7 +196,39 @@ async fn lengths_are_kept_exactly_whoever_writes() -> Result<()> {
         .fetch_all(&mut connection)
         .await?;
         assert!(differing.is_empty(), "{sql}: {differing:?}");
+        for summed in [POSTERS_SUMMED, STATES_SUMMED] {
+            let differing: Vec<String> = sqlx::query_scalar(summed).fetch_all(&mut connection).await?;
+            assert!(differing.is_empty(), "{sql}: {differing:?}");
+        }
     }
     assert_eq!(shelf.read("").await?["pagination"]["total"], 0);
+    bulk_runs(&shelf.database.url(), 1..=RUNS).await?;
+    sqlx::query("TRUNCATE runs").execute(&mut connection).await?;
+    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM poster_records").fetch_one(&mut connection).await?;
+    assert_eq!(left, 0);
     Ok(())
 }
+
+/// The posters whose record is not the sum of their runs.
+const POSTERS_SUMMED: &str = "
+    SELECT row(kept.*, summed.*)::text FROM (SELECT * FROM poster_records WHERE created <> 0) kept FULL JOIN (
+        SELECT poster, count(*) AS created, count(*) FILTER (WHERE funded_at IS NOT NULL) AS funded,
+               count(*) FILTER (WHERE state = 'APPROVED' AND finalized_by_silence IS FALSE) AS approved,
+               count(*) FILTER (WHERE state = 'APPROVED' AND finalized_by_silence IS TRUE) AS finalized,
+               count(*) FILTER (WHERE state = 'REJECTED') AS rejected, count(*) FILTER (WHERE state = 'SLASHED') AS slashed,
+               count(*) FILTER (WHERE state = 'CANCELLED') AS cancelled, count(*) FILTER (WHERE deliverable_uri IS NOT NULL) AS delivered,
+               sum(CASE WHEN deliverable_uri IS NULL THEN 0 ELSE revisions END) AS revisions,
+               sum(CASE state WHEN 'APPROVED' THEN reward ELSE 0 END) AS paid
+        FROM runs GROUP BY poster
+    ) summed USING (poster)
+    WHERE (kept.created, kept.funded, kept.approved, kept.finalized, kept.rejected, kept.slashed, kept.cancelled, kept.delivered,
+           kept.revisions, kept.paid)
+          IS DISTINCT FROM (summed.created, summed.funded, summed.approved, summed.finalized, summed.rejected, summed.slashed,
+                            summed.cancelled, summed.delivered, summed.revisions, summed.paid)";
+
+/// The states whose totals are not those of the runs in them, and sums where there are to be none.
+const STATES_SUMMED: &str = "
+    SELECT row(kept.*, summed.*)::text FROM (SELECT * FROM run_counts WHERE kind = 'state' AND count <> 0) kept
+    FULL JOIN (SELECT state::text AS key, count(*), sum(reward) AS rewards, sum(fee) AS fees FROM runs GROUP BY state) summed USING (key)
+    WHERE (kept.count, kept.rewards, kept.fees) IS DISTINCT FROM (summed.count, summed.rewards, summed.fees)
+    UNION ALL SELECT row(other.*)::text FROM run_counts other WHERE (kind <> 'state' OR count = 0) AND (rewards <> 0 OR fees <> 0)";

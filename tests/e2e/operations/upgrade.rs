@@ -72,6 +72,51 @@ async fn assert_equals_fresh_of_what_is_new(stack: &Stack, url: &str) -> Result<
     Ok(())
 }
 
+/// Takes the sums away, and with them what keeps them.
+const WITHOUT_SUMS: [&str; 5] = [
+    "DROP FUNCTION record_posters() CASCADE",
+    "DROP FUNCTION forget_posters() CASCADE",
+    "DROP TABLE poster_records",
+    "ALTER TABLE run_counts DROP COLUMN rewards, DROP COLUMN fees",
+    "DELETE FROM _sqlx_migrations WHERE version = 11",
+];
+
+#[tokio::test]
+async fn sums_that_an_older_version_did_not_keep_are_made_of_what_it_wrote() -> Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    let indexer = Indexer::start(stack.index_config(), &url)?;
+    trade(&stack).await?;
+    stack.until_indexed(&url).await?;
+    indexer.stop().await??;
+    let answers = async |api: &Api| -> Result<Vec<String>> {
+        let mut answers = Vec::new();
+        for path in ["api/stats", "api/runs/1", "api/runs?state=APPROVED"] {
+            answers.push(reqwest::get(api.url().join(path)?).await?.error_for_status()?.text().await?);
+        }
+        Ok(answers)
+    };
+    let start = || Api::start(Config::new(stack.rpc_url(), url.as_str()));
+    let kept = answers(&start().await?).await?;
+    for sql in WITHOUT_SUMS {
+        execute(&url, sql).await?;
+    }
+    let api = start().await?;
+    assert_eq!(answers(&api).await?, kept);
+
+    let indexer = Indexer::start(stack.index_config(), &url)?;
+    while number(&url, "SELECT count(*) FROM _sqlx_migrations WHERE version = 11").await? == 0 {
+        assert_eq!(answers(&api).await?, kept);
+    }
+    assert_equals_fresh(&stack, &url, "before").await?;
+    assert_eq!(answers(&api).await?, kept);
+    trade(&stack).await?;
+    assert_equals_fresh(&stack, &url, "after").await?;
+    assert_ne!(answers(&api).await?, kept);
+    indexer.stop().await??;
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_schema_that_a_later_version_has_widened_is_as_good() -> Result<()> {
     let stack = Stack::with_database().await?;

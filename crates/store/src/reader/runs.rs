@@ -124,7 +124,7 @@ impl Snapshot {
 
     /// How many runs `filter` selects: looked up where the writer keeps count, counted otherwise.
     async fn run_count(&mut self, filter: &RunFilter) -> Result<u64, StoreError> {
-        if let (true, Some((kind, key))) = (self.has_counts, filter.counted_as()) {
+        if let (true, Some((kind, key))) = (self.has_sums, filter.counted_as()) {
             let count = sqlx::query_scalar!("SELECT count FROM run_counts WHERE kind = $1 AND key = $2", kind, key)
                 .fetch_optional(&mut *self.transaction)
                 .await?;

@@ -31,11 +31,8 @@ SELECT chain_id, genesis_hash, run_escrow, agent_stake, agent_registry, usdc, fo
 ";
 
 const POSTER: &str = "\
-SELECT count(*), count(funded_at), count(*) FILTER (WHERE state = 'APPROVED' AND NOT finalized_by_silence),
-       count(*) FILTER (WHERE state = 'APPROVED' AND finalized_by_silence), count(*) FILTER (WHERE state = 'REJECTED'),
-       count(*) FILTER (WHERE state = 'SLASHED'), count(*) FILTER (WHERE state = 'CANCELLED'), count(submitted_at),
-       coalesce(sum(revisions) FILTER (WHERE submitted_at IS NOT NULL), 0), coalesce(sum(reward) FILTER (WHERE state = 'APPROVED'), 0)
-FROM runs WHERE poster = decode(lpad(to_hex(:id % 1000 + 1), 40, '0'), 'hex');
+SELECT created, funded, approved, finalized, rejected, slashed, cancelled, delivered, revisions, paid
+FROM poster_records WHERE poster = decode(lpad(to_hex(:id % 1000 + 1), 40, '0'), 'hex');
 ";
 
 /// A run and its poster's record.
