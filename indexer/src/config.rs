@@ -34,7 +34,7 @@ pub struct Config {
     pub progress: bool,
     /// How many times shorter than usual all pauses, and all time limits on the node, are. 1, except where a test has a simulated node and
     /// thousands of pauses to sit through.
-    pub hurry: u32,
+    pub time_scale: u32,
 }
 
 /// Which headers of finalized blocks are read while catching up.
@@ -81,13 +81,13 @@ impl Config {
             shorter_chain: ShorterChain::NodeIsBehind,
             standby_patience: Duration::from_secs(30),
             progress: false,
-            hurry: 1,
+            time_scale: 1,
         }
     }
 
     /// A pause or time limit, as long as this indexer takes it.
     pub(crate) fn hurried(&self, usual: Duration) -> Duration {
-        usual / self.hurry.max(1)
+        usual / self.time_scale.max(1)
     }
 }
 
@@ -106,7 +106,7 @@ impl fmt::Debug for Config {
             .field("shorter_chain", &self.shorter_chain)
             .field("standby_patience", &self.standby_patience)
             .field("progress", &self.progress)
-            .field("hurry", &self.hurry)
+            .field("time_scale", &self.time_scale)
             .finish()
     }
 }

@@ -12,12 +12,12 @@ use clawpay_store::Block;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::{
-    ahead::UNCONNECTED,
     chain::{Header, Node, ReceiptLogs},
     config::FinalizedHeaders,
     decode::Event,
     error::NodeError,
     log::Log,
+    prefetcher::UNCONNECTED,
 };
 
 /// Memory that an event takes beside its data, roughly.

@@ -12,7 +12,7 @@ use alloy::primitives::B256;
 use clawpay_domain::{Agent, AgentEvent, AgentId, Parameters, Run, RunEvent, RunId, SlashEntry};
 use clawpay_store::{AgentRecord, Batch, EventRecord, RunRecord, StateDigest, StoreError};
 
-use crate::{decode::Event, recent::Before};
+use crate::{decode::Event, undo_log::UndoEntry};
 
 /// Bytes of rows that are kept between batches. Counted roughly: what the rows point to, and [`ROW`] for the rest.
 const ROOM: usize = 16 << 20;
@@ -77,7 +77,7 @@ impl Projection {
     }
 
     /// Notes the rows that these events are about to change, once they are loaded.
-    pub(crate) fn note_before(&self, before: &mut Before, events: &[Event]) {
+    pub(crate) fn note_before(&self, before: &mut UndoEntry, events: &[Event]) {
         for event in events {
             if let Some(id) = event.record.run {
                 before.runs.entry(id).or_insert_with(|| self.runs.get(&id).cloned());
@@ -92,7 +92,7 @@ impl Projection {
     }
 
     /// Takes rows back to what they were: those of these runs and agents.
-    pub(crate) fn restore(&mut self, before: Before, runs: &BTreeSet<RunId>, agents: &BTreeSet<AgentId>) {
+    pub(crate) fn restore(&mut self, before: UndoEntry, runs: &BTreeSet<RunId>, agents: &BTreeSet<AgentId>) {
         let was = before.runs.into_iter().filter(|(id, _)| runs.contains(id)).filter_map(|(id, row)| Some((id, row?)));
         self.runs.extend(was);
         let was = before.agents.into_iter().filter(|(id, _)| agents.contains(id)).filter_map(|(id, row)| Some((id, row?)));

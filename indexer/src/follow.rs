@@ -12,13 +12,13 @@ use std::{
 use clawpay_store::{Block, Tags};
 
 use crate::{
-    ahead::{Ahead, Held, Pace, Walk},
     chain::{Head, Header},
     config::{Config, ShorterChain},
     error::{IndexError, NodeError},
     fetch::{Scrutiny, Source, Window, require_chain},
     index::{Index, Written},
     metrics,
+    prefetcher::{Held, Pace, Prefetcher, Walk},
     progress::Progress,
 };
 
@@ -137,13 +137,13 @@ impl<'a> Follower<'a> {
     }
 
     /// Starts to read what is above block `number`, up to the node's head.
-    fn read_ahead(&self, number: u64, head: &Header, tags: &Tags) -> Ahead {
+    fn read_ahead(&self, number: u64, head: &Header, tags: &Tags) -> Prefetcher {
         let walk = Walk { from: number + 1, head: head.clone(), tags: *tags };
-        Ahead::start(Arc::clone(&self.source), Arc::clone(&self.pace), walk)
+        Prefetcher::start(Arc::clone(&self.source), Arc::clone(&self.pace), walk)
     }
 
     /// Writes what is read ahead of the cursor, up to the node's `head`.
-    async fn catch_up(&mut self, mut ahead: Ahead, head: u64, tags: &Tags) -> Result<(), IndexError> {
+    async fn catch_up(&mut self, mut ahead: Prefetcher, head: u64, tags: &Tags) -> Result<(), IndexError> {
         let mut progress = Progress::new(self.config.progress, self.index.cursor.number, head);
         let mut following = None;
         loop {
@@ -307,7 +307,7 @@ impl<'a> Follower<'a> {
 }
 
 /// Puts what has been read by now into one batch, and answers what came next and has no place in it.
-fn extend(batch: &mut Held, ahead: &mut Ahead) -> Option<Result<Held, NodeError>> {
+fn extend(batch: &mut Held, ahead: &mut Prefetcher) -> Option<Result<Held, NodeError>> {
     while batch.window.size() < LARGE_BATCH {
         match ahead.ready()? {
             Ok(next) => {

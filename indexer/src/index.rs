@@ -17,7 +17,7 @@ use crate::{
     fetch::Window,
     fold::Projection,
     metrics,
-    recent::{Before, Recent},
+    undo_log::{UndoEntry, UndoLog},
 };
 
 /// A write that takes longer has lost its database.
@@ -31,7 +31,7 @@ pub(crate) struct Index {
     session: Session,
     contracts: Contracts,
     projection: Projection,
-    recent: Recent,
+    recent: UndoLog,
     /// The last block indexed.
     pub(crate) cursor: Block,
     /// Of all rows after that block.
@@ -66,7 +66,7 @@ impl Index {
         let cursor = within(session.block_at_or_below(indexed.number)).await?.ok_or_else(missing)?;
         let digest = within(session.state_digest(cursor.number)).await?;
         let projection = Projection::new(parameters);
-        let recent = Recent::default();
+        let recent = UndoLog::default();
         Ok(Self {
             session,
             contracts,
@@ -98,7 +98,7 @@ impl Index {
         let started = Instant::now();
         let before = match tags.finalized {
             Some(finalized) if window.end.number <= finalized => None,
-            _ => Some(Before::from(*window.range.start())),
+            _ => Some(UndoEntry::from(*window.range.start())),
         };
         let mut digest = self.digest;
         let written = within(write(&mut self.session, &mut self.projection, &self.cursor, &mut digest, window, before, tags)).await;
@@ -199,9 +199,9 @@ async fn write(
     cursor: &Block,
     digest: &mut StateDigest,
     window: &mut Window,
-    mut before: Option<Before>,
+    mut before: Option<UndoEntry>,
     tags: &Tags,
-) -> Result<Option<(usize, Option<Before>)>, StoreError> {
+) -> Result<Option<(usize, Option<UndoEntry>)>, StoreError> {
     let mut batch = session.begin(cursor.number, cursor.hash).await?;
     let mut refused = 0;
     let mut trail = Trail::new(*digest);

@@ -3,7 +3,6 @@
 //! A library: `clawpay index` runs it alone, `clawpay up` beside the API. It distrusts the node, sends no transaction, and writes through
 //! the one [`Writer`] a database has. Each batch is one transaction, so it may be killed anywhere.
 
-mod ahead;
 mod chain;
 mod config;
 mod decode;
@@ -14,12 +13,13 @@ mod follow;
 mod index;
 mod log;
 pub mod metrics;
+mod prefetcher;
 mod progress;
-mod recent;
 mod reindex;
 mod replay;
 mod split;
 mod start;
+mod undo_log;
 mod verify;
 
 use std::{

@@ -3,7 +3,7 @@
 //! Events are decoded and judged anew, as if they had just been read: what an older version understood of them counts for nothing.
 
 use clawpay_bindings::Contracts;
-use clawpay_store::{Batch, Chain, EventRecord, Place, StateDigest, StoreError};
+use clawpay_store::{Batch, Chain, EventPosition, EventRecord, StateDigest, StoreError};
 use tokio::task;
 
 use crate::{decode::Event, fold::Projection};
@@ -37,7 +37,7 @@ pub(crate) struct Replay {
     digest: StateDigest,
     /// The page that was read while the one before it was folded.
     ahead: Option<Page>,
-    last: Option<Place>,
+    last: Option<EventPosition>,
     pub(crate) replayed: Replayed,
 }
 
@@ -110,7 +110,7 @@ struct Page {
 
 impl Page {
     /// Those after the one at `last`.
-    async fn read(batch: &mut Batch<'_>, contracts: &Contracts, last: Option<Place>) -> Result<Self, StoreError> {
+    async fn read(batch: &mut Batch<'_>, contracts: &Contracts, last: Option<EventPosition>) -> Result<Self, StoreError> {
         let records = batch.events_following(last, PAGE).await?;
         let contracts = *contracts;
         Ok(joined(task::spawn_blocking(move || Self::decode(&contracts, records)).await))

@@ -1,20 +1,12 @@
-//! What goes wrong, as RFC 9457 problem details. [`ApiError`] is an enum because its variants become different statuses, all in one place.
+//! What goes wrong. [`ApiError`] is an enum because its variants become different statuses, all in one place: the `problem` module of `http`.
 
-use axum::{
-    http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
-};
 use clawpay_bindings::{Call, Revert};
 use clawpay_domain::{AgentId, Refusal, RunId, Timestamp, Usdc};
 use clawpay_store::StoreError;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
-use crate::{
-    dto::text::{IsoDate, refusal_sentence, revert_sentence},
-    node::NodeError,
-    routes::Freshness,
-};
+use crate::node::NodeError;
 
 /// Why a request has no answer.
 #[derive(Debug)]
@@ -207,90 +199,6 @@ impl From<NodeError> for ApiError {
     }
 }
 
-/// RFC 9457, with `code` for programs, `field` where one is at fault, and numbers where they help.
-#[derive(Debug, Serialize)]
-pub(crate) struct Problem {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    title: &'static str,
-    status: u16,
-    code: &'static str,
-    detail: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    field: Option<String>,
-    #[serde(flatten)]
-    numbers: Map<String, Value>,
-    /// Seconds after which trying again may help; said only where it may.
-    #[serde(skip)]
-    retry_after: u32,
-}
-
-/// When a day's quota or budget may have room again: it is used up bit by bit, and comes back so.
-const RELAY_RETRY: u32 = 3_600;
-
-impl Problem {
-    /// A problem of this status.
-    pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self {
-            kind: "about:blank",
-            title: status.canonical_reason().unwrap_or("Error"),
-            status: status.as_u16(),
-            code,
-            detail: detail.into(),
-            field: None,
-            numbers: Map::new(),
-            retry_after: 1,
-        }
-    }
-
-    /// With a further member.
-    pub(crate) fn with(mut self, name: &str, value: impl Serialize) -> Self {
-        // A value that does not serialise is left out: the rest of the problem says what matters.
-        if let Ok(value) = serde_json::to_value(value) {
-            self.numbers.insert(name.to_owned(), value);
-        }
-        self
-    }
-
-    fn retry_after(mut self, seconds: u32) -> Self {
-        self.retry_after = seconds;
-        self
-    }
-
-    /// With the members of a structure.
-    fn with_all(mut self, members: impl Serialize) -> Self {
-        if let Ok(Value::Object(members)) = serde_json::to_value(members) {
-            self.numbers.extend(members);
-        }
-        self
-    }
-
-    fn at(mut self, field: Option<impl Into<String>>) -> Self {
-        self.field = field.map(Into::into);
-        self
-    }
-}
-
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let retry_after = self.retry_after;
-        let mut response = (status, axum::Json(self)).into_response();
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS | StatusCode::PRECONDITION_FAILED) {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_after));
-        }
-        response
-    }
-}
-
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        self.log();
-        Problem::from(self).into_response()
-    }
-}
-
 impl ApiError {
     /// The client gets a code; the log gets the cause, where it is one that an operator can do something about.
     pub(crate) fn log(&self) {
@@ -305,195 +213,22 @@ impl ApiError {
     }
 }
 
-impl From<ApiError> for Problem {
-    fn from(error: ApiError) -> Self {
-        use StatusCode as S;
-        match error {
-            ApiError::Invalid(Invalid { code, field, detail }) => Self::new(S::BAD_REQUEST, code, detail).at(field),
-            ApiError::UnknownPath => Self::new(S::NOT_FOUND, "unknown_path", "there is nothing at this path"),
-            ApiError::MethodNotAllowed => {
-                Self::new(S::METHOD_NOT_ALLOWED, "method_not_allowed", "the path exists, but not for this method; see the Allow header")
-            }
-            ApiError::BodyTooLarge => Self::new(
-                S::PAYLOAD_TOO_LARGE,
-                "body_too_large",
-                format!("a request body may have at most {} bytes", crate::MAX_BODY_BYTES),
-            )
-            .with("limit", crate::MAX_BODY_BYTES),
-            ApiError::NotJson => {
-                Self::new(S::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "send JSON, with the header Content-Type: application/json")
-            }
-            ApiError::BodyTimeout => Self::new(S::REQUEST_TIMEOUT, "body_timeout", "the request body did not arrive in time"),
-            ApiError::RunNotFound(run) => refusal_problem(S::NOT_FOUND, &Refusal::RunNotFound { run }),
-            ApiError::AgentNotFound(agent) => refusal_problem(S::NOT_FOUND, &Refusal::AgentNotFound { agent }),
-            ApiError::Refused { call, refusal } => {
-                refusal_problem(refusal_status(&call, &refusal), &refusal).at(refusal_field(&call, &refusal))
-            }
-            ApiError::InsufficientUsdc { asked, available } => {
-                Self::new(S::UNPROCESSABLE_ENTITY, "insufficient_usdc", format!("{asked} USDC are needed, the signer has {available} USDC"))
-                    .with("asked", asked)
-                    .with("available", available)
-            }
-            ApiError::WouldRevert(revert) => Self::new(S::UNPROCESSABLE_ENTITY, revert.code(), format!("the call would revert: {revert}")),
-            ApiError::Reverted(revert) => Self::new(
-                S::UNPROCESSABLE_ENTITY,
-                "transaction_reverted",
-                format!("the transaction was mined and reverted: {}", revert_sentence(&revert)),
-            )
-            .with("reason", json!({ "code": revert.code(), "detail": revert_sentence(&revert) })),
-            ApiError::NotThisAction { field, detail } => Self::new(S::BAD_REQUEST, "not_this_action", detail).at(Some(field)),
-            ApiError::ForeignTransaction { field, detail } => Self::new(S::FORBIDDEN, "foreign_transaction", detail).at(Some(field)),
-            ApiError::TransactionRefused { detail } => {
-                Self::new(S::UNPROCESSABLE_ENTITY, "transaction_refused", format!("the node refused the transaction: {detail}"))
-            }
-            ApiError::UnknownEventId { after, first, last } => Self::new(
-                S::CONFLICT,
-                "unknown_event_id",
-                format!("no event has the id {after} here; read what you need anew, and listen from 0 or without an id"),
-            )
-            .with("firstEventId", first)
-            .with("lastEventId", last),
-            ApiError::TooManyListeners { limit } => {
-                Self::new(S::TOO_MANY_REQUESTS, "too_many_listeners", format!("{limit} are listening already")).with("limit", limit)
-            }
-            ApiError::PermitRefused { detail } => {
-                Self::new(S::UNPROCESSABLE_ENTITY, "permit_refused", format!("the permit does not pay for the call: {detail}"))
-                    .at(Some("permit"))
-            }
-            ApiError::RelayDisabled => Self::new(S::NOT_FOUND, "relay_disabled", "this server relays nothing: send a transaction"),
-            ApiError::NotRelayable { detail } => Self::new(S::FORBIDDEN, "not_relayable", format!("this is not relayed: {detail}")),
-            ApiError::RelayDeadline { field, now, latest } => Self::new(
-                S::BAD_REQUEST,
-                "relay_deadline_out_of_range",
-                format!("a signature that is relayed ends after {} and at {} at the latest", IsoDate(now), IsoDate(latest)),
-            )
-            .at(Some(field)),
-            ApiError::RelayGasTooHigh { limit } => {
-                Self::new(S::UNPROCESSABLE_ENTITY, "relay_gas_too_high", format!("the relayer pays for {limit} gas at most"))
-                    .with("limit", limit)
-            }
-            ApiError::RelayQuota { limit } => {
-                Self::new(S::TOO_MANY_REQUESTS, "relay_quota_exceeded", format!("the signer has had its {limit} transactions of 24 hours"))
-                    .with("limit", limit)
-                    .retry_after(RELAY_RETRY)
-            }
-            ApiError::RelayBudget => Self::new(
-                S::SERVICE_UNAVAILABLE,
-                "relay_budget_exhausted",
-                "what the operator pays in 24 hours is used up: send a transaction",
-            )
-            .retry_after(RELAY_RETRY),
-            ApiError::RelayOutOfFunds => {
-                Self::new(S::SERVICE_UNAVAILABLE, "relay_out_of_funds", "the relayer cannot pay for gas at the moment: send a transaction")
-                    .retry_after(RELAY_RETRY)
-            }
-            ApiError::Node(error) => node_problem(&error),
-            ApiError::IndexBehind { indexed, head, staleness } => Self::new(
-                S::SERVICE_UNAVAILABLE,
-                "index_behind",
-                format!("the index is at block {indexed}, the chain at {head}; the node was last heard of {staleness} s ago"),
-            )
-            .with("indexedBlock", indexed)
-            .with("head", head)
-            .with("lag", head.saturating_sub(indexed)),
-            ApiError::IndexForked { block } => Self::new(
-                S::SERVICE_UNAVAILABLE,
-                "index_forked",
-                format!("the index and the node hold different blocks at height {block}; try again when the index has caught up"),
-            )
-            .with("indexedBlock", block),
-            ApiError::NotReady { reasons, freshness } => {
-                Self::new(S::SERVICE_UNAVAILABLE, "not_ready", reasons.join("; ")).with_all(freshness)
-            }
-            ApiError::NotIndexedYet { asked, indexed } => Self::new(
-                S::PRECONDITION_FAILED,
-                "not_indexed_yet",
-                format!("block {asked} is not in the index, which is at block {indexed}; try again"),
-            )
-            .with("indexedBlock", indexed),
-            ApiError::NothingIndexed => {
-                Self::new(S::SERVICE_UNAVAILABLE, "nothing_indexed", "the indexer has not written to the database yet")
-            }
-            ApiError::Store(_) => Self::new(S::SERVICE_UNAVAILABLE, "database_unavailable", "the database did not answer in time"),
-            ApiError::RateLimited => {
-                Self::new(S::TOO_MANY_REQUESTS, "rate_limited", "too many requests from this address; Retry-After says when to try again")
-            }
-            ApiError::Overdue => Self::new(S::SERVICE_UNAVAILABLE, "overdue", "an answer did not come in time; try again"),
-            ApiError::Internal(_) => Self::new(S::INTERNAL_SERVER_ERROR, "internal_error", "this server failed; its log says how"),
-        }
-    }
-}
-
-fn refusal_problem(status: StatusCode, refusal: &Refusal) -> Problem {
-    let problem = Problem::new(status, refusal.code(), refusal_sentence(refusal));
-    match refusal {
-        Refusal::ExceedsWithdrawable { amount, withdrawable, .. } => problem.with("asked", amount).with("available", withdrawable),
-        Refusal::StakeCommitted { free, required, .. } => problem.with("asked", required).with("available", free),
-        Refusal::WrongState { state, accepted, .. } => problem.with("state", state).with("accepted", accepted),
-        _ => problem,
-    }
-}
-
-fn node_problem(error: &NodeError) -> Problem {
-    let status = StatusCode::SERVICE_UNAVAILABLE;
-    match error {
-        NodeError::WrongChain { expected, actual } => {
-            Problem::new(status, "wrong_chain", format!("the node is on chain {actual}, the market on chain {expected}"))
-                .with("expected", expected)
-                .with("actual", actual)
-        }
-        NodeError::Away(_) | NodeError::TimedOut(_) => Problem::new(status, "node_unavailable", "the node did not answer in time"),
-        NodeError::Refused { .. } | NodeError::Nonsense(_) => {
-            Problem::new(status, "node_unavailable", "the node did not give a usable answer")
-        }
-    }
-}
-
-/// The status of a refusal. A claim has the order and statuses that the market's reference gives it; the other verbs share theirs.
-fn refusal_status(call: &Call, refusal: &Refusal) -> StatusCode {
-    let is_claim = matches!(call, Call::Claim { .. });
-    match refusal {
-        Refusal::RunNotFound { .. } | Refusal::AgentNotFound { .. } => StatusCode::NOT_FOUND,
-        Refusal::NotPoster { .. }
-        | Refusal::NotRunAgent { .. }
-        | Refusal::NotAgent { .. }
-        | Refusal::NotOwner { .. }
-        | Refusal::PosterCannotClaim { .. }
-        | Refusal::NotEligible { .. }
-        | Refusal::StakeCommitted { .. } => StatusCode::FORBIDDEN,
-        Refusal::RewardOutOfRange { .. }
-        | Refusal::DeadlineOutOfRange { .. }
-        | Refusal::TooManyRevisions { .. }
-        | Refusal::LengthOutOfRange { .. }
-        | Refusal::AmountOutOfRange { .. } => StatusCode::BAD_REQUEST,
-        Refusal::WrongState { .. } | Refusal::DeadlinePassed { .. } if is_claim => StatusCode::BAD_REQUEST,
-        Refusal::WrongState { .. }
-        | Refusal::DeadlinePassed { .. }
-        | Refusal::TermsChanged { .. }
-        | Refusal::SubmissionChanged { .. }
-        | Refusal::TooLate { .. }
-        | Refusal::TooEarly { .. }
-        | Refusal::NoRevisionsLeft { .. }
-        | Refusal::RevisionsLeft { .. }
-        | Refusal::Frozen { .. } => StatusCode::CONFLICT,
-        Refusal::ExceedsWithdrawable { .. } | Refusal::Paused => StatusCode::UNPROCESSABLE_ENTITY,
-    }
-}
-
-/// The field of the body that a refused value came in.
-fn refusal_field(call: &Call, refusal: &Refusal) -> Option<&'static str> {
-    match refusal {
-        Refusal::RewardOutOfRange { .. } => Some("reward"),
-        Refusal::DeadlineOutOfRange { .. } => Some("deadline"),
-        Refusal::TooManyRevisions { .. } => Some("maxRevisions"),
-        Refusal::AmountOutOfRange { .. } | Refusal::ExceedsWithdrawable { .. } => Some("amount"),
-        Refusal::LengthOutOfRange { .. } => match call {
-            Call::Create(_) | Call::CreateAndFund(_) => Some("ipfsHash"),
-            Call::Submit { .. } => Some("deliverableURI"),
-            Call::RequestRevision { .. } => Some("feedback"),
-            Call::Register { .. } => Some("agentURI"),
-            _ => None,
-        },
-        _ => None,
-    }
+/// How far the index is, and how far it has to be.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Freshness {
+    /// The index's last block.
+    pub indexed_block: u64,
+    /// The block it has to reach first.
+    pub ready_at_block: u64,
+    /// The node's last block.
+    pub head: u64,
+    /// Blocks between them.
+    pub lag: u64,
+    /// How many there may be.
+    pub max_lag: u64,
+    /// Seconds since the indexer last heard of the node.
+    pub staleness_seconds: u64,
+    /// How many there may be.
+    pub max_staleness_seconds: u64,
 }

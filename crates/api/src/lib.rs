@@ -6,34 +6,27 @@
 //!
 //! Used by `clawpay serve` and `clawpay up`, and by tests, through [`serve`].
 
+mod actions;
+mod app;
 mod config;
-mod confirm;
-mod cursor;
-mod dto;
 mod error;
-mod explain;
-mod extract;
-mod layers;
-mod listen;
+mod feed;
+mod http;
 pub mod metrics;
 mod node;
-mod openapi;
-mod prepare;
-mod reading;
 mod relay;
 mod replica;
-mod routes;
 mod server;
-mod standing;
-mod state;
+mod text;
+mod transactions;
 
+pub use app::App;
 pub use config::{Config, EventOptions, RateLimit, RelayOptions};
 pub use server::{ServeError, router, serve, serve_probes};
-pub use state::App;
 
 /// The description of this API, as it is committed in `openapi.json`.
 pub fn openapi() -> Result<String, serde_json::Error> {
-    Ok(routes::document().to_pretty_json()? + "\n")
+    Ok(http::document().to_pretty_json()? + "\n")
 }
 
 /// Largest request body.

@@ -5,11 +5,11 @@
 //! all. Every transaction has its nonce and is written down before it is sent, and is looked after until it is mined for good.
 
 mod accept;
-mod lane;
-mod offer;
+mod attempt;
+mod nonce_lane;
 
 pub(crate) use accept::{Posted, accept};
-pub(crate) use lane::look_after;
+pub(crate) use nonce_lane::look_after;
 
 use clawpay_domain::Seconds;
 

@@ -10,7 +10,7 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use crate::{App, Config, error::ApiError, layers, listen::Hub, relay::look_after, routes};
+use crate::{App, Config, error::ApiError, feed::Hub, http, http::layers, relay::look_after};
 
 /// Pause before the database is asked again for what it did not have.
 const RETRY: Duration = Duration::from_secs(1);
@@ -42,13 +42,13 @@ pub async fn serve(listener: TcpListener, config: Config, shutdown: Cancellation
 pub async fn serve_probes(listener: TcpListener, config: Config, shutdown: CancellationToken) -> Result<(), ServeError> {
     let head_timeout = config.head_timeout;
     let app = App::new(config, shutdown.clone())?;
-    connections::serve(listener, layers::wrap(routes::probes(), &app).with_state(app), head_timeout, shutdown).await;
+    connections::serve(listener, layers::wrap(http::probes(), &app).with_state(app), head_timeout, shutdown).await;
     Ok(())
 }
 
 /// Every path with its layers, for one state.
 pub fn router(app: App) -> Router {
-    layers::wrap(routes::paths(), &app).with_state(app)
+    layers::wrap(http::paths(), &app).with_state(app)
 }
 
 /// Keeps the rate limit's memory small, until the server stops.

@@ -3,23 +3,23 @@
 //! Types and selectors come from the committed ABI, so cargo needs no Solidity compiler. Used by the indexer (logs to events), the API
 //! (actions to calldata, reverts to refusals), the SDK and `clawpay deploy`. Does no input or output.
 
+mod attributed_call;
+mod broadcast_policy;
 mod calldata;
-mod deed;
 mod deployment;
 mod errors;
 mod events;
 mod parameters;
-mod passage;
 mod signed;
 mod with_signature;
 
+pub use attributed_call::{AttributedCall, forwarded_request};
+pub use broadcast_policy::is_of_market;
 pub use calldata::{Call, NewRun, NotACall};
-pub use deed::{Deed, forwarded_request};
 pub use deployment::{Contracts, Deployment};
 pub use errors::Revert;
 pub use events::{DecodeError, Decoded, Facts, decode, event_names, signatures};
 pub use parameters::ParameterOutOfRange;
-pub use passage::is_of_market;
 pub use signed::{
     FORWARDER_NAME, ForwardRequest, Permit, ReceiveWithAuthorization, create_and_fund_nonce, forwarder_domain, fund_nonce, stake_nonce,
     token_domain,

@@ -7,9 +7,8 @@ use clawpay_cli::{
     args::{Arguments, Command},
     commands,
     config::Config,
-    discretion,
     output::{self, FAILED, MISUSED},
-    telemetry,
+    redact, telemetry,
 };
 
 fn main() -> ExitCode {
@@ -18,7 +17,7 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return output::failure(&error, MISUSED),
     };
-    discretion::keep(config.secrets());
+    redact::keep(config.secrets());
     // Each client that listens is an open file, of which a process gets far fewer than the system allows unless it asks.
     let _as_many_as_there_were = rlimit::increase_nofile_limit(u64::MAX);
     let runtime = match tokio::runtime::Runtime::new() {

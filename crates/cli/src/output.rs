@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, io::Write, process::ExitCode};
 
-use crate::discretion;
+use crate::redact;
 
 /// Something failed.
 pub const FAILED: u8 = 1;
@@ -11,7 +11,7 @@ pub const MISUSED: u8 = 2;
 
 /// One line of progress.
 pub fn progress(line: impl Display) {
-    let _closed = writeln!(std::io::stderr(), "{}", discretion::hide(&line.to_string()));
+    let _closed = writeln!(std::io::stderr(), "{}", redact::hide(&line.to_string()));
 }
 
 /// A result.
@@ -22,6 +22,6 @@ pub fn result(text: impl Display) {
 
 /// Why it ended, with all causes, as one line.
 pub fn failure(error: &anyhow::Error, code: u8) -> ExitCode {
-    let _closed = writeln!(std::io::stderr(), "clawpay: {}", discretion::hide(&format!("{error:#}")));
+    let _closed = writeln!(std::io::stderr(), "clawpay: {}", redact::hide(&format!("{error:#}")));
     ExitCode::from(code)
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::{EnvFilter, fmt};
 
-use crate::discretion::Discreet;
+use crate::redact::Redacting;
 
 /// Libraries that write whole addresses into their details, and whole answers. They are held at warnings, whatever is asked for.
 const TALKATIVE: [&str; 6] = ["alloy_transport_http", "hyper", "hyper_util", "reqwest", "tokio_tungstenite", "tungstenite"];
@@ -14,7 +14,7 @@ const TALKATIVE: [&str; 6] = ["alloy_transport_http", "hyper", "hyper_util", "re
 /// Starts logging what `filter` lets through. `json` where nobody watches; a second call changes nothing.
 pub fn start(filter: &str, json: bool) {
     let layer =
-        fmt().with_env_filter(discreet(filter)).with_writer(|| Discreet(std::io::stderr())).with_ansi(std::io::stderr().is_terminal());
+        fmt().with_env_filter(discreet(filter)).with_writer(|| Redacting(std::io::stderr())).with_ansi(std::io::stderr().is_terminal());
     // Somebody else, such as a test, may have installed a subscriber already.
     let _already = if json { layer.json().try_init() } else { layer.with_target(false).try_init() };
 }

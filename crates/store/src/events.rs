@@ -16,7 +16,7 @@ use crate::{
 
 /// Where in the chain an event is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct EventPosition {
     /// Height of its block.
     pub block: u64,
     /// Its place in the block.
@@ -56,8 +56,8 @@ pub struct EventRecord {
 
 impl EventRecord {
     /// Where in the chain it is.
-    pub const fn place(&self) -> Place {
-        Place { block: self.block_number, log: self.log_index }
+    pub const fn place(&self) -> EventPosition {
+        EventPosition { block: self.block_number, log: self.log_index }
     }
 }
 
@@ -202,9 +202,13 @@ pub(crate) async fn insert_few(
 }
 
 /// The `limit` events that follow the one at `after`, or the first, in the order of the chain.
-pub(crate) async fn following(connection: &mut PgConnection, after: Option<Place>, limit: u32) -> Result<Vec<EventRecord>, StoreError> {
+pub(crate) async fn following(
+    connection: &mut PgConnection,
+    after: Option<EventPosition>,
+    limit: u32,
+) -> Result<Vec<EventRecord>, StoreError> {
     let (block, log) = match after {
-        Some(Place { block, log }) => (bigint(block)?, bigint(log)?),
+        Some(EventPosition { block, log }) => (bigint(block)?, bigint(log)?),
         None => (-1, -1),
     };
     // Joined with their blocks, they would have to be sorted again.

@@ -12,12 +12,12 @@ mod digest;
 mod error;
 mod events;
 mod feed;
-mod outbox;
 mod projections;
 mod reader;
 mod rebuild;
 mod relayed;
 mod runs;
+mod submitted_transactions;
 mod writer;
 
 pub use agents::{AgentRecord, AgentRow};
@@ -26,16 +26,16 @@ pub use chain::Chain;
 pub use columns::{Account, Amount, Hash, State};
 pub use digest::StateDigest;
 pub use error::StoreError;
-pub use events::{EventRecord, Place};
+pub use events::{EventPosition, EventRecord};
 pub use feed::{FeedBounds, FeedRecord};
-pub use outbox::{Outbox, Sent};
 pub use reader::{
-    AgentFilter, Direction, IndexListener, Listing, MarketTotals, Page, PosterRecord, Reader, ReaderOptions, RunFilter, RunPlace,
+    AgentFilter, Direction, IndexListener, Listing, MarketTotals, Page, PosterRecord, Reader, ReaderOptions, RunFilter, RunPosition,
     RunSearch, RunSort, Snapshot, StateTotals, Stretch,
 };
 pub use rebuild::{Rebuild, Replaced};
-pub use relayed::{Errand, GasOffer, Lane, Offer, Relayed, Spent};
+pub use relayed::{GasOffer, NonceLock, RelayAttempt, RelayJob, Relayed, Spent};
 pub use runs::{RunRecord, RunRow};
+pub use submitted_transactions::{SubmittedTransaction, SubmittedTransactions};
 pub use writer::{Batch, Rewound, Session, Standby, Writer};
 
 /// Channel on which a writer announces each committed block number. A wake-up, not the data: read the cursor.

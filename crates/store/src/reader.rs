@@ -31,7 +31,7 @@ use crate::{
 };
 
 pub use agents::AgentFilter;
-pub use keyset::{Direction, RunPlace, Stretch};
+pub use keyset::{Direction, RunPosition, Stretch};
 pub use listener::IndexListener;
 pub use runs::{RunFilter, RunSearch, RunSort};
 pub use totals::{MarketTotals, PosterRecord, StateTotals};

@@ -6,7 +6,7 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use sqlx::{Postgres, Transaction};
 
 use crate::{
-    Account, Hash, Outbox, StoreError,
+    Account, Hash, StoreError, SubmittedTransactions,
     columns::{bigint, unsigned},
 };
 
@@ -26,7 +26,7 @@ pub struct GasOffer {
 
 /// What somebody asked the relayer to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Errand {
+pub struct RelayJob {
     /// Hash of all that was posted.
     pub posted: B256,
     /// Hash of what was signed in it.
@@ -43,7 +43,7 @@ pub struct Errand {
 
 /// A signed transaction of the relayer's.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Offer {
+pub struct RelayAttempt {
     /// What it offers.
     pub gas: GasOffer,
     /// Its hash.
@@ -58,9 +58,9 @@ pub struct Relayed {
     /// Its place in the lane.
     pub nonce: u64,
     /// What is to be done.
-    pub errand: Errand,
+    pub job: RelayJob,
     /// The latest transaction that does it.
-    pub offer: Offer,
+    pub attempt: RelayAttempt,
     /// How long ago that was made.
     pub age: Duration,
 }
@@ -76,18 +76,18 @@ pub struct Spent {
 
 /// The lane of one relayer, held until dropped: nobody else gets a nonce meanwhile.
 #[derive(Debug)]
-pub struct Lane {
+pub struct NonceLock {
     transaction: Transaction<'static, Postgres>,
     relayer: Address,
 }
 
-impl Outbox {
+impl SubmittedTransactions {
     /// Waits for the lane of `relayer`, across all servers of this database.
-    pub async fn lane(&self, relayer: Address) -> Result<Lane, StoreError> {
+    pub async fn nonce_lock(&self, relayer: Address) -> Result<NonceLock, StoreError> {
         let mut transaction = self.pool.begin().await?;
         let [.., a, b, c, d] = relayer.into_array();
         sqlx::query!("SELECT pg_advisory_xact_lock($1, $2)", LOCKS, i32::from_be_bytes([a, b, c, d])).fetch_one(&mut *transaction).await?;
-        Ok(Lane { transaction, relayer })
+        Ok(NonceLock { transaction, relayer })
     }
 
     /// The transaction that was last made for what was posted, or for what is signed in it.
@@ -113,7 +113,7 @@ impl Outbox {
     }
 
     /// What is not mined for good, in the order of the nonces. Everything below `settled` is, and is not looked after any more.
-    pub async fn open_errands(&self, relayer: Address, settled: u64) -> Result<Vec<Relayed>, StoreError> {
+    pub async fn open_jobs(&self, relayer: Address, settled: u64) -> Result<Vec<Relayed>, StoreError> {
         sqlx::query!(
             "UPDATE relayed SET is_settled = true WHERE relayer = $1::bytea AND nonce < $2 AND NOT is_settled",
             Account(relayer) as Account,
@@ -136,7 +136,7 @@ impl Outbox {
                 let number = |number| unsigned("relayed", number);
                 Ok(Relayed {
                     nonce: number(row.nonce)?,
-                    errand: Errand {
+                    job: RelayJob {
                         posted: row.posted.0,
                         signed: row.signed.0,
                         signer: row.signer.0,
@@ -144,7 +144,7 @@ impl Outbox {
                         data: row.data.into(),
                         gas: number(row.gas)?,
                     },
-                    offer: Offer {
+                    attempt: RelayAttempt {
                         gas: GasOffer { max_fee: number(row.max_fee)?, priority_fee: row.priority_fee.map(number).transpose()? },
                         hash: row.hash.0,
                         raw: row.raw.into(),
@@ -156,7 +156,7 @@ impl Outbox {
     }
 
     /// Puts another transaction in the place of `old`, and notes it as sent. False if somebody else has done so meanwhile.
-    pub async fn offer_again(&self, relayer: Address, nonce: u64, old: B256, offer: &Offer) -> Result<bool, StoreError> {
+    pub async fn attempt_again(&self, relayer: Address, nonce: u64, old: B256, attempt: &RelayAttempt) -> Result<bool, StoreError> {
         let replaced = sqlx::query!(
             "WITH raised AS (
                  UPDATE relayed SET max_fee = $4, priority_fee = $5, hash = $6::bytea, raw = $7, offered_at = clock_timestamp()
@@ -166,10 +166,10 @@ impl Outbox {
             Account(relayer) as Account,
             bigint(nonce)?,
             Hash(old) as Hash,
-            bigint(offer.gas.max_fee)?,
-            offer.gas.priority_fee.map(bigint).transpose()?,
-            Hash(offer.hash) as Hash,
-            offer.raw.as_ref(),
+            bigint(attempt.gas.max_fee)?,
+            attempt.gas.priority_fee.map(bigint).transpose()?,
+            Hash(attempt.hash) as Hash,
+            attempt.raw.as_ref(),
         )
         .execute(&self.pool)
         .await?;
@@ -177,7 +177,7 @@ impl Outbox {
     }
 }
 
-impl Lane {
+impl NonceLock {
     /// What the last 24 hours have cost.
     pub async fn spent(&mut self, signer: Address) -> Result<Spent, StoreError> {
         let row = sqlx::query!(
@@ -202,23 +202,23 @@ impl Lane {
     }
 
     /// Writes the errand down, notes its transaction as sent, and lets go of the lane. False if what was signed has been taken on already.
-    pub async fn take_on(mut self, nonce: u64, errand: &Errand, offer: &Offer) -> Result<bool, StoreError> {
+    pub async fn take_on(mut self, nonce: u64, job: &RelayJob, attempt: &RelayAttempt) -> Result<bool, StoreError> {
         let inserted = sqlx::query!(
             "INSERT INTO relayed (relayer, nonce, posted, signed, signer, target, data, gas, max_fee, priority_fee, hash, raw)
              VALUES ($1::bytea, $2, $3::bytea, $4::bytea, $5::bytea, $6::bytea, $7, $8, $9, $10, $11::bytea, $12)
              ON CONFLICT DO NOTHING",
             Account(self.relayer) as Account,
             bigint(nonce)?,
-            Hash(errand.posted) as Hash,
-            Hash(errand.signed) as Hash,
-            Account(errand.signer) as Account,
-            Account(errand.target) as Account,
-            errand.data.as_ref(),
-            bigint(errand.gas)?,
-            bigint(offer.gas.max_fee)?,
-            offer.gas.priority_fee.map(bigint).transpose()?,
-            Hash(offer.hash) as Hash,
-            offer.raw.as_ref(),
+            Hash(job.posted) as Hash,
+            Hash(job.signed) as Hash,
+            Account(job.signer) as Account,
+            Account(job.target) as Account,
+            job.data.as_ref(),
+            bigint(job.gas)?,
+            bigint(attempt.gas.max_fee)?,
+            attempt.gas.priority_fee.map(bigint).transpose()?,
+            Hash(attempt.hash) as Hash,
+            attempt.raw.as_ref(),
         )
         .execute(&mut *self.transaction)
         .await?;
@@ -227,7 +227,7 @@ impl Lane {
         }
         sqlx::query!(
             "INSERT INTO sent (hash, sender, nonce) VALUES ($1::bytea, $2::bytea, $3)",
-            Hash(offer.hash) as Hash,
+            Hash(attempt.hash) as Hash,
             Account(self.relayer) as Account,
             bigint(nonce)?,
         )

@@ -14,7 +14,8 @@ use sqlx::{
 };
 
 use crate::{
-    AgentRecord, Block, Chain, EventRecord, INDEXED_CHANNEL, IndexedBlock, Place, RunRecord, StateDigest, StoreError, Tags, agents, blocks,
+    AgentRecord, Block, Chain, EventPosition, EventRecord, INDEXED_CHANNEL, IndexedBlock, RunRecord, StateDigest, StoreError, Tags, agents,
+    blocks,
     columns::{Hash, bigint, seconds, unsigned},
     copy, digest, events, feed, migrations, projections, runs,
 };
@@ -350,7 +351,7 @@ impl Batch<'_> {
     }
 
     /// The `limit` events that follow the one at `after`, or the first ones, in the order of the chain.
-    pub async fn events_following(&mut self, after: Option<Place>, limit: u32) -> Result<Vec<EventRecord>, StoreError> {
+    pub async fn events_following(&mut self, after: Option<EventPosition>, limit: u32) -> Result<Vec<EventRecord>, StoreError> {
         events::following(&mut self.transaction, after, limit).await
     }
 

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, ensure};
 use clawpay_api::{Config, RelayOptions};
 use clawpay_bindings::{Call, ERC2771Forwarder, TestUSDC};
 use clawpay_domain::Usdc;
-use clawpay_store::{Errand, GasOffer, Offer, Outbox};
+use clawpay_store::{GasOffer, RelayAttempt, RelayJob, SubmittedTransactions};
 use clawpay_tests::{Api, key};
 use serde_json::{Value, json};
 
@@ -319,7 +319,7 @@ async fn written_down_and_not_sent(served: &Served, body: &Value) -> Result<B256
     };
     let data = Bytes::from(data.abi_encode());
     let forwarder = served.stack.deployment.contracts.forwarder;
-    let errand = Errand {
+    let job = RelayJob {
         posted: alloy::primitives::keccak256(&data),
         signed: B256::random(),
         signer: text("from")?.parse()?,
@@ -327,13 +327,13 @@ async fn written_down_and_not_sent(served: &Served, body: &Value) -> Result<B256
         data: data.clone(),
         gas: 1_000_000,
     };
-    let outbox = Outbox::new(&served.stack.database_url()?)?;
-    let mut lane = outbox.lane(account(RELAYER)).await?;
+    let submitted_transactions = SubmittedTransactions::new(&served.stack.database_url()?)?;
+    let mut lane = submitted_transactions.nonce_lock(account(RELAYER)).await?;
     let nonce = lane.next_nonce(sent_by_relayer(served).await?).await?;
     let transaction = TxEip1559 {
         chain_id: served.stack.deployment.chain_id,
         nonce,
-        gas_limit: errand.gas,
+        gas_limit: job.gas,
         max_fee_per_gas: 10_000_000_000,
         max_priority_fee_per_gas: 1,
         to: TxKind::Call(forwarder),
@@ -343,9 +343,9 @@ async fn written_down_and_not_sent(served: &Served, body: &Value) -> Result<B256
     let signature = key(RELAYER).sign_hash_sync(&transaction.signature_hash())?;
     let envelope: TxEnvelope = transaction.into_signed(signature).into();
     let gas = GasOffer { max_fee: 10_000_000_000, priority_fee: Some(1) };
-    let offer = Offer { gas, hash: *envelope.tx_hash(), raw: envelope.encoded_2718().into() };
-    ensure!(lane.take_on(nonce, &errand, &offer).await?);
-    Ok(offer.hash)
+    let attempt = RelayAttempt { gas, hash: *envelope.tx_hash(), raw: envelope.encoded_2718().into() };
+    ensure!(lane.take_on(nonce, &job, &attempt).await?);
+    Ok(attempt.hash)
 }
 
 #[tokio::test]
@@ -427,7 +427,7 @@ async fn what_waits_too_long_is_offered_more_for_and_keeps_its_place() -> Result
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    assert_eq!(number(&url, "SELECT count(*) FROM relayed").await?, 1, "one errand");
+    assert_eq!(number(&url, "SELECT count(*) FROM relayed").await?, 1, "one job");
     assert_eq!(number(&url, "SELECT count(DISTINCT nonce) FROM sent").await?, 1, "one place");
     served.stack.provider().anvil_set_auto_mine(true).await?;
     served.stack.mine(1).await?;

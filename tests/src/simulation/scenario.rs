@@ -28,7 +28,7 @@ use super::{
 };
 
 /// Pauses and time limits are this many times shorter than in earnest.
-const HURRY: u32 = 40;
+const TIME_SCALE: u32 = 40;
 /// Longest that an act, and the way to rest after it, may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(2);
@@ -142,7 +142,7 @@ impl Scenario {
             },
             finalized_headers: script.setting.finalized_headers,
             shorter_chain: script.setting.shorter_chain,
-            hurry: HURRY,
+            time_scale: TIME_SCALE,
             ..Config::new(url, deployment)
         };
         let world = Arc::new(World::new(self.seed, script, config));

@@ -5,18 +5,18 @@ use alloy::{
     sol_types::{SolCall, SolStruct},
 };
 use clawpay_bindings::{
-    Call, CallWithSignature, Contracts, Deed, ERC2771Forwarder, ForwardRequest, Revert, forwarder::ERC2771Forwarder::ForwardRequestData,
-    forwarder_domain,
+    AttributedCall, Call, CallWithSignature, Contracts, ERC2771Forwarder, ForwardRequest, Revert,
+    forwarder::ERC2771Forwarder::ForwardRequestData, forwarder_domain,
 };
 use clawpay_domain::Timestamp;
-use clawpay_store::{Chain, Errand};
+use clawpay_store::{Chain, RelayJob};
 
-use super::{LONGEST, offer};
+use super::{LONGEST, attempt};
 use crate::{
     App,
     config::RelayOptions,
-    dto::market::contracts,
     error::{ApiError, Invalid},
+    http::dto::market::contracts,
     node::{CallError, CallRequest, Head},
 };
 
@@ -58,12 +58,12 @@ pub(crate) async fn accept(app: &App, posted: Posted) -> Result<B256, ApiError> 
     let (target, data) = calldata(&posted, &market)?;
     let posted_hash = keccak256(&data);
     // By the time something is posted again its nonces are used, and nothing of it would be valid any more.
-    if let Some(hash) = app.outbox().relayed(posted_hash, B256::ZERO).await? {
+    if let Some(hash) = app.submitted_transactions().relayed(posted_hash, B256::ZERO).await? {
         return Ok(hash);
     }
     match take_on(app, options, posted, posted_hash, (target, data), &chain).await {
         // Another server may have taken it on since, and then nothing of it is valid any more.
-        Err(problem) => app.outbox().relayed(posted_hash, B256::ZERO).await?.ok_or(problem),
+        Err(problem) => app.submitted_transactions().relayed(posted_hash, B256::ZERO).await?.ok_or(problem),
         taken => taken,
     }
 }
@@ -83,13 +83,13 @@ async fn take_on(
         Posted::Request(request) => of_request(app, request, target, data, chain, &head).await?,
         Posted::Call { .. } => of_call(app, target, data, &market, &head).await?,
     };
-    if let Some(hash) = app.outbox().relayed(posted_hash, task.signed).await? {
+    if let Some(hash) = app.submitted_transactions().relayed(posted_hash, task.signed).await? {
         return Ok(hash);
     }
     require_funds(app, &task, chain).await?;
     let gas = tried(app, &task, options, relayer).await?;
-    let errand = Errand { posted: posted_hash, signed: task.signed, signer: task.signer, target, data: task.data, gas };
-    send(app, options, chain, &head, errand).await
+    let job = RelayJob { posted: posted_hash, signed: task.signed, signer: task.signer, target, data: task.data, gas };
+    send(app, options, chain, &head, job).await
 }
 
 /// What the relayer will call: also what tells one posting from another.
@@ -127,7 +127,8 @@ async fn of_request(
     if request.gas > U256::from(max_gas) {
         return Err(ApiError::RelayGasTooHigh { limit: max_gas });
     }
-    let Deed { call, .. } = Deed::direct(request.from, request.to, &request.data, &market).map_err(|error| refuse(error.to_string()))?;
+    let AttributedCall { call, .. } =
+        AttributedCall::direct(request.from, request.to, &request.data, &market).map_err(|error| refuse(error.to_string()))?;
     match call {
         Call::ApproveUsdc { .. } => return Err(refuse("the token takes no forwarded calls".to_owned())),
         Call::Create(_) => return Err(refuse("a draft that nobody pays for is not relayed; create and fund it at once".to_owned())),
@@ -212,17 +213,17 @@ async fn tried(app: &App, task: &Task, options: &RelayOptions, relayer: Address)
 }
 
 /// Gives the errand its nonce, writes it down, and sends it.
-async fn send(app: &App, options: &RelayOptions, chain: &Chain, head: &Head, errand: Errand) -> Result<B256, ApiError> {
+async fn send(app: &App, options: &RelayOptions, chain: &Chain, head: &Head, job: RelayJob) -> Result<B256, ApiError> {
     let (node, relayer) = (app.node(), options.key.address());
     let (fees, mined, funds) = tokio::try_join!(node.fees(head.base_fee), node.next_nonce(relayer), node.ether_balance(relayer))?;
-    let gas = offer::priced(fees)?;
-    let cost = U256::from(errand.gas) * U256::from(gas.max_fee);
+    let gas = attempt::priced(fees)?;
+    let cost = U256::from(job.gas) * U256::from(gas.max_fee);
     if funds < cost {
         tracing::error!(account = %relayer, "the relayer has too little ether");
         return Err(ApiError::RelayOutOfFunds);
     }
-    let mut lane = app.outbox().lane(relayer).await?;
-    let spent = lane.spent(errand.signer).await?;
+    let mut lane = app.submitted_transactions().nonce_lock(relayer).await?;
+    let spent = lane.spent(job.signer).await?;
     if spent.of_signer >= u64::from(options.signer_per_day) {
         return Err(ApiError::RelayQuota { limit: options.signer_per_day });
     }
@@ -231,17 +232,17 @@ async fn send(app: &App, options: &RelayOptions, chain: &Chain, head: &Head, err
         return Err(ApiError::RelayBudget);
     }
     let nonce = lane.next_nonce(mined).await?;
-    let offer = offer::signed(&options.key, chain.chain_id, nonce, &errand, gas)?;
-    if !lane.take_on(nonce, &errand, &offer).await? {
+    let attempt = attempt::signed(&options.key, chain.chain_id, nonce, &job, gas)?;
+    if !lane.take_on(nonce, &job, &attempt).await? {
         // Somebody posted the same at the same moment.
-        let hash = app.outbox().relayed(errand.posted, errand.signed).await?;
-        return hash.ok_or(ApiError::Internal("an errand is neither new nor known"));
+        let hash = app.submitted_transactions().relayed(job.posted, job.signed).await?;
+        return hash.ok_or(ApiError::Internal("an job is neither new nor known"));
     }
     // Should this fail, whoever looks after the lane sends it.
-    match node.send(&offer.raw).await {
+    match node.send(&attempt.raw).await {
         Ok(Ok(())) => {}
         Ok(Err(reason)) => tracing::warn!(nonce, reason, "the node does not want a relayed transaction yet"),
         Err(error) => tracing::warn!(nonce, %error, "a relayed transaction waits for the node"),
     }
-    Ok(offer.hash)
+    Ok(attempt.hash)
 }

@@ -68,7 +68,7 @@ struct Stack {
 }
 
 /// What the parts need to know of each other.
-struct Places {
+struct ServiceAddresses {
     database_url: String,
     is_own_database: bool,
     /// For the API and for people.
@@ -130,7 +130,7 @@ impl Stack {
     }
 
     /// Starts or finds the database and the chain.
-    async fn start_ground(&mut self, config: &Config) -> Result<Places> {
+    async fn start_ground(&mut self, config: &Config) -> Result<ServiceAddresses> {
         let toolbox = if config.database_url.is_none() || config.rpc_urls.is_empty() { Some(Toolbox::find()?) } else { None };
         // A wrong chain is found out before anything is started for it.
         let foreign = match config.rpc_urls.first() {
@@ -147,7 +147,7 @@ impl Stack {
         };
         let is_own_database = config.database_url.is_none();
         match (foreign, &toolbox) {
-            (Some((rpc_url, deployment)), _) => Ok(Places {
+            (Some((rpc_url, deployment)), _) => Ok(ServiceAddresses {
                 database_url,
                 is_own_database,
                 indexer: config.indexer(deployment)?,
@@ -158,7 +158,7 @@ impl Stack {
             }),
             (None, Some(toolbox)) => {
                 let chain = self.chain.insert(LocalChain::start(config, toolbox).await?);
-                Ok(Places {
+                Ok(ServiceAddresses {
                     database_url,
                     is_own_database,
                     rpc_url: chain.node.http_url(),
@@ -227,14 +227,18 @@ async fn ended<T>(task: &mut Option<JoinHandle<T>>) -> Result<T> {
     outcome.context("a task panicked")
 }
 
-fn start_index(places: &Places, writer: Writer, shutdown: CancellationToken) -> JoinHandle<Result<(), clawpay_indexer::IndexError>> {
+fn start_index(
+    places: &ServiceAddresses,
+    writer: Writer,
+    shutdown: CancellationToken,
+) -> JoinHandle<Result<(), clawpay_indexer::IndexError>> {
     let config = clawpay_indexer::Config { progress: true, ..places.indexer.clone() };
     tokio::spawn(clawpay_indexer::run(config, writer, shutdown))
 }
 
 /// Compares the index with the embedded chain, which a kill may have set back by some blocks or which may be another one by now, before
 /// anybody is told what the index holds.
-async fn reconcile(places: &Places, writer: &Writer) -> Result<()> {
+async fn reconcile(places: &ServiceAddresses, writer: &Writer) -> Result<()> {
     let (chain, indexed) = stored(writer).await?;
     let Some(chain) = chain else { return Ok(()) };
     let deployment = &places.deployment;
@@ -279,7 +283,7 @@ async fn stored(writer: &Writer) -> Result<(Option<Chain>, Option<IndexedBlock>)
 
 /// Empties an index that does not match the embedded chain, for the indexer to fill it again. A database of somebody's own is only emptied
 /// if what it holds came from a local chain.
-async fn rebuild(places: &Places, writer: &Writer, reason: &str) -> Result<()> {
+async fn rebuild(places: &ServiceAddresses, writer: &Writer, reason: &str) -> Result<()> {
     if !places.is_own_database {
         let (chain, _) = stored(writer).await?;
         if let Some(chain) = chain.filter(|chain| !is_local(chain.chain_id)) {
@@ -340,7 +344,7 @@ async fn until_ready(api: SocketAddr) -> Result<()> {
 }
 
 /// What is where.
-fn summary(places: &Places, api: SocketAddr) -> String {
+fn summary(places: &ServiceAddresses, api: SocketAddr) -> String {
     let contracts = places.deployment.contracts;
     let database = if places.is_own_database { places.database_url.as_str() } else { "yours (DATABASE_URL)" };
     let mut text = String::new();

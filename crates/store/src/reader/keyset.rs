@@ -17,7 +17,7 @@ pub enum Direction {
 
 /// A run's place in an order. The run need not be there any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RunPlace {
+pub enum RunPosition {
     /// Among ids.
     Id(RunId),
     /// Among rewards, and the ids of those that are equal.
@@ -26,7 +26,7 @@ pub enum RunPlace {
     Deadline(Timestamp, RunId),
 }
 
-impl RunPlace {
+impl RunPosition {
     /// Where a run stands in an order.
     pub const fn of(record: &RunRecord, sort: RunSort) -> Self {
         let (id, terms) = (record.run.id, &record.run.terms);

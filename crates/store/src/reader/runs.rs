@@ -6,7 +6,7 @@ use alloy_primitives::Address;
 use clawpay_domain::{AgentId, RunId, RunState, Timestamp, Usdc};
 use sqlx::{Postgres, QueryBuilder};
 
-use super::{Direction, Listing, Page, RunPlace, Snapshot, Stretch};
+use super::{Direction, Listing, Page, RunPosition, Snapshot, Stretch};
 use crate::{
     Account, Amount, RunRecord, RunRow, StoreError,
     columns::{bigint, clamp, seconds, unsigned},
@@ -104,7 +104,7 @@ impl Snapshot {
         &mut self,
         filter: &RunFilter,
         sort: RunSort,
-        place: &RunPlace,
+        place: &RunPosition,
         direction: Direction,
         limit: u32,
     ) -> Result<Stretch<RunRecord>, StoreError> {

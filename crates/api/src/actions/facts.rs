@@ -1,0 +1,66 @@
+//! The run and the agent that a call is about, as the index knows them.
+
+use clawpay_bindings::Call;
+use clawpay_domain::{AgentId, Parameters, RunId};
+use clawpay_store::{AgentRecord, IndexedBlock, RunRecord, Snapshot};
+
+use crate::{
+    error::ApiError,
+    http::dto::{agent::AgentSummary, prepared::Subjects, run::RunDto},
+};
+
+/// What the rules and the answer need to know.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Facts {
+    /// The run a call names.
+    pub run: Option<RunRecord>,
+    /// The agent a call names, or else the one that holds the run.
+    pub agent: Option<AgentRecord>,
+}
+
+impl Facts {
+    /// What `call` is about. A run or agent that the call names must be there, in this order.
+    pub(crate) async fn load(snapshot: &mut Snapshot, call: &Call) -> Result<Self, ApiError> {
+        match call {
+            Call::ApproveUsdc { .. } | Call::Create(_) | Call::CreateAndFund(_) | Call::Register { .. } => Ok(Self::default()),
+            Call::Claim { run, agent, .. } => {
+                let run = Self::of_run(snapshot, *run).await?.run;
+                Ok(Self { run, ..Self::of_agent(snapshot, *agent).await? })
+            }
+            Call::Fund { run }
+            | Call::Cancel { run }
+            | Call::Start { run }
+            | Call::Submit { run, .. }
+            | Call::RequestRevision { run, .. }
+            | Call::Approve { run, .. }
+            | Call::Reject { run, .. }
+            | Call::Finalize { run }
+            | Call::Slash { run } => Self::of_run(snapshot, *run).await,
+            Call::Stake { agent, .. } | Call::Unstake { agent, .. } => Self::of_agent(snapshot, *agent).await,
+        }
+    }
+
+    /// A run, and the agent that holds it if one does.
+    pub(crate) async fn of_run(snapshot: &mut Snapshot, id: RunId) -> Result<Self, ApiError> {
+        let run = snapshot.run(id).await?.ok_or(ApiError::RunNotFound(id))?;
+        let agent = match run.run.claim {
+            Some(claim) => snapshot.agent(claim.agent).await?,
+            None => None,
+        };
+        Ok(Self { run: Some(run), agent })
+    }
+
+    /// An agent.
+    pub(crate) async fn of_agent(snapshot: &mut Snapshot, id: AgentId) -> Result<Self, ApiError> {
+        let agent = snapshot.agent(id).await?.ok_or(ApiError::AgentNotFound(id))?;
+        Ok(Self { run: None, agent: Some(agent) })
+    }
+
+    /// As an answer shows them.
+    pub(crate) fn subjects(&self, parameters: &Parameters, indexed: &IndexedBlock) -> Subjects {
+        Subjects {
+            run: self.run.as_ref().map(|run| RunDto::new(run, indexed)),
+            agent: self.agent.as_ref().map(|agent| AgentSummary::new(&agent.agent, &parameters.stake, indexed.timestamp)),
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! From what a wallet wants to the call that does it: where verbs, rules and words meet.
+
+use alloy::primitives::Address;
+use clawpay_bindings::{Call, Contracts, NewRun, SignedPermit};
+use clawpay_domain::{
+    Agent, AgentId, Parameters, Refusal, Run, RunId, Timestamp, Usdc,
+    rules::{self, Action, Circumstances, Offer},
+};
+
+use super::{Facts, Payment};
+use crate::text::IsoDate;
+
+/// Who wants to do what. What the call expects to find on chain is still empty: the plan fills it in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Intent {
+    /// Who will sign.
+    pub wallet: Address,
+    /// What is to be done.
+    pub call: Call,
+    /// A permit that pays for it instead of an allowance.
+    pub permit: Option<SignedPermit>,
+}
+
+/// A call that the rules allow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Plan {
+    /// The call, with what it expects to find on chain.
+    pub call: Call,
+    /// What it takes from the signer.
+    pub pays: Option<Payment>,
+    /// What signing it does, in a sentence.
+    pub sentence: String,
+    /// From when on the rules will not allow it any more.
+    pub until: Option<Timestamp>,
+}
+
+impl Plan {
+    fn new(call: Call, sentence: impl Into<String>) -> Self {
+        Self { call, pays: None, sentence: sentence.into(), until: None }
+    }
+
+    fn paying(self, amount: Usdc, spender: Address) -> Self {
+        Self { pays: Some(Payment { amount, spender }), ..self }
+    }
+
+    fn until(self, until: Option<Timestamp>) -> Self {
+        Self { until, ..self }
+    }
+}
+
+/// What the rules are asked with.
+struct Asker<'a> {
+    caller: Address,
+    facts: &'a Facts,
+    now: Timestamp,
+    parameters: &'a Parameters,
+}
+
+/// Asks the rules whether `intent` is allowed at `now`, and if so by which call. What a call expects to find is what the index holds, so
+/// that the chain refuses anything else.
+pub(crate) fn plan(intent: &Intent, facts: &Facts, now: Timestamp, parameters: &Parameters, market: &Contracts) -> Result<Plan, Refusal> {
+    let asker = Asker { caller: intent.wallet, facts, now, parameters };
+    let due_at = IsoDate(now + parameters.escrow.submission_timeout);
+    let review_by = IsoDate(now + parameters.escrow.review_period);
+    let call = intent.call.clone();
+    Ok(match &intent.call {
+        Call::Create(run) => {
+            let escrowed = asker.offer(run)?;
+            Plan::new(call, format!("Signing writes down a run that pays {} USDC; funding it takes {escrowed} USDC.", run.reward))
+                .until(Some(run.deadline))
+        }
+        Call::CreateAndFund(run) => {
+            let escrowed = asker.offer(run)?;
+            let (reward, deadline) = (run.reward, IsoDate(run.deadline));
+            Plan::new(call, format!("Signing escrows {escrowed} USDC and opens a run that pays {reward} USDC, claimable until {deadline}."))
+                .paying(escrowed, market.run_escrow)
+                .until(Some(run.deadline))
+        }
+        Call::Fund { run: id } => {
+            let run = asker.allow(*id, |_| Action::Fund)?;
+            let (escrowed, deadline) = (run.terms.escrowed(), run.terms.deadline);
+            Plan::new(call, format!("Signing escrows {escrowed} USDC and opens run {id}, claimable until {}.", IsoDate(deadline)))
+                .paying(escrowed, market.run_escrow)
+                .until(Some(deadline))
+        }
+        Call::Cancel { run: id } => {
+            let refund = asker.allow(*id, |_| Action::Cancel)?.escrowed();
+            Plan::new(call, format!("Signing withdraws run {id} and returns {refund} USDC to its poster."))
+        }
+        Call::Claim { run: id, agent, .. } => {
+            let run = asker.allow(*id, |run| Action::Claim { agent: *agent, expected_terms: run.terms_word() })?;
+            let at_risk = parameters.stake.stake_at_risk;
+            Plan::new(
+                Call::Claim { run: *id, agent: *agent, expected_terms: run.terms_word() },
+                format!("Signing commits {at_risk} USDC of agent {agent}'s stake and claims run {id}; deliver by {due_at}."),
+            )
+            .until(Some(run.terms.deadline))
+        }
+        Call::Start { run: id } => {
+            let run = asker.allow(*id, |_| Action::Start)?;
+            Plan::new(call, format!("Signing says that work on run {id} has begun.")).until(run.due_at)
+        }
+        Call::Submit { run: id, deliverable_uri } => {
+            let deliverable_uri = deliverable_uri.clone().into_bytes().into();
+            let run = asker.allow(*id, |_| Action::Submit { deliverable_uri })?;
+            Plan::new(call, format!("Signing delivers run {id}; after {review_by} anyone can finalize it in place of a silent poster."))
+                .until(run.due_at)
+        }
+        Call::RequestRevision { run: id, feedback, .. } => {
+            let expected = |run: &Run| run.review_by.unwrap_or_default();
+            let bytes = feedback.clone().into_bytes().into();
+            let run = asker.allow(*id, |run| Action::RequestRevision { expected_review_by: expected(run), feedback: bytes })?;
+            Plan::new(
+                Call::RequestRevision { run: *id, expected_review_by: expected(run), feedback: feedback.clone() },
+                format!("Signing sends run {id} back to its agent, which has until {due_at} to deliver again."),
+            )
+            .until(run.review_by)
+        }
+        Call::Approve { run: id, .. } => {
+            let expected = |run: &Run| run.review_by.unwrap_or_default();
+            let run = asker.allow(*id, |run| Action::Approve { expected_review_by: expected(run) })?;
+            Plan::new(
+                Call::Approve { run: *id, expected_review_by: expected(run) },
+                format!("Signing accepts the work on run {id} and pays {} USDC to the wallet that claimed it.", run.terms.reward),
+            )
+        }
+        Call::Reject { run: id, .. } => {
+            let expected = |run: &Run| run.review_by.or(run.due_at).unwrap_or_default();
+            let run = asker.allow(*id, |run| Action::Reject { expected_deadline: expected(run) })?;
+            Plan::new(
+                Call::Reject { run: *id, expected_deadline: expected(run) },
+                format!("Signing rejects run {id} and returns {} USDC to its poster.", run.escrowed()),
+            )
+            .until(run.review_by)
+        }
+        Call::Finalize { run: id } => {
+            let reward = asker.allow(*id, |_| Action::Finalize)?.terms.reward;
+            Plan::new(
+                call,
+                format!("Signing approves run {id} for its silent poster and pays {reward} USDC to the wallet that claimed it."),
+            )
+        }
+        Call::Slash { run: id } => {
+            let run = asker.allow(*id, |_| Action::Slash)?;
+            let slashed = run.claim.map_or(Usdc::ZERO, |claim| claim.stake_at_risk);
+            let refund = run.escrowed();
+            Plan::new(call, format!("Signing returns {refund} USDC to the poster of run {id}, and {slashed} USDC of its agent's stake."))
+        }
+        Call::Register { .. } => Plan::new(call, "Signing registers a new agent that belongs to the signer."),
+        Call::Stake { agent, amount } => {
+            rules::stake(*amount, asker.agent(*agent)?.record.stake)?;
+            Plan::new(call, format!("Signing deposits {amount} USDC as agent {agent}'s stake; only the agent's owner can withdraw it."))
+                .paying(*amount, market.agent_stake)
+        }
+        Call::Unstake { agent, amount } => {
+            rules::unstake(asker.agent(*agent)?, *amount, intent.wallet, now, &parameters.stake)?;
+            Plan::new(call, format!("Signing withdraws {amount} USDC of agent {agent}'s stake to its owner."))
+        }
+        Call::ApproveUsdc { spender, amount } => Plan::new(call, format!("Signing lets {spender} take {amount} USDC.")),
+    })
+}
+
+impl<'a> Asker<'a> {
+    /// What the escrow takes for an offer that may be written down.
+    fn offer(&self, run: &NewRun) -> Result<Usdc, Refusal> {
+        let NewRun { reward, deadline, max_revisions, content_uri } = run;
+        let content_uri_bytes = u64::try_from(content_uri.len()).unwrap_or(u64::MAX);
+        let offer = Offer { reward: *reward, deadline: *deadline, max_revisions: *max_revisions, content_uri_bytes };
+        rules::create(&offer, self.now, &self.parameters.escrow)?;
+        Ok(reward.saturating_add(rules::fee(*reward, &self.parameters.escrow)))
+    }
+
+    fn agent(&self, id: AgentId) -> Result<&'a Agent, Refusal> {
+        self.facts.agent.as_ref().map(|record| &record.agent).ok_or(Refusal::AgentNotFound { agent: id })
+    }
+
+    /// The run, if the action is allowed on it.
+    ///
+    /// The contract reports the first thing wrong in an order that is cheap for it. People are told first whether they are the right one
+    /// to ask, and of a claim what stands in its way in the order of the market's reference.
+    fn allow(&self, id: RunId, action: impl FnOnce(&Run) -> Action) -> Result<&'a Run, Refusal> {
+        let Self { caller, facts, now, parameters } = *self;
+        let run = facts.run.as_ref().map(|record| &record.run).ok_or(Refusal::RunNotFound { run: id })?;
+        let agent = facts.agent.as_ref().map(|record| &record.agent);
+        let action = action(run);
+        match (&action, agent) {
+            (Action::Claim { .. }, Some(agent)) => {
+                if let Some(refusal) = rules::claim_refusals(run, agent, caller, now, parameters).into_iter().next() {
+                    return Err(refusal);
+                }
+            }
+            (Action::Start | Action::Submit { .. }, holder) if run.claim.is_some() => run.require_run_agent(caller, holder)?,
+            _ => {}
+        }
+        rules::decide(run, &action, &Circumstances { caller, agent, now, parameters })?;
+        Ok(run)
+    }
+}

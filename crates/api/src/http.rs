@@ -1,0 +1,14 @@
+//! The API as HTTP: requests into domain words, answers into JSON, and the description of both.
+//!
+//! It knows what is below it (actions, transactions, relay, feed); nothing below knows of HTTP.
+
+mod cursor;
+pub(crate) mod dto;
+mod extract;
+pub(crate) mod layers;
+mod openapi;
+mod problem;
+mod reading;
+mod routes;
+
+pub(crate) use routes::{document, paths, probes};

@@ -1,0 +1,320 @@
+//! Something to sign, and what came of it.
+
+use alloy::primitives::{Address, B256, Bytes, U256};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{agent::AgentSummary, relay::RelayDto, run::RunDto, typed_data::TypedData};
+use crate::http::openapi::schemas as w;
+use crate::node::Fees;
+use crate::text::{Checksummed, IsoDate, Quantity};
+
+/// The run and the agent an answer is about, where there are any.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+pub(crate) struct Subjects {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub run: Option<RunDto>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub agent: Option<AgentSummary>,
+}
+
+/// What a wallet has to sign before anything happens.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Prepared)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PreparedDto {
+    /// Whether the action has happened.
+    success: bool,
+    /// `signature_required`: nothing has happened yet.
+    status: &'static str,
+    #[serde(flatten)]
+    subjects: Subjects,
+    /// In words.
+    message: String,
+    /// What to sign, in order.
+    steps: Vec<Step>,
+    /// The same steps for `wallet_sendCalls`.
+    calls: WalletCalls,
+    /// The gasless way: what to sign so that this server sends. Null where it relays nothing, or not this.
+    #[schema(required)]
+    typed_data: Option<TypedData>,
+    /// What to post to `/api/relay` once that is signed, with the `signature` added.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    relay: Option<RelayDto>,
+    /// The block by which this was prepared.
+    indexed_block: u64,
+    /// Until when prices and nonces are worth signing, chain time.
+    expires_at: IsoDate,
+}
+
+impl PreparedDto {
+    /// These steps, good until `expires_at`.
+    pub(crate) fn new(subjects: Subjects, message: String, steps: Vec<Step>, indexed_block: u64, expires_at: IsoDate) -> Self {
+        let calls = WalletCalls::of(&steps);
+        Self {
+            success: false,
+            status: "signature_required",
+            subjects,
+            message,
+            steps,
+            calls,
+            typed_data: None,
+            relay: None,
+            indexed_block,
+            expires_at,
+        }
+    }
+
+    /// With the gasless way.
+    pub(crate) fn gasless(self, typed_data: TypedData, relay: RelayDto) -> Self {
+        Self { typed_data: Some(typed_data), relay: Some(relay), ..self }
+    }
+}
+
+/// One thing to sign; steps are signed and sent in order.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Step {
+    /// The verb, or `allowance`.
+    id: &'static str,
+    /// `transaction`.
+    kind: &'static str,
+    /// What signing does, in words.
+    description: String,
+    transaction: WalletTransaction,
+    /// A permit that may be signed instead of sending this step: post the same body again with `permit` added, its `deadline` and `signature`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    typed_data: Option<TypedData>,
+}
+
+impl Step {
+    /// A transaction to sign.
+    pub(crate) fn transaction(id: &'static str, description: String, transaction: WalletTransaction) -> Self {
+        Self { id, kind: "transaction", description, transaction, typed_data: None }
+    }
+
+    /// That may also be signed as a permit.
+    pub(crate) fn or_permit(self, typed_data: Option<TypedData>) -> Self {
+        Self { typed_data, ..self }
+    }
+}
+
+/// A transaction as `eth_signTransaction` and `eth_sendTransaction` take it from strict wallets: `data` and not `input`, `gas` and not
+/// `gasLimit`, quantities as minimal hex.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct WalletTransaction {
+    chain_id: Quantity,
+    from: Checksummed,
+    to: Checksummed,
+    #[schema(value_type = w::HexData)]
+    data: Bytes,
+    value: Quantity,
+    gas: Quantity,
+    #[serde(flatten)]
+    price: Price,
+    nonce: Quantity,
+    /// `0x2`, or `0x0` on a chain without a base fee.
+    #[serde(rename = "type")]
+    kind: &'static str,
+}
+
+/// The steps as the one parameter of `wallet_sendCalls` (EIP-5792): the wallet prices and orders them itself.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct WalletCalls {
+    /// `2.0.0`.
+    version: &'static str,
+    #[serde(flatten)]
+    account: Option<CallsAccount>,
+    /// The steps also do one after the other.
+    atomic_required: bool,
+    calls: Vec<WalletCall>,
+}
+
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct CallsAccount {
+    chain_id: Quantity,
+    from: Checksummed,
+}
+
+#[derive(Clone, Debug, Serialize, ToSchema)]
+struct WalletCall {
+    to: Checksummed,
+    #[schema(value_type = w::HexData)]
+    data: Bytes,
+    value: Quantity,
+}
+
+impl WalletCalls {
+    fn of(steps: &[Step]) -> Self {
+        let transactions = steps.iter().map(|step| &step.transaction);
+        Self {
+            version: "2.0.0",
+            account: steps.first().map(|step| CallsAccount { chain_id: step.transaction.chain_id, from: step.transaction.from }),
+            atomic_required: false,
+            calls: transactions.map(|one| WalletCall { to: one.to, data: one.data.clone(), value: one.value }).collect(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+enum Price {
+    #[serde(rename_all = "camelCase")]
+    Dynamic { max_fee_per_gas: Quantity, max_priority_fee_per_gas: Quantity },
+    #[serde(rename_all = "camelCase")]
+    Legacy { gas_price: Quantity },
+}
+
+/// What [`WalletTransaction`] is made from.
+#[derive(Clone, Debug)]
+pub(crate) struct Unsigned {
+    pub chain_id: u64,
+    pub from: Address,
+    pub to: Address,
+    pub data: Bytes,
+    pub gas: u64,
+    pub nonce: u64,
+    pub fees: Fees,
+}
+
+impl From<Unsigned> for WalletTransaction {
+    fn from(unsigned: Unsigned) -> Self {
+        let Unsigned { chain_id, from, to, data, gas, nonce, fees } = unsigned;
+        let (price, kind) = match fees {
+            Fees::Dynamic { max_fee, max_priority_fee } => {
+                (Price::Dynamic { max_fee_per_gas: Quantity(max_fee), max_priority_fee_per_gas: Quantity(max_priority_fee) }, "0x2")
+            }
+            Fees::Legacy { gas_price } => (Price::Legacy { gas_price: Quantity(gas_price) }, "0x0"),
+        };
+        Self {
+            chain_id: Quantity::of(chain_id),
+            from: Checksummed(from),
+            to: Checksummed(to),
+            data,
+            value: Quantity(U256::ZERO),
+            gas: Quantity::of(gas),
+            price,
+            nonce: Quantity::of(nonce),
+            kind,
+        }
+    }
+}
+
+/// What came of a signed action: done, or still on its way.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Outcome)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct OutcomeDto {
+    /// Whether the action has happened.
+    success: bool,
+    /// `pending` while it has not happened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    status: Option<&'static str>,
+    #[serde(flatten)]
+    subjects: Subjects,
+    /// In words.
+    message: String,
+    /// The action's transaction.
+    #[schema(value_type = w::Hash)]
+    transaction_hash: B256,
+    /// The block it was mined in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    block_number: Option<u64>,
+}
+
+impl OutcomeDto {
+    /// Mined in `block_number`, and indexed.
+    pub(crate) fn done(subjects: Subjects, message: &str, transaction_hash: B256, block_number: u64) -> Self {
+        let block_number = Some(block_number);
+        Self { success: true, status: None, subjects, message: message.to_owned(), transaction_hash, block_number }
+    }
+
+    /// Not mined yet, or in `block_number` and not indexed yet.
+    pub(crate) fn pending(subjects: Subjects, transaction_hash: B256, block_number: Option<u64>) -> Self {
+        let waiting = if block_number.is_some() { "indexed" } else { "mined" };
+        Self {
+            success: false,
+            status: Some("pending"),
+            subjects,
+            message: format!(
+                "The transaction is not {waiting} yet. Post the same body again, with \"transactionHash\": \"{transaction_hash}\", to go on waiting."
+            ),
+            transaction_hash,
+            block_number,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy::primitives::{address, bytes};
+    use serde_json::json;
+
+    use super::*;
+
+    fn unsigned(fees: Fees) -> Unsigned {
+        Unsigned {
+            chain_id: 31337,
+            from: address!("0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"),
+            to: address!("0x70997970c51812dc3a010c7d01b50e0d17dc79c8"),
+            data: bytes!("0xabcd"),
+            gas: 90_000,
+            nonce: 0,
+            fees,
+        }
+    }
+
+    #[test]
+    fn a_transaction_is_what_strict_wallets_take() {
+        let fees = Fees::Dynamic { max_fee: U256::from(3_000_000_000_u64), max_priority_fee: U256::ZERO };
+        assert_eq!(
+            serde_json::to_value(WalletTransaction::from(unsigned(fees))).unwrap(),
+            json!({
+                "chainId": "0x7a69",
+                "from": "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266",
+                "to": "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
+                "data": "0xabcd",
+                "value": "0x0",
+                "gas": "0x15f90",
+                "maxFeePerGas": "0xb2d05e00",
+                "maxPriorityFeePerGas": "0x0",
+                "nonce": "0x0",
+                "type": "0x2",
+            })
+        );
+    }
+
+    #[test]
+    fn a_chain_without_a_base_fee_gets_a_legacy_transaction() {
+        let transaction = serde_json::to_value(WalletTransaction::from(unsigned(Fees::Legacy { gas_price: U256::from(7) }))).unwrap();
+        assert_eq!((&transaction["type"], &transaction["gasPrice"]), (&json!("0x0"), &json!("0x7")));
+        assert_eq!(transaction.get("maxFeePerGas"), None);
+    }
+
+    #[test]
+    fn an_envelope_says_what_it_is_and_keeps_typed_data() {
+        let envelope = PreparedDto::new(Subjects::default(), "m".into(), vec![], 5, IsoDate(clawpay_domain::Timestamp(0)));
+        assert_eq!(
+            serde_json::to_value(envelope).unwrap(),
+            json!({
+                "success": false,
+                "status": "signature_required",
+                "message": "m",
+                "steps": [],
+                "calls": { "version": "2.0.0", "atomicRequired": false, "calls": [] },
+                "typedData": null,
+                "indexedBlock": 5,
+                "expiresAt": "1970-01-01T00:00:00.000Z",
+            })
+        );
+    }
+}

@@ -1,0 +1,15 @@
+//! Requests into domain words. Everything a client can get wrong about a request's form is refused here, naming the field.
+
+mod body;
+mod fields;
+mod parameters;
+mod path;
+pub(crate) mod query;
+
+pub(crate) use body::{Body, Signable};
+pub(crate) use parameters::{
+    Account, AgentUri, BaseUnits, ContentUri, DeliverableUri, Digits, EventTypes, Feedback, PageNumber, PageSize, Rfc3339, Search,
+    TransactionHash, UsdcDecimal, WaitSeconds,
+};
+pub(crate) use path::{AccountPath, AgentPath, HashPath, RunPath};
+pub(crate) use query::{Nothing, Query, ReadQuery};

@@ -1,0 +1,67 @@
+//! Headers that keep browsers from doing harm, and what pages of other origins may ask.
+
+use std::time::Duration;
+
+use axum::{
+    extract::Request,
+    http::{HeaderName, HeaderValue, Method, header},
+    middleware::Next,
+    response::Response,
+};
+use tower_http::cors::{Any, CorsLayer};
+
+use crate::http::dto::stamped::INDEXED_BLOCK;
+
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longest id that is taken from a client.
+const LONGEST_ID: usize = 64;
+
+/// On every answer that has no such header of its own. An answer of this API is data: whoever shows it as a page shows nothing of it.
+const PROTECTION: [(HeaderName, HeaderValue); 5] = [
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("cross-origin")),
+];
+
+/// Adds the headers that protect.
+pub(super) async fn protect(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    for (name, value) in PROTECTION {
+        response.headers_mut().entry(name).or_insert(value);
+    }
+    response
+}
+
+/// Any page may ask: there are no cookies and no sessions that it could abuse.
+pub(super) fn cors() -> CorsLayer {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::HEAD, Method::POST])
+        .allow_headers([header::CONTENT_TYPE, header::IF_NONE_MATCH, REQUEST_ID, HeaderName::from_static("last-event-id")])
+        .expose_headers([
+            header::ETAG,
+            header::LINK,
+            header::RETRY_AFTER,
+            INDEXED_BLOCK,
+            REQUEST_ID,
+            super::rate::LIMIT,
+            super::rate::POLICY,
+        ])
+        .max_age(DAY)
+}
+
+/// An id that a client brings goes into the log and back to the client: it is taken if it is short and plain, and replaced otherwise.
+pub(super) async fn refuse_odd_ids(mut request: Request, next: Next) -> Response {
+    let is_plain = |id: &HeaderValue| {
+        let bytes = id.as_bytes();
+        !bytes.is_empty() && bytes.len() <= LONGEST_ID && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
+    };
+    if !request.headers().get(REQUEST_ID).is_none_or(is_plain) {
+        request.headers_mut().remove(REQUEST_ID);
+    }
+    next.run(request).await
+}

@@ -1,0 +1,146 @@
+//! What the words of requests and answers look like in JSON. Those without a type of this crate stand in for words of `clawpay_domain`,
+//! which knows nothing of the wire.
+
+use std::borrow::Cow;
+
+use clawpay_domain::{AgentStatus, RunState, rules};
+use utoipa::{
+    Number, PartialSchema, ToSchema,
+    openapi::{Object, ObjectBuilder, RefOr, Schema, SchemaFormat, Type, schema::KnownFormat},
+};
+
+use crate::{
+    http::extract::{
+        Account, AgentUri, BaseUnits, ContentUri, DeliverableUri, Digits, EventTypes, Feedback, PageNumber, PageSize, Rfc3339, Search,
+        TransactionHash, UsdcDecimal, WaitSeconds,
+    },
+    text::{Checksummed, IsoDate, Quantity},
+};
+
+/// Gives each type the schema component of its name.
+macro_rules! schemas {
+    ($($kind:ty as $name:literal => $schema:expr;)*) => {
+        $(
+            impl PartialSchema for $kind {
+                fn schema() -> RefOr<Schema> {
+                    $schema.into()
+                }
+            }
+
+            impl ToSchema for $kind {
+                fn name() -> Cow<'static, str> {
+                    $name.into()
+                }
+            }
+        )*
+    };
+}
+
+/// USDC in base units.
+pub(crate) struct Usdc;
+/// A run's number.
+pub(crate) struct RunId;
+/// An agent's number.
+pub(crate) struct AgentId;
+/// Where a run stands.
+pub(crate) struct RunStateWord;
+/// Where an agent stands.
+pub(crate) struct AgentStatusWord;
+/// 32 bytes.
+pub(crate) struct Hash;
+/// Any bytes.
+pub(crate) struct HexData;
+/// A duration.
+pub(crate) struct Seconds;
+/// How many runs are in each state.
+pub(crate) struct RunsByState;
+/// A place in a list.
+pub(crate) struct CursorText;
+
+/// A whole number in decimal digits, as a text.
+pub(crate) struct Decimal;
+
+/// Largest whole number that a path or query takes.
+const LARGEST: u64 = u64::MAX;
+
+schemas! {
+    Usdc as "Usdc" => text("An amount in base units of USDC, which has six decimals: 20 USDC are \"20000000\".", "^[0-9]{1,78}$");
+    BaseUnits as "UsdcAsked" => text(
+        "An amount in base units of USDC, which has six decimals: 20 USDC are \"20000000\".",
+        // As many digits as surely fit 256 bits.
+        "^[0-9]{1,77}$",
+    );
+    UsdcDecimal as "UsdcDecimal" => text("An amount in USDC, with at most six decimals: \"100\", \"0.25\".", r"^[0-9]{1,20}(\.[0-9]{1,6})?$");
+    RunId as "RunId" => whole("A run's number, from 1.", 0, LARGEST);
+    AgentId as "AgentId" => whole("An agent's number: the id of its ERC-721 token.", 0, LARGEST);
+    Digits as "Id" => whole("A number in decimal digits.", 0, LARGEST);
+    PageNumber as "PageNumber" => whole("Which page, from 1.", 1, (1 << 31) - 1);
+    PageSize as "PageSize" => whole("How many items on a page.", 1, 100);
+    WaitSeconds as "WaitSeconds" => whole("Seconds to wait.", 0, 30);
+    Decimal as "Decimal" => text("A whole number in decimal digits, below 2^64.", "^[0-9]{1,19}$");
+    Seconds as "Seconds" => whole("A duration in seconds.", 0, LARGEST);
+    RunStateWord as "RunState" => one_of("Where a run stands.", RunState::ALL.iter().map(|state| state.as_str()));
+    AgentStatusWord as "AgentStatus" => one_of("Where an agent stands on the trust ladder.", AgentStatus::ALL.iter().map(|status| status.as_str()));
+    RunsByState as "RunsByState" => RunState::ALL.iter().fold(described(Type::Object, "How many runs are in each state."), |object, state| {
+        object.property(state.as_str(), whole("Runs.", 0, LARGEST)).required(state.as_str())
+    }).build();
+    Checksummed as "Address" => text("An address with its EIP-55 checksum.", "^0x[0-9a-fA-F]{40}$");
+    // What the checksum must be, a pattern cannot say: the format is there for those who generate addresses.
+    Account as "AnyAddress" => formatted(
+        "An address: all lower case, all upper case, or with the right EIP-55 checksum.", "^0[xX][0-9a-fA-F]{40}$", "ethereum-address",
+    );
+    TransactionHash as "TransactionHash" => text("A transaction's hash.", "^0x[0-9a-fA-F]{64}$");
+    EventTypes as "EventTypes" => event_types();
+    Hash as "Hash" => text("32 bytes as hex.", "^0x[0-9a-f]{64}$");
+    HexData as "HexData" => text("Bytes as hex.", "^0x([0-9a-fA-F]{2})*$");
+    Quantity as "Quantity" => text("A JSON-RPC quantity: hex without leading zeros.", "^0x(0|[1-9a-f][0-9a-f]*)$");
+    IsoDate as "Date" => described(Type::String, "A time on the chain: ISO 8601 in UTC, with milliseconds.")
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))).build();
+    Rfc3339 as "AnyDate" => described(Type::String, "A time by RFC 3339, from 1970, with any offset. Fractions of a second are dropped.")
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))).build();
+    CursorText as "Cursor" => formatted("A place in a list; opaque.", "^([0-9a-f]{2}){1,16384}$", "cursor");
+    ContentUri as "ContentUri" => bounded("Where a run's work is described: 1 to 2048 bytes, usually an ipfs:// URI.", 1, rules::MAXIMUM_TEXT_BYTES);
+    DeliverableUri as "DeliverableUri" => bounded("Where delivered work is: 1 to 2048 bytes.", 1, rules::MAXIMUM_TEXT_BYTES);
+    Feedback as "Feedback" => bounded("What should change: at most 2048 bytes.", 0, rules::MAXIMUM_TEXT_BYTES);
+    AgentUri as "AgentUri" => bounded("Where an agent is described: at most 8192 bytes.", 0, rules::MAXIMUM_AGENT_URI_BYTES);
+    Search as "Search" => bounded(
+        "A run's number, the address of its poster or of the wallet that claimed it, or the beginning of its content URI. At most 2048 bytes.",
+        1,
+        rules::MAXIMUM_TEXT_BYTES,
+    );
+}
+
+/// Names of events, separated by commas.
+fn event_types() -> Object {
+    let name = format!("({})", clawpay_bindings::event_names().join("|"));
+    text("Names of the contracts' events, separated by commas.", &format!("^{name}(,{name})*$"))
+}
+
+fn described(kind: Type, description: &str) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(kind).description(Some(description))
+}
+
+/// A string of this pattern.
+pub(super) fn text(description: &str, pattern: &str) -> Object {
+    described(Type::String, description).pattern(Some(pattern)).build()
+}
+
+fn formatted(description: &str, pattern: &str, format: &str) -> Object {
+    described(Type::String, description).pattern(Some(pattern)).format(Some(SchemaFormat::Custom(format.to_owned()))).build()
+}
+
+/// A string with so many bytes. JSON Schema counts characters, of which there are never more.
+fn bounded(description: &str, minimum: usize, maximum_bytes: u64) -> Object {
+    let object = described(Type::String, description).max_length(usize::try_from(maximum_bytes).ok());
+    if minimum == 0 { object.build() } else { object.min_length(Some(minimum)).build() }
+}
+
+/// A whole number within these bounds.
+pub(super) fn whole(description: &str, minimum: u64, maximum: u64) -> Object {
+    described(Type::Integer, description).minimum(Some(Number::from(minimum))).maximum(Some(Number::from(maximum))).build()
+}
+
+/// One of these words.
+pub(super) fn one_of<'a>(description: &str, words: impl Iterator<Item = &'a str>) -> Object {
+    described(Type::String, description).enum_values(Some(words)).build()
+}

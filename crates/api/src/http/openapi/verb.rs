@@ -1,0 +1,120 @@
+//! The description of a verb: a body that says what is asked for, the same body with signatures, and what comes of each.
+
+use axum::routing::MethodRouter;
+use serde_json::Value;
+use utoipa::{
+    IntoParams, PartialSchema, ToSchema,
+    openapi::{
+        Array, Content, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Schema, Type,
+        extensions::Extensions,
+        path::{HttpMethod, OperationBuilder, Paths},
+        request_body::RequestBodyBuilder,
+        schema::{AdditionalProperties, OneOfBuilder, SchemaType},
+    },
+};
+use utoipa_axum::router::UtoipaMethodRouter;
+
+use super::{PROBLEMS, schemas};
+use crate::{
+    App,
+    http::dto::prepared::{OutcomeDto, PreparedDto},
+};
+
+/// What is said of a verb.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct About {
+    /// Its path.
+    pub path: &'static str,
+    /// Its name for those who generate clients.
+    pub id: &'static str,
+    /// What it does, in a few words.
+    pub summary: &'static str,
+    /// Who may do it, when, and what it does.
+    pub description: &'static str,
+    /// The problems that are its own, each `status code`.
+    pub problems: &'static [&'static str],
+}
+
+impl About {
+    /// `handler` with its description; `Body` is what it takes beside signatures, `Path` whom its path names.
+    pub(crate) fn document<Body: ToSchema, Path: IntoParams>(self, handler: MethodRouter<App>) -> UtoipaMethodRouter<App> {
+        let mut schemas = Vec::new();
+        Body::schemas(&mut schemas);
+        let takes_permit = self.problems.contains(&PERMIT_REFUSED);
+        schemas.push((Body::name().into_owned(), with_signatures(Body::schema(), takes_permit)));
+        schemas.push((schemas::Hash::name().into_owned(), schemas::Hash::schema()));
+        schemas.push((schemas::HexData::name().into_owned(), schemas::HexData::schema()));
+        schemas.push((schemas::Decimal::name().into_owned(), schemas::Decimal::schema()));
+        for answer in [component::<PreparedDto>, component::<OutcomeDto>] {
+            answer(&mut schemas);
+        }
+
+        let tag = self.path.split('/').nth(2).unwrap_or_default();
+        let body = RequestBodyBuilder::new()
+            .required(Some(Required::True))
+            .content("application/json", Content::new(Some(Ref::from_schema_name(Body::name()))));
+        let (prepared, outcome) = (Ref::from_schema_name(PreparedDto::name()), Ref::from_schema_name(OutcomeDto::name()));
+        let done = ResponseBuilder::new()
+            .description("Done: mined, and indexed.")
+            .content("application/json", Content::new(Some(outcome.clone())));
+        let waiting = ResponseBuilder::new()
+            .description("Something to sign; or, once that is done, not mined or not indexed yet.")
+            .content("application/json", Content::new(Some(OneOfBuilder::new().item(prepared).item(outcome))));
+        let mut operation = OperationBuilder::new()
+            .tag(tag)
+            .operation_id(Some(self.id))
+            .summary(Some(self.summary))
+            .description(Some(self.description))
+            .request_body(Some(body.build()))
+            .response("200", done)
+            .response("202", waiting)
+            .extensions(Some(Extensions::from_iter([(PROBLEMS, Value::from(self.problems))])));
+        for parameter in Path::into_params(|| None) {
+            operation = operation.parameter(parameter);
+        }
+        let mut paths = Paths::new();
+        paths.add_path_operation(self.path, vec![HttpMethod::Post], operation.build());
+        (schemas, paths, handler)
+    }
+}
+
+/// Adds a schema and those it refers to.
+fn component<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+    schemas.push((T::name().into_owned(), T::schema()));
+    T::schemas(schemas);
+}
+
+/// The problem of those verbs that can be paid by a permit.
+const PERMIT_REFUSED: &str = "422 permit_refused";
+
+/// A body's schema with the two ways to hand in what was signed, which cannot both be given, and with a permit where it pays for something.
+fn with_signatures(body: RefOr<Schema>, takes_permit: bool) -> RefOr<Schema> {
+    let RefOr::T(Schema::Object(mut object)) = body else { return body };
+    let transactions = Array::builder()
+        .schema_type(SchemaType::from_iter([Type::Array, Type::Null]))
+        .items(Ref::from_schema_name(schemas::HexData::name()))
+        .min_items(Some(1))
+        .max_items(Some(2))
+        .description(Some("The steps' raw signed transactions in their order, for the server to send."))
+        .build();
+    let hash = OneOfBuilder::new()
+        .item(ObjectBuilder::new().schema_type(Type::Null))
+        .item(Ref::from_schema_name(schemas::Hash::name()))
+        .description(Some("The hash of the last step's transaction, which the wallet has sent itself."))
+        .build();
+    object.properties.insert("signedTransactions".to_owned(), Schema::Array(transactions).into());
+    object.properties.insert("transactionHash".to_owned(), Schema::OneOf(hash).into());
+    if takes_permit {
+        let permit = ObjectBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::Object, Type::Null]))
+            .description(Some("The typed data of the allowance's step, signed instead of sent: its deadline, and the signature."))
+            .property("deadline", Ref::from_schema_name(schemas::Decimal::name()))
+            .required("deadline")
+            .property("signature", Ref::from_schema_name(schemas::HexData::name()))
+            .required("signature")
+            .additional_properties(Some(AdditionalProperties::FreeForm(false)))
+            .build();
+        object.properties.insert("permit".to_owned(), Schema::Object(permit).into());
+    }
+    Schema::Object(object).into()
+}

@@ -1,0 +1,163 @@
+//! What every read has in common: it reflects one block, at least as new as the client asks for, and is not repeated to those who have it.
+
+use std::time::Duration;
+
+use alloy::primitives::{hex, keccak256};
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use clawpay_store::{IndexedBlock, Snapshot};
+use serde::Deserialize;
+use tokio::time::Instant;
+use utoipa::IntoParams;
+
+use crate::{
+    App,
+    error::ApiError,
+    http::dto::stamped::{INDEXED_BLOCK, Stamped},
+    http::extract::{Digits, query},
+};
+
+/// Longest a read waits for the block its client asks for.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Pause between two looks at the index; its own announcements cut it short.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Blocks beyond the chain's head, as it was last seen, that may come within that time.
+const SOON: u64 = 64;
+
+/// A read of the index, which a client that has it already does not get again.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    /// The database as of one block.
+    pub snapshot: Snapshot,
+    app: App,
+    tag: Option<HeaderValue>,
+}
+
+/// A read whose answer is another one each moment, whatever the block.
+#[derive(Debug)]
+pub(crate) struct Momentary(pub Reading);
+
+/// What every read takes.
+#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct MinBlock {
+    /// The block that the answer must reflect, or a later one: whoever has seen its transaction in a block reads what came of it. Waits up
+    /// to 3 seconds for it.
+    #[param(inline)]
+    min_block: Option<Digits>,
+}
+
+/// Why there is nothing to read.
+#[derive(Debug)]
+pub(crate) enum Unread {
+    /// Something is wrong.
+    Problem(ApiError),
+    /// The client has it.
+    Unchanged {
+        /// What it is known by.
+        tag: HeaderValue,
+        /// The block it reflects.
+        block: u64,
+    },
+}
+
+impl From<ApiError> for Unread {
+    fn from(error: ApiError) -> Self {
+        Self::Problem(error)
+    }
+}
+
+impl IntoResponse for Unread {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Problem(error) => error.into_response(),
+            Self::Unchanged { tag, block } => {
+                (StatusCode::NOT_MODIFIED, [(header::ETAG, tag), (INDEXED_BLOCK, HeaderValue::from(block))]).into_response()
+            }
+        }
+    }
+}
+
+impl FromRequestParts<App> for Reading {
+    type Rejection = Unread;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Unread> {
+        let Momentary(reading) = Momentary::from_request_parts(parts, app).await?;
+        let indexed = &reading.snapshot.indexed;
+        let tag = tag(&parts.uri, indexed, app.is_stale(indexed)).map_err(|_| ApiError::Internal("a tag is no header"))?;
+        if has(&parts.headers, &tag) {
+            return Err(Unread::Unchanged { tag, block: indexed.number });
+        }
+        Ok(Self { tag: Some(tag), ..reading })
+    }
+}
+
+impl FromRequestParts<App> for Momentary {
+    type Rejection = Unread;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Unread> {
+        let MinBlock { min_block } = query::only(parts.uri.query().unwrap_or_default(), MIN_BLOCK).map_err(ApiError::from)?;
+        let snapshot = reach(app, min_block.map_or(0, |block| block.0)).await?;
+        Ok(Self(Reading { snapshot, app: app.clone(), tag: None }))
+    }
+}
+
+/// The parameter that every read takes.
+pub(crate) const MIN_BLOCK: &str = "minBlock";
+
+impl Reading {
+    /// `body` as of the block.
+    pub(crate) fn answer<T>(self, body: T) -> Stamped<T> {
+        Stamped::new(&self.app, &self.snapshot.indexed, body).tagged(self.tag)
+    }
+}
+
+/// The database once it holds `block`. Nobody waits for it while holding a connection.
+async fn reach(app: &App, block: u64) -> Result<Snapshot, ApiError> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut moved = app.index_moved().subscribe();
+    loop {
+        let mut snapshot = app.read_snapshot().await?;
+        if snapshot.indexed.number < block && app.has_replica() {
+            drop(snapshot);
+            snapshot = app.snapshot().await?;
+        }
+        let (indexed, head) = (snapshot.indexed.number, snapshot.indexed.head);
+        if indexed >= block {
+            return Ok(snapshot);
+        }
+        drop(snapshot);
+        if block > head.saturating_add(SOON) || Instant::now() >= deadline {
+            return Err(ApiError::NotIndexedYet { asked: block, indexed });
+        }
+        tokio::select! {
+            () = app.shutdown().cancelled() => return Err(ApiError::NotIndexedYet { asked: block, indexed }),
+            () = tokio::time::sleep(POLL) => {}
+            _ = moved.changed() => {}
+        }
+    }
+}
+
+/// What an answer is known by: all that it follows from. Weak, because two versions of this program may word it differently.
+fn tag(uri: &Uri, indexed: &IndexedBlock, is_stale: bool) -> Result<HeaderValue, header::InvalidHeaderValue> {
+    let asked = keccak256(uri.to_string());
+    let IndexedBlock { number, hash, epoch, safe, finalized, .. } = indexed;
+    let (asked, hash) = (hex::encode(&asked[..8]), hex::encode(&hash[..8]));
+    let (safe, finalized) = (safe.unwrap_or(0), finalized.unwrap_or(0));
+    let version = env!("CARGO_PKG_VERSION");
+    HeaderValue::try_from(format!("W/\"{version}-{asked}-{number}-{hash}-{epoch}-{safe}-{finalized}-{}\"", u8::from(is_stale)))
+}
+
+/// Whether a client says that it has this. `*` would say that it has something, and is not listened to.
+fn has(headers: &HeaderMap, tag: &HeaderValue) -> bool {
+    let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let Ok(tag) = tag.to_str() else { return false };
+    known.flat_map(|tags| tags.split(',')).any(|known| opaque(known) == opaque(tag))
+}

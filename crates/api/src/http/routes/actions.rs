@@ -1,0 +1,188 @@
+//! The verbs: asked for without a signature they are prepared, with one they are confirmed.
+
+use alloy::primitives::Address;
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use clawpay_bindings::{Call, CallWithSignature, NewRun};
+use clawpay_domain::{AgentId, RunId};
+use serde::{Deserialize, de::DeserializeOwned};
+use utoipa::{
+    IntoParams, ToSchema,
+    openapi::path::{Parameter, ParameterIn},
+};
+use utoipa_axum::router::UtoipaMethodRouter;
+
+use crate::{
+    App,
+    actions::Intent,
+    actions::confirm::confirm,
+    actions::prepare::prepare,
+    error::{ApiError, Invalid},
+    http::extract::{
+        Account, AgentPath, AgentUri, BaseUnits, ContentUri, DeliverableUri, Feedback, Nothing, Query, Rfc3339, RunPath, Signable,
+    },
+    http::layers::PATIENCE,
+    http::openapi::{schemas as w, verb::About},
+    transactions::signed::Signed,
+};
+
+/// A body that names who will sign.
+pub(super) trait Asking: DeserializeOwned + ToSchema + Send + 'static {
+    /// Who will sign.
+    fn wallet(&self) -> Address;
+}
+
+/// Defines a body by its fields, the first of which is the signer's account.
+macro_rules! body {
+    ($(#[$doc:meta])* $name:ident { $wallet:ident, $($(#[$attribute:meta])* $field:ident: $kind:ty),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Deserialize, ToSchema)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields)]
+        pub(super) struct $name {
+            /// Who will sign.
+            $wallet: Account,
+            $($(#[$attribute])* pub(super) $field: $kind,)*
+        }
+
+        impl Asking for $name {
+            fn wallet(&self) -> Address {
+                self.$wallet.0
+            }
+        }
+    };
+}
+
+body! {
+    /// Offers a run, and funds it unless it is to stay a draft.
+    Create {
+        poster_address,
+        reward: BaseUnits,
+        deadline: Rfc3339,
+        ipfs_hash: ContentUri,
+        /// True to create it as a draft, to be funded by a call of its own.
+        draft: Option<bool>,
+        /// Revisions before the poster can reject; 3 if not said.
+        #[schema(maximum = 3)]
+        max_revisions: Option<u8>,
+    }
+}
+
+body! {
+    /// Acts on a run without saying more.
+    WalletOnly { wallet_address, }
+}
+
+body! {
+    /// Funds a draft.
+    Fund { wallet_address, }
+}
+
+body! {
+    /// Takes a run on.
+    Claim { wallet_address, #[schema(value_type = w::AgentId)] agent_id: AgentId }
+}
+
+body! {
+    /// Delivers work.
+    Submit { wallet_address, #[serde(rename = "deliverableURI")] deliverable_uri: DeliverableUri }
+}
+
+body! {
+    /// Asks for changes.
+    RequestRevision { wallet_address, feedback: Feedback }
+}
+
+body! {
+    /// Registers an agent.
+    Register { wallet_address, #[serde(rename = "agentURI")] agent_uri: AgentUri }
+}
+
+body! {
+    /// Deposits stake.
+    StakeAmount { wallet_address, amount: BaseUnits }
+}
+
+body! {
+    /// Withdraws stake.
+    UnstakeAmount { wallet_address, amount: BaseUnits }
+}
+
+/// Revisions of a run whose poster does not say.
+const DEFAULT_REVISIONS: u8 = 3;
+
+impl Create {
+    /// What it asks for.
+    pub(super) fn call(self) -> Call {
+        let run = NewRun {
+            reward: self.reward.0,
+            deadline: self.deadline.0,
+            max_revisions: self.max_revisions.unwrap_or(DEFAULT_REVISIONS).into(),
+            content_uri: self.ipfs_hash.0,
+        };
+        if self.draft.unwrap_or(false) { Call::Create(run) } else { Call::CreateAndFund(run) }
+    }
+}
+
+impl Register {
+    /// What it asks for.
+    pub(super) fn call(self) -> Call {
+        Call::Register { agent_uri: self.agent_uri.0 }
+    }
+}
+
+/// A path that names nobody.
+struct Nobody;
+
+impl IntoParams for Nobody {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        Vec::new()
+    }
+}
+
+/// A verb that needs nothing to exist.
+pub(super) fn on_market<B: Asking>(about: About, call: impl Fn(B) -> Call + Clone + Send + Sync + 'static) -> UtoipaMethodRouter<App> {
+    about.document::<B, Nobody>(post(async move |State(app): State<App>, Query(Nothing {}): Query<Nothing>, body: Signable<B>| {
+        let wallet = body.request.wallet();
+        act(&app, Intent { wallet, call: call(body.request), permit: body.permit }, body.signed).await
+    }))
+}
+
+/// A verb on a run.
+pub(super) fn on_run<B: Asking>(about: About, call: impl Fn(B, RunId) -> Call + Clone + Send + Sync + 'static) -> UtoipaMethodRouter<App> {
+    about.document::<B, RunPath>(post(
+        async move |State(app): State<App>, RunPath(run): RunPath, Query(Nothing {}): Query<Nothing>, body: Signable<B>| {
+            let wallet = body.request.wallet();
+            act(&app, Intent { wallet, call: call(body.request, run), permit: body.permit }, body.signed).await
+        },
+    ))
+}
+
+/// A verb on an agent.
+pub(super) fn on_agent<B: Asking>(
+    about: About,
+    call: impl Fn(B, AgentId) -> Call + Clone + Send + Sync + 'static,
+) -> UtoipaMethodRouter<App> {
+    about.document::<B, AgentPath>(post(
+        async move |State(app): State<App>, AgentPath(agent): AgentPath, Query(Nothing {}): Query<Nothing>, body: Signable<B>| {
+            let wallet = body.request.wallet();
+            act(&app, Intent { wallet, call: call(body.request, agent), permit: body.permit }, body.signed).await
+        },
+    ))
+}
+
+async fn act(app: &App, intent: Intent, signed: Option<Signed>) -> Result<Response, ApiError> {
+    if let Some(permit) = &intent.permit
+        && CallWithSignature::with_permit(&intent.call, permit.clone()).is_none()
+    {
+        let (field, detail) = (Some("permit".to_owned()), "this action pays nothing, and takes no permit".to_owned());
+        return Err(Invalid { code: "unknown_field", field, detail }.into());
+    }
+    Ok(match signed {
+        // What is confirmed is waited for on purpose; what is prepared is not.
+        None => tokio::time::timeout(PATIENCE, prepare(app, &intent)).await.map_err(|_| ApiError::Overdue)??.into_response(),
+        Some(signed) => confirm(app, &intent, signed).await?.into_response(),
+    })
+}

@@ -1,0 +1,103 @@
+//! Liveness and readiness.
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderValue, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+};
+use clawpay_store::{Chain, IndexedBlock};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    App,
+    error::{ApiError, Freshness},
+    http::extract::{Nothing, Query},
+};
+
+/// Liveness
+///
+/// The process answers. How the index is doing is no reason to restart it, and so a matter of `/readyz`.
+#[utoipa::path(get, path = "/healthz", operation_id = "getHealth", tag = "server", responses(
+    (status = 200, description = "The process answers.", body = Alive),
+))]
+pub(super) async fn healthz(State(app): State<App>, Query(Nothing {}): Query<Nothing>) -> Json<Alive> {
+    Json(Alive { status: "ok", uptime_seconds: app.started().elapsed().as_secs() })
+}
+
+/// That a process lives.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Alive {
+    status: &'static str,
+    uptime_seconds: u64,
+}
+
+/// Metrics
+///
+/// Everything this process counts, in Prometheus's text format.
+#[utoipa::path(get, path = "/metrics", operation_id = "getMetrics", tag = "server", responses(
+    (status = 200, description = "The numbers.", body = String, content_type = "text/plain"),
+), extensions(("x-problems" = json!(["404 unknown_path"]))))]
+pub(super) async fn metrics(State(app): State<App>, Query(Nothing {}): Query<Nothing>) -> Result<Response, ApiError> {
+    const FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    let handle = app.config().metrics.as_ref().ok_or(ApiError::UnknownPath)?;
+    // Whoever asks wants to know of a database that is away, and not be kept from the rest.
+    match app.snapshot().await {
+        Ok(snapshot) => crate::metrics::read(&snapshot.indexed),
+        Err(_) => crate::metrics::unread(),
+    }
+    Ok(([(CONTENT_TYPE, FORMAT)], handle.render()).into_response())
+}
+
+/// Readiness
+///
+/// Everything behind the process answers, and the index is close enough to the chain to act on.
+#[utoipa::path(get, path = "/readyz", operation_id = "getReadiness", tag = "server", responses(
+    (status = 200, description = "Ready.", body = Ready),
+), extensions(("x-problems" = json!(["503 not_ready"]))))]
+pub(super) async fn readyz(State(app): State<App>, Query(Nothing {}): Query<Nothing>) -> Result<Json<Ready>, ApiError> {
+    let snapshot = app.snapshot().await?;
+    let (chain, indexed) = (snapshot.chain, snapshot.indexed);
+    drop(snapshot);
+    let reasons = in_the_way(&app, &chain, &indexed).await;
+    let config = app.config();
+    let freshness = Freshness {
+        indexed_block: indexed.number,
+        ready_at_block: config.ready_at_block,
+        head: indexed.head,
+        lag: indexed.lag(),
+        max_lag: config.max_lag_blocks,
+        staleness_seconds: indexed.staleness.as_secs(),
+        max_staleness_seconds: config.max_staleness.as_secs(),
+    };
+    if reasons.is_empty() { Ok(Json(Ready { status: "ready", freshness })) } else { Err(ApiError::NotReady { reasons, freshness }) }
+}
+
+/// That a process can do its work.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub(super) struct Ready {
+    status: &'static str,
+    #[serde(flatten)]
+    freshness: Freshness,
+}
+
+async fn in_the_way(app: &App, chain: &Chain, indexed: &IndexedBlock) -> Vec<String> {
+    let config = app.config();
+    let mut reasons = Vec::new();
+    if indexed.number < config.ready_at_block {
+        reasons.push(format!("the index is at block {} and has to reach {} first", indexed.number, config.ready_at_block));
+    }
+    if indexed.lag() > config.max_lag_blocks {
+        reasons.push(format!("the index is {} blocks behind the chain, {} are allowed", indexed.lag(), config.max_lag_blocks));
+    }
+    if indexed.staleness > config.max_staleness {
+        let (age, allowed) = (indexed.staleness.as_secs(), config.max_staleness.as_secs());
+        reasons.push(format!("the indexer last heard of the node {age} s ago, {allowed} s are allowed"));
+    }
+    if let Err(error) = app.node().require_chain(chain.chain_id).await {
+        reasons.push(format!("the node cannot be used: {error}"));
+    }
+    reasons
+}

@@ -1,0 +1,273 @@
+//! Reading runs.
+
+use alloy::primitives::Address;
+use axum::{extract::RawQuery, http::header};
+use clawpay_domain::{AgentId, RunId, RunState, rules};
+use clawpay_store::{RunFilter, RunPosition, RunRecord, RunSearch, RunSort};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::lists::{Asked, Part, Parts};
+use crate::{
+    actions::Facts,
+    error::{ApiError, Invalid},
+    http::dto::{
+        agent::{AgentSummary, EligibilityDto, EligibleRun},
+        event::EventDto,
+        market::contracts,
+        page::Pagination,
+        poster::PosterDto,
+        run::RunDto,
+        stamped::Stamped,
+    },
+    http::extract::{Account, Digits, Nothing, PageNumber, PageSize, ReadQuery, RunPath, Search, UsdcDecimal},
+    http::openapi::schemas as w,
+    http::reading::{MinBlock, Reading},
+};
+
+/// The parameters of `GET /api/runs`.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListQuery {
+    /// Which page, from 1. A page past the end is empty.
+    #[param(inline)]
+    page: Option<PageNumber>,
+    /// How many items on a page; 20 if not said.
+    #[param(inline)]
+    limit: Option<PageSize>,
+    /// A place to read from, as `pagination` or the Link header gave it. It carries the parameters it was made for: only `limit` and
+    /// `minBlock` may stand beside it.
+    #[param(inline, value_type = Option<w::CursorText>)]
+    cursor: Option<String>,
+    /// Runs in this state.
+    #[param(inline, value_type = Option<w::RunStateWord>)]
+    state: Option<RunState>,
+    /// Runs posted by this account.
+    #[param(inline)]
+    poster: Option<Account>,
+    /// Runs claimed by this agent.
+    #[param(inline)]
+    agent_id: Option<Digits>,
+    /// Runs with at least this reward, in USDC.
+    #[param(inline)]
+    min_reward: Option<UsdcDecimal>,
+    /// Runs with at most this reward, in USDC.
+    #[param(inline)]
+    max_reward: Option<UsdcDecimal>,
+    /// Runs that can be claimed at the indexed block, or cannot.
+    #[param(inline)]
+    claimable: Option<YesNo>,
+    /// Runs that their poster can slash at the indexed block, or cannot.
+    #[param(inline)]
+    slashable: Option<YesNo>,
+    /// Runs that anyone can finalize at the indexed block, or cannot.
+    #[param(inline)]
+    finalizable: Option<YesNo>,
+    /// In which order; newest first if not said. Runs that tie follow their ids, upwards where the order ascends.
+    #[param(inline)]
+    sort: Option<SortWord>,
+    /// What a person types to find a run.
+    #[param(inline)]
+    q: Option<Search>,
+}
+
+/// Yes or no, in a query.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum YesNo {
+    True,
+    False,
+}
+
+impl From<YesNo> for bool {
+    fn from(word: YesNo) -> Self {
+        match word {
+            YesNo::True => true,
+            YesNo::False => false,
+        }
+    }
+}
+
+/// In which order.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[schema(as = Sort)]
+#[serde(rename_all = "snake_case")]
+enum SortWord {
+    Newest,
+    Oldest,
+    RewardDesc,
+    RewardAsc,
+    DeadlineAsc,
+    DeadlineDesc,
+}
+
+impl From<SortWord> for RunSort {
+    fn from(word: SortWord) -> Self {
+        match word {
+            SortWord::Newest => Self::Newest,
+            SortWord::Oldest => Self::Oldest,
+            SortWord::RewardDesc => Self::HighestReward,
+            SortWord::RewardAsc => Self::LowestReward,
+            SortWord::DeadlineAsc => Self::EarliestDeadline,
+            SortWord::DeadlineDesc => Self::LatestDeadline,
+        }
+    }
+}
+
+impl Parts for ListQuery {
+    fn parts(&self) -> (Option<PageNumber>, Option<PageSize>, Option<&str>) {
+        (self.page, self.limit, self.cursor.as_deref())
+    }
+}
+
+impl ListQuery {
+    fn filter(&self) -> RunFilter {
+        RunFilter {
+            state: self.state,
+            poster: self.poster.map(|poster| poster.0),
+            agent: self.agent_id.map(|id| AgentId(id.0)),
+            minimum_reward: self.min_reward.map(|reward| reward.0),
+            maximum_reward: self.max_reward.map(|reward| reward.0),
+            claimable: self.claimable.map(Into::into),
+            slashable: self.slashable.map(Into::into),
+            finalizable: self.finalizable.map(Into::into),
+            search: self.q.as_ref().map(search),
+        }
+    }
+}
+
+/// A number is a run, an address an account, and anything else the beginning of a content URI.
+fn search(text: &Search) -> RunSearch {
+    if let Ok(Digits(id)) = text.0.clone().try_into() {
+        return RunSearch::Id(RunId(id));
+    }
+    match text.0.parse::<Address>() {
+        Ok(account) if text.0.len() == 42 => RunSearch::Account(account),
+        _ => RunSearch::ContentPrefix(text.0.clone().into_bytes()),
+    }
+}
+
+/// A page of runs.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Runs)]
+pub(super) struct RunsDto {
+    runs: Vec<RunDto>,
+    pagination: Pagination,
+}
+
+/// List runs
+///
+/// The runs that all given parameters select, newest first unless `sort` says otherwise.
+#[utoipa::path(get, path = "/api/runs", operation_id = "listRuns", tag = "runs", params(ListQuery, MinBlock), responses(
+    (status = 200, description = "Part of the list.", body = RunsDto),
+), extensions(("x-problems" = json!(["400 invalid_cursor"]))))]
+pub(super) async fn list(
+    RawQuery(text): RawQuery,
+    ReadQuery(query): ReadQuery<ListQuery>,
+    mut reading: Reading,
+) -> Result<Stamped<RunsDto>, ApiError> {
+    let asked: Asked<ListQuery, RunPosition> = Asked::of(query, text.as_deref().unwrap_or_default())?;
+    let filter = asked.query.filter();
+    let sort = asked.query.sort.map(Into::into).unwrap_or_default();
+    let place = |record: &RunRecord| RunPosition::of(record, sort);
+    let (items, pagination) = match asked.part {
+        Part::Page(page) => {
+            let listing = reading.snapshot.runs(&filter, sort, page).await?;
+            let pagination = asked.by_page(page, &listing, place);
+            (listing.items, pagination)
+        }
+        Part::Beside { place: from, direction, limit } => {
+            if !from.is_of(sort) {
+                return Err(Invalid::cursor().into());
+            }
+            let stretch = reading.snapshot.runs_beside(&filter, sort, &from, direction, limit).await?;
+            let pagination = asked.by_cursor(from, direction, limit, &stretch, place);
+            (stretch.items, pagination)
+        }
+    };
+    let runs = items.iter().map(|record| RunDto::new(record, &reading.snapshot.indexed)).collect();
+    let link = pagination.link("/api/runs");
+    Ok(reading.answer(RunsDto { runs, pagination }).header(header::LINK, link))
+}
+
+/// Get a run
+///
+/// One run, its history and its poster's record.
+#[utoipa::path(get, path = "/api/runs/{id}", operation_id = "getRun", tag = "runs", params(RunPath, MinBlock), responses(
+    (status = 200, description = "The run.", body = RunDto),
+), extensions(("x-problems" = json!(["404 run_not_found"]))))]
+pub(super) async fn show(
+    RunPath(id): RunPath,
+    ReadQuery(Nothing {}): ReadQuery<Nothing>,
+    mut reading: Reading,
+) -> Result<Stamped<RunDto>, ApiError> {
+    let snapshot = &mut reading.snapshot;
+    let record = snapshot.run(id).await?.ok_or(ApiError::RunNotFound(id))?;
+    let poster = record.run.terms.poster;
+    let poster = PosterDto::new(poster, &snapshot.poster(poster).await?);
+    let run = RunDto::new(&record, &snapshot.indexed).with_poster(poster);
+    Ok(reading.answer(run))
+}
+
+/// A run's timeline, oldest first.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Events)]
+pub(super) struct EventsDto {
+    events: Vec<EventDto>,
+}
+
+/// Get a run's timeline
+///
+/// Everything that happened to a run on the chain, oldest first.
+#[utoipa::path(get, path = "/api/runs/{id}/events", operation_id = "getRunEvents", tag = "runs", params(RunPath, MinBlock), responses(
+    (status = 200, description = "The events.", body = EventsDto),
+), extensions(("x-problems" = json!(["404 run_not_found"]))))]
+pub(super) async fn events(
+    RunPath(id): RunPath,
+    ReadQuery(Nothing {}): ReadQuery<Nothing>,
+    mut reading: Reading,
+) -> Result<Stamped<EventsDto>, ApiError> {
+    let snapshot = &mut reading.snapshot;
+    snapshot.run(id).await?.ok_or(ApiError::RunNotFound(id))?;
+    let market = contracts(&snapshot.chain);
+    let indexed = snapshot.indexed;
+    let events = snapshot.run_events(id).await?.iter().map(|event| EventDto::new(event, &market, &indexed)).collect();
+    Ok(reading.answer(EventsDto { events }))
+}
+
+/// The parameters of `GET /api/runs/{id}/claim-eligibility`.
+#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct EligibilityQuery {
+    /// The agent that would claim.
+    #[param(inline)]
+    agent_id: Digits,
+}
+
+/// Check claim eligibility
+///
+/// Whether an agent could claim a run at the indexed block, by its owner's wallet, and everything that is in the way.
+#[utoipa::path(get, path = "/api/runs/{id}/claim-eligibility", operation_id = "getClaimEligibility", tag = "runs",
+    params(RunPath, EligibilityQuery, MinBlock),
+    responses((status = 200, description = "The answer, whatever it is.", body = EligibilityDto)),
+    extensions(("x-problems" = json!(["400 missing_field", "404 run_not_found", "404 agent_not_found"]))))]
+pub(super) async fn claim_eligibility(
+    RunPath(id): RunPath,
+    ReadQuery(query): ReadQuery<EligibilityQuery>,
+    mut reading: Reading,
+) -> Result<Stamped<EligibilityDto>, ApiError> {
+    let snapshot = &mut reading.snapshot;
+    let run = snapshot.run(id).await?.ok_or(ApiError::RunNotFound(id))?.run;
+    let agent_id = AgentId(query.agent_id.0);
+    let Facts { agent, .. } = Facts::of_agent(snapshot, agent_id).await?;
+    let agent = agent.ok_or(ApiError::AgentNotFound(agent_id))?.agent;
+    let poster = PosterDto::new(run.terms.poster, &snapshot.poster(run.terms.poster).await?);
+    let (indexed, parameters) = (snapshot.indexed, snapshot.chain.parameters);
+    let caller = agent.owner.unwrap_or_default();
+    let refusals = rules::claim_refusals(&run, &agent, caller, indexed.timestamp, &parameters);
+    let summary = AgentSummary::new(&agent, &parameters.stake, indexed.timestamp);
+    let run = EligibleRun { id, state: run.state, reward: run.terms.reward };
+    Ok(reading.answer(EligibilityDto::new(&refusals, summary, run, poster)))
+}
