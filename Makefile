@@ -23,6 +23,9 @@ PYTHON_TOOLS := $(VENV)/.installed
 # openapi-spec-validator, schemathesis, and pgbench.
 API_VENV := target/tools/api-venv
 API_TOOLS := $(API_VENV)/.installed
+# The Python libraries by which wallets sign.
+WALLET_VENV := target/tools/wallet-venv
+WALLET_TOOLS := $(WALLET_VENV)/.installed
 
 .PHONY: help up demo test test-contracts test-rust try-api test-deep mutants coverage symbolic slither evidence check fresh gas bench bench-index bench-api clean
 
@@ -43,7 +46,7 @@ test-contracts: $(INSTALLED) ## Run the contracts' unit, fuzz, vector and invari
 	tools/gas --check
 
 # The end-to-end tests start the binary, which cargo builds only for the package it belongs to.
-test-rust: $(INSTALLED) ## Run the crates' and the end-to-end tests
+test-rust: $(INSTALLED) $(WALLET_TOOLS) ## Run the crates' and the end-to-end tests
 	cargo build --workspace --all-targets
 ifeq ($(NEXTEST),yes)
 	cargo nextest run --workspace --no-fail-fast $(if $(PGBOUNCER),--run-ignored all)
@@ -123,6 +126,9 @@ $(PYTHON_TOOLS): tools/requirements.txt
 
 $(API_TOOLS): tools/api-requirements.txt
 	$(call venv,$(API_VENV),$<)
+
+$(WALLET_TOOLS): tools/wallet-requirements.txt
+	$(call venv,$(WALLET_VENV),$<)
 
 # Makes a Python environment of its own with what a file lists.
 define venv

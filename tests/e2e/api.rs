@@ -22,3 +22,4 @@ mod signing;
 mod strict_wallet;
 mod transactions;
 mod verbs;
+mod wallet_libraries;
