@@ -1,5 +1,7 @@
 """What the formats of the API's description mean, for those who make values of them."""
 
+import re
+
 import schemathesis
 from hypothesis import strategies as st
 
@@ -23,3 +25,18 @@ def map_query(context, query):
     if query and "cursor" in query and context.operation.path in ("/api/runs", "/api/agents"):
         return {name: value for name, value in query.items() if name in ("cursor", "limit", "minBlock")}
     return query
+
+
+CODE = re.compile("`([a-z][a-z0-9_]*)`")
+
+
+@schemathesis.check
+def documented_problem_code(ctx, response, case):
+    """The code of a problem is one that the operation names at its status: the schema of all problems knows all codes."""
+    if response.status_code < 400:
+        return
+    named = case.operation.definition.raw["responses"].get(str(response.status_code), {}).get("description", "")
+    code = response.json()["code"]
+    # The contracts may refuse in words of their own.
+    if code not in CODE.findall(named) and "code of an error of the contracts" not in named:
+        raise AssertionError(f"{response.status_code} {code} is not among {named}")

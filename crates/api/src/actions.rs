@@ -10,4 +10,4 @@ mod verb;
 pub(crate) use facts::Facts;
 pub(crate) use plan::{Intent, plan};
 pub(crate) use prepare::Payment;
-pub(crate) use verb::Verb;
+pub(crate) use verb::{STEP_IDS, Verb};

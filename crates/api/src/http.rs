@@ -11,4 +11,5 @@ mod problem;
 mod reading;
 mod routes;
 
+pub(crate) use openapi::print;
 pub(crate) use routes::{document, paths, probes};

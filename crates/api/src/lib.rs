@@ -26,7 +26,7 @@ pub use server::{ServeError, router, serve, serve_probes};
 
 /// The description of this API, as it is committed in `openapi.json`.
 pub fn openapi() -> Result<String, serde_json::Error> {
-    Ok(http::document().to_pretty_json()? + "\n")
+    http::print(&http::document())
 }
 
 /// Largest request body.

@@ -46,6 +46,77 @@ pub enum Revert {
 }
 
 impl Revert {
+    /// Every code there is.
+    pub const CODES: &[&str] = &[
+        "agent_banned",
+        "agent_frozen",
+        "agent_not_found",
+        "agent_unverified",
+        "amount_out_of_range",
+        "contract_panic",
+        "deadline_out_of_range",
+        "deadline_passed",
+        "exceeds_withdrawable",
+        "forwarded_call_failed",
+        "incorrect_owner",
+        "insufficient_allowance",
+        "insufficient_approval",
+        "insufficient_balance",
+        "insufficient_usdc",
+        "invalid_account_nonce",
+        "invalid_agent_wallet",
+        "invalid_approver",
+        "invalid_operator",
+        "invalid_owner",
+        "invalid_parameters",
+        "invalid_receiver",
+        "invalid_request_signature",
+        "invalid_sender",
+        "invalid_signature",
+        "invalid_spender",
+        "invalid_string",
+        "invalid_treasury",
+        "length_out_of_range",
+        "metadata_too_long",
+        "mismatched_value",
+        "no_credit",
+        "no_refund_receiver",
+        "no_revisions_left",
+        "not_agent",
+        "not_authorized",
+        "not_eligible",
+        "not_escrow",
+        "not_escrow_owner",
+        "not_owner",
+        "not_paused",
+        "not_poster",
+        "not_run_agent",
+        "paused",
+        "poster_cannot_claim",
+        "reentrant_call",
+        "request_expired",
+        "reserved_metadata_key",
+        "reverted",
+        "reverted_with_reason",
+        "revisions_left",
+        "reward_out_of_range",
+        "run_not_found",
+        "signature_deadline_too_far",
+        "signature_expired",
+        "stake_committed",
+        "submission_changed",
+        "terms_changed",
+        "token_transfer_failed",
+        "too_early",
+        "too_late",
+        "too_many_revisions",
+        "unsupported_domain",
+        "untrustful_target",
+        "value_out_of_range",
+        "wrong_amount_received",
+        "wrong_state",
+    ];
+
     /// Reads revert data.
     pub fn decode(data: &[u8]) -> Self {
         // A contract's own ABI lacks the errors that reach it from the contracts it calls, so all are tried.
@@ -382,6 +453,7 @@ mod tests {
         for (name, data) in errors {
             let revert = Revert::decode(&data);
             assert!(!matches!(revert, Revert::Unknown(_) | Revert::Reason(_) | Revert::Panic(_)), "{name} is not mapped: {revert:?}");
+            assert!(Revert::CODES.contains(&revert.code()), "{} is in no list", revert.code());
         }
     }
 

@@ -16,12 +16,10 @@ fn documented() -> Result<BTreeSet<(String, String)>> {
     let paths = document["paths"].as_object().context("paths")?.values();
     for operation in paths.flat_map(|path| path.as_object().into_iter().flat_map(serde_json::Map::values)) {
         for (status, response) in operation["responses"].as_object().context("responses")? {
-            let response = match response["$ref"].as_str() {
-                Some(reference) => document.pointer(reference.trim_start_matches('#')).context("a reference")?,
-                None => response,
-            };
-            let lines = response["description"].as_str().context("a description")?.lines();
-            kinds.extend(lines.filter_map(|line| Some((status.clone(), line.strip_prefix("- `")?.split_once('`')?.0.to_owned()))));
+            if response["$ref"].as_str().is_some_and(|reference| reference.ends_with(&format!("/Problem{status}"))) {
+                let codes = response["description"].as_str().context("a description")?.split('`').skip(1).step_by(2);
+                kinds.extend(codes.map(|code| (status.clone(), code.to_owned())));
+            }
         }
     }
     Ok(kinds)
@@ -46,7 +44,7 @@ fn every_documented_problem_is_produced_by_a_test() -> Result<()> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     sources(&root.join("e2e/api"), &mut tests)?;
     // A fault of the server itself is made by a test beside the layer that answers for it.
-    tests.push_str(fs::read_to_string(root.join("../crates/api/src/layers.rs"))?.split_once("mod tests").context("tests")?.1);
+    tests.push_str(fs::read_to_string(root.join("../crates/api/src/http/layers.rs"))?.split_once("mod tests").context("tests")?.1);
     let kinds = documented()?;
     assert!(kinds.len() > 50, "{kinds:?}");
     let statuses = |code: &str| kinds.iter().filter(|(_, other)| other == code).count();

@@ -1,6 +1,8 @@
 //! The API's description, as it is served.
 
-use anyhow::Result;
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context, Result};
 use reqwest::{Client, redirect::Policy};
 use serde_json::Value;
 
@@ -50,6 +52,127 @@ async fn what_the_description_refers_to_is_in_it() -> Result<()> {
         assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
     }
     Ok(())
+}
+
+/// What generated clients, and the models that read it, can take.
+const MOST_BYTES: usize = 200_000;
+
+#[tokio::test]
+async fn the_description_is_small() -> Result<()> {
+    let size = clawpay_api::openapi()?.len();
+    assert!(size < MOST_BYTES, "{size} bytes");
+    Ok(())
+}
+
+#[tokio::test]
+async fn alternatives_are_told_apart_by_a_constant() -> Result<()> {
+    let document: Value = serde_json::from_str(&clawpay_api::openapi()?)?;
+    let mut unions = 0;
+    let mut faults = Vec::new();
+    visit(&document, "", &mut |part, place| {
+        if part.get("allOf").is_some() || part.get("anyOf").is_some() {
+            faults.push(format!("{place} is made from others"));
+        }
+        let Some(alternatives) = part["oneOf"].as_array() else { return };
+        let alternatives: Vec<&Value> =
+            alternatives.iter().filter(|one| one["type"] != "null").map(|one| resolve(&document, one)).collect();
+        if alternatives.len() > 1 {
+            unions += 1;
+            let is_told_apart = constants(alternatives[0]).into_iter().any(|(name, _)| {
+                let values: BTreeSet<&str> = alternatives.iter().filter_map(|one| constants(one).remove(name)).collect();
+                values.len() == alternatives.len()
+            });
+            if !is_told_apart {
+                faults.push(format!("{place} has alternatives with no constant of their own"));
+            }
+        }
+    });
+    assert!(faults.is_empty(), "{faults:#?}");
+    assert!(unions > 0);
+    Ok(())
+}
+
+/// The required members of an object that can only have one value.
+fn constants(schema: &Value) -> BTreeMap<&str, &str> {
+    let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let constant = |name| match schema["properties"][name]["enum"].as_array().map(Vec::as_slice) {
+        Some([Value::String(only)]) => Some((name, only.as_str())),
+        _ => None,
+    };
+    required.filter_map(constant).collect()
+}
+
+#[tokio::test]
+async fn every_problem_has_one_of_a_closed_list_of_codes() -> Result<()> {
+    let document: Value = serde_json::from_str(&clawpay_api::openapi()?)?;
+    let codes = document["components"]["schemas"]["ProblemCode"]["enum"].as_array().context("a closed list")?;
+    assert!(codes.len() > 100, "{codes:?}");
+    assert_eq!(document["components"]["schemas"]["Problem"]["properties"]["code"]["$ref"], "#/components/schemas/ProblemCode");
+    let mut responses = 0;
+    for operation in operations(&document) {
+        for (status, response) in operation["responses"].as_object().context("responses")? {
+            if status.parse::<u16>()? >= 400 {
+                let content = &resolve(&document, response)["content"];
+                assert_eq!(content["application/problem+json"]["schema"]["$ref"], "#/components/schemas/Problem", "{operation:#}");
+                let named: Vec<&str> = response["description"].as_str().context("codes")?.split('`').skip(1).step_by(2).collect();
+                assert!(!named.is_empty() && named.iter().all(|code| codes.contains(&Value::from(*code))), "{named:?}");
+                responses += 1;
+            }
+        }
+    }
+    assert!(responses > 200, "{responses}");
+    Ok(())
+}
+
+/// What generators call the parts of an operation, after its own name.
+const PARTS: [&str; 9] = ["Request", "Response", "Body", "Params", "Parameters", "Result", "Data", "Error", "Operation"];
+
+/// Words that some language has for itself.
+const TAKEN: [&str; 11] = ["Date", "Parameters", "Object", "String", "Number", "Boolean", "Error", "Record", "Map", "Type", "Response"];
+
+#[tokio::test]
+async fn no_schema_is_called_as_something_else_is() -> Result<()> {
+    let document: Value = serde_json::from_str(&clawpay_api::openapi()?)?;
+    let schemas = document["components"]["schemas"].as_object().context("schemas")?;
+    let operations: Vec<&str> = operations(&document).filter_map(|operation| operation["operationId"].as_str()).collect();
+    assert!(operations.len() > 30, "{operations:?}");
+    for operation in operations {
+        let (first, rest) = operation.split_at(1);
+        for part in PARTS {
+            let name = format!("{}{rest}{part}", first.to_uppercase());
+            assert!(!schemas.contains_key(&name), "{name} is what generators call a part of {operation}");
+        }
+    }
+    for word in TAKEN {
+        assert!(!schemas.contains_key(word), "{word}");
+    }
+    Ok(())
+}
+
+/// All operations of all paths.
+fn operations(document: &Value) -> impl Iterator<Item = &Value> {
+    let paths = document["paths"].as_object().into_iter().flat_map(serde_json::Map::values);
+    paths.flat_map(|path| path.as_object().into_iter().flat_map(serde_json::Map::values))
+}
+
+/// What a reference refers to, and anything else as it is.
+fn resolve<'a>(document: &'a Value, part: &'a Value) -> &'a Value {
+    let target = part["$ref"].as_str().and_then(|reference| document.pointer(reference.trim_start_matches('#')));
+    target.unwrap_or(part)
+}
+
+/// Shows each object of the document, and where it is.
+fn visit(part: &Value, place: &str, look: &mut impl FnMut(&Value, &str)) {
+    match part {
+        Value::Object(members) => {
+            look(part, place);
+            // An example is no part of the description.
+            let members = members.iter().filter(|(name, _)| !matches!(name.as_str(), "example" | "examples"));
+            members.for_each(|(name, member)| visit(member, &format!("{place}/{name}"), look));
+        }
+        Value::Array(items) => items.iter().enumerate().for_each(|(at, item)| visit(item, &format!("{place}/{at}"), look)),
+        _ => {}
+    }
 }
 
 fn collect(value: &Value, references: &mut Vec<String>) {

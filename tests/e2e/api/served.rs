@@ -1,5 +1,7 @@
 //! The fixture: a market of its own, indexed and served.
 
+use std::{collections::BTreeSet, sync::LazyLock};
+
 use alloy::{primitives::Address, providers::Provider};
 use anyhow::{Context, Result, ensure};
 use clawpay_api::Config;
@@ -8,6 +10,13 @@ use reqwest::{Client, Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 
 use super::strict_wallet;
+
+/// The codes that the API's description knows.
+static PROBLEM_CODES: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+    let document: Value = serde_json::from_str(&clawpay_api::openapi().unwrap()).unwrap();
+    let codes = document["components"]["schemas"]["ProblemCode"]["enum"].as_array().unwrap();
+    codes.iter().map(|code| code.as_str().unwrap().to_owned()).collect()
+});
 
 /// A market, its indexer and its API.
 pub(super) struct Served {
@@ -135,6 +144,7 @@ impl Answer {
         ensure!(actual.as_u16() == status && body["code"] == code, "wanted {status} {code}, got {actual} {body:#}");
         ensure!(headers["content-type"] == "application/problem+json", "{headers:?}");
         ensure!(body["status"] == status && body["title"].is_string() && body["type"].is_string(), "{body:#}");
+        ensure!(PROBLEM_CODES.contains(code), "the description does not know {code}");
         ensure!(body["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{body:#}");
         Ok(self)
     }

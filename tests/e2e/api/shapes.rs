@@ -161,7 +161,7 @@ async fn eligibility_and_claims_have_the_shapes_of_the_reference() -> Result<()>
     assert_eq!((&claimed["success"], &claimed["message"]), (&json!(true), &json!("Run claimed successfully.")));
     require_shape(&claimed["run"], &RUN);
     require_shape(&claimed["agent"], &[("id", "id"), ("status", "text"), ("stakedAmount", "amount")]);
-    assert_eq!(claimed.get("status"), None, "a done claim is not waiting for anything");
+    assert_eq!(claimed["status"], "done", "a done claim is not waiting for anything");
 
     let after = served.read(&format!("{path}?agentId={agent}")).await?;
     assert_eq!((&after["eligible"], &after["reasonCodes"]), (&json!(false), &json!(["WRONG_STATE"])));

@@ -103,7 +103,7 @@ fn authorization(verb: &Verb<'_>, payment: Payment, domain: &Eip712Domain, chain
     let call = CallWithSignature::with_authorization(verb.call, payer, unsigned)?;
     Some(Gasless {
         typed_data: TypedData::new(&authorization, domain),
-        relay: RelayDto::Call(CallDto::new(call.contract(market), call.calldata())),
+        relay: RelayDto::call(CallDto::new(call.contract(market), call.calldata())),
     })
 }
 
@@ -120,5 +120,5 @@ async fn request(app: &App, verb: &Verb<'_>, chain: &Chain) -> Result<Option<Gas
         data: verb.data.clone(),
     };
     let domain = forwarder_domain(chain.chain_id, chain.forwarder);
-    Ok(Some(Gasless { typed_data: TypedData::new(&request, &domain), relay: RelayDto::Request((&request).into()) }))
+    Ok(Some(Gasless { typed_data: TypedData::new(&request, &domain), relay: RelayDto::request((&request).into()) }))
 }

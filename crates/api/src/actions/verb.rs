@@ -11,6 +11,26 @@ pub(crate) struct Verb {
     pub done: &'static str,
 }
 
+/// The names of all steps.
+pub(crate) const STEP_IDS: [&str; 16] = [
+    "allowance",
+    "create",
+    "create-and-fund",
+    "fund",
+    "cancel",
+    "claim",
+    "start",
+    "submit",
+    "request-revision",
+    "approve",
+    "reject",
+    "finalize",
+    "slash",
+    "register",
+    "stake",
+    "unstake",
+];
+
 impl Verb {
     /// The verb of a call.
     pub(crate) const fn of(call: &Call) -> Self {

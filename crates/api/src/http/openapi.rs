@@ -4,15 +4,17 @@
 //! layers around the routes add to all of them, headers and shared problems, is added here to all of them.
 
 mod headers;
+mod print;
 mod problems;
 pub(crate) mod schemas;
+mod shape;
 pub(crate) mod verb;
 
 use axum::Router;
 use utoipa::{
     OpenApi as _,
     openapi::{
-        AllOfBuilder, Components, ObjectBuilder, OpenApi, PathItem, RefOr, Schema, Type,
+        Components, ObjectBuilder, OpenApi, PathItem, Ref, RefOr, Type,
         path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn},
         response::Response,
     },
@@ -21,7 +23,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{App, http::reading::MIN_BLOCK};
 
-pub(crate) use problems::EXTENSION as PROBLEMS;
+pub(crate) use print::print;
+pub(crate) use problems::{EXTENSION as PROBLEMS, ProblemCode};
 
 /// What the document says before it comes to the paths.
 #[derive(utoipa::OpenApi)]
@@ -76,9 +79,10 @@ pub(crate) fn split(router: OpenApiRouter<App>) -> (Router<App>, OpenApi) {
         }
     }
     let components = document.components.get_or_insert_with(Components::new);
-    components.schemas.extend([problems::component()]);
-    components.responses.extend(problems::components());
+    components.schemas.extend(problems::schemas());
+    components.responses.extend(problems::responses().chain([unchanged()]));
     components.headers.extend(headers::components());
+    shape::shape(&mut document);
     (router, document)
 }
 
@@ -107,29 +111,27 @@ fn conditional(operation: &mut Operation) {
     if let Some(RefOr::T(found)) = operation.responses.responses.get_mut("200") {
         headers::add(&mut found.headers, headers::ETAG);
     }
-    let mut unchanged = Response::new("Nothing has changed since the answer that had this ETag.");
-    headers::add(&mut unchanged.headers, headers::ETAG);
-    operation.responses.responses.insert("304".to_owned(), unchanged.into());
+    operation.responses.responses.insert("304".to_owned(), Ref::from_response_name(UNCHANGED).into());
 }
 
-/// Documents what is added to every answer: headers, and the mark of an index that has fallen behind.
+/// Response to a client that has the answer already.
+const UNCHANGED: &str = "Unchanged";
+
+fn unchanged() -> (String, RefOr<Response>) {
+    let mut unchanged = Response::new("Nothing has changed since the answer that had this ETag.");
+    for name in [headers::ETAG, headers::REQUEST_ID, headers::INDEXED_BLOCK] {
+        headers::add(&mut unchanged.headers, name);
+    }
+    (UNCHANGED.to_owned(), unchanged.into())
+}
+
+/// Documents the headers that are added to every answer.
 fn stamp(path: &str, operation: &mut Operation) {
     for response in operation.responses.responses.values_mut() {
         let RefOr::T(response) = response else { continue };
         headers::add(&mut response.headers, headers::REQUEST_ID);
         if path.starts_with("/api/") {
             headers::add(&mut response.headers, headers::INDEXED_BLOCK);
-            if let Some(RefOr::T(content)) = response.content.get_mut("application/json") {
-                content.schema = content.schema.take().map(markable);
-            }
         }
     }
-}
-
-/// A body that may be marked as stale.
-fn markable(body: RefOr<Schema>) -> RefOr<Schema> {
-    let stale = ObjectBuilder::new()
-        .schema_type(Type::Boolean)
-        .description(Some("True when the index has fallen behind the chain; left out otherwise."));
-    AllOfBuilder::new().item(body).item(ObjectBuilder::new().schema_type(Type::Object).property("stale", stale)).into()
 }

@@ -48,7 +48,7 @@ struct ContractsDto {
 
 /// Amounts in base units, times in seconds.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-#[schema(as = Parameters)]
+#[schema(as = MarketParameters)]
 #[serde(rename_all = "camelCase")]
 struct ParametersDto {
     fee_bps: u64,

@@ -27,7 +27,7 @@ pub(crate) struct Subjects {
 pub(crate) struct PreparedDto {
     /// Whether the action has happened.
     success: bool,
-    /// `signature_required`: nothing has happened yet.
+    #[schema(inline, value_type = w::SignatureRequired)]
     status: &'static str,
     #[serde(flatten)]
     subjects: Subjects,
@@ -79,8 +79,9 @@ impl PreparedDto {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Step {
     /// The verb, or `allowance`.
+    #[schema(value_type = w::StepId)]
     id: &'static str,
-    /// `transaction`.
+    #[schema(inline, value_type = w::TransactionStep)]
     kind: &'static str,
     /// What signing does, in words.
     description: String,
@@ -115,11 +116,20 @@ pub(crate) struct WalletTransaction {
     data: Bytes,
     value: Quantity,
     gas: Quantity,
-    #[serde(flatten)]
-    price: Price,
+    /// With `maxPriorityFeePerGas`, the price of a transaction of type `0x2`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    max_fee_per_gas: Option<Quantity>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    max_priority_fee_per_gas: Option<Quantity>,
+    /// The price of a transaction of type `0x0`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    gas_price: Option<Quantity>,
     nonce: Quantity,
-    /// `0x2`, or `0x0` on a chain without a base fee.
     #[serde(rename = "type")]
+    #[schema(inline, value_type = w::TransactionType)]
     kind: &'static str,
 }
 
@@ -163,15 +173,6 @@ impl WalletCalls {
     }
 }
 
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[serde(untagged)]
-enum Price {
-    #[serde(rename_all = "camelCase")]
-    Dynamic { max_fee_per_gas: Quantity, max_priority_fee_per_gas: Quantity },
-    #[serde(rename_all = "camelCase")]
-    Legacy { gas_price: Quantity },
-}
-
 /// What [`WalletTransaction`] is made from.
 #[derive(Clone, Debug)]
 pub(crate) struct Unsigned {
@@ -187,11 +188,9 @@ pub(crate) struct Unsigned {
 impl From<Unsigned> for WalletTransaction {
     fn from(unsigned: Unsigned) -> Self {
         let Unsigned { chain_id, from, to, data, gas, nonce, fees } = unsigned;
-        let (price, kind) = match fees {
-            Fees::Dynamic { max_fee, max_priority_fee } => {
-                (Price::Dynamic { max_fee_per_gas: Quantity(max_fee), max_priority_fee_per_gas: Quantity(max_priority_fee) }, "0x2")
-            }
-            Fees::Legacy { gas_price } => (Price::Legacy { gas_price: Quantity(gas_price) }, "0x0"),
+        let (max_fee_per_gas, max_priority_fee_per_gas, gas_price, kind) = match fees {
+            Fees::Dynamic { max_fee, max_priority_fee } => (Some(Quantity(max_fee)), Some(Quantity(max_priority_fee)), None, "0x2"),
+            Fees::Legacy { gas_price } => (None, None, Some(Quantity(gas_price)), "0x0"),
         };
         Self {
             chain_id: Quantity::of(chain_id),
@@ -200,24 +199,34 @@ impl From<Unsigned> for WalletTransaction {
             data,
             value: Quantity(U256::ZERO),
             gas: Quantity::of(gas),
-            price,
+            max_fee_per_gas,
+            max_priority_fee_per_gas,
+            gas_price,
             nonce: Quantity::of(nonce),
             kind,
         }
     }
 }
 
-/// What came of a signed action: done, or still on its way.
+/// What came of a signed action.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum OutcomeDto {
+    /// It is done.
+    Done(DoneDto),
+    /// It is on its way.
+    Pending(PendingDto),
+}
+
+/// A signed action that has happened: mined, and indexed.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-#[schema(as = Outcome)]
+#[schema(as = Done)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct OutcomeDto {
+pub(crate) struct DoneDto {
     /// Whether the action has happened.
     success: bool,
-    /// `pending` while it has not happened.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    status: Option<&'static str>,
+    #[schema(inline, value_type = w::IsDone)]
+    status: &'static str,
     #[serde(flatten)]
     subjects: Subjects,
     /// In words.
@@ -226,6 +235,26 @@ pub(crate) struct OutcomeDto {
     #[schema(value_type = w::Hash)]
     transaction_hash: B256,
     /// The block it was mined in.
+    block_number: u64,
+}
+
+/// A signed action that is still on its way.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Pending)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PendingDto {
+    /// Whether the action has happened.
+    success: bool,
+    #[schema(inline, value_type = w::StillPending)]
+    status: &'static str,
+    #[serde(flatten)]
+    subjects: Subjects,
+    /// In words, and how to go on waiting.
+    message: String,
+    /// The action's transaction.
+    #[schema(value_type = w::Hash)]
+    transaction_hash: B256,
+    /// The block it was mined in, once it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     block_number: Option<u64>,
@@ -234,23 +263,22 @@ pub(crate) struct OutcomeDto {
 impl OutcomeDto {
     /// Mined in `block_number`, and indexed.
     pub(crate) fn done(subjects: Subjects, message: &str, transaction_hash: B256, block_number: u64) -> Self {
-        let block_number = Some(block_number);
-        Self { success: true, status: None, subjects, message: message.to_owned(), transaction_hash, block_number }
+        Self::Done(DoneDto { success: true, status: "done", subjects, message: message.to_owned(), transaction_hash, block_number })
     }
 
     /// Not mined yet, or in `block_number` and not indexed yet.
     pub(crate) fn pending(subjects: Subjects, transaction_hash: B256, block_number: Option<u64>) -> Self {
         let waiting = if block_number.is_some() { "indexed" } else { "mined" };
-        Self {
+        Self::Pending(PendingDto {
             success: false,
-            status: Some("pending"),
+            status: "pending",
             subjects,
             message: format!(
                 "The transaction is not {waiting} yet. Post the same body again, with \"transactionHash\": \"{transaction_hash}\", to go on waiting."
             ),
             transaction_hash,
             block_number,
-        }
+        })
     }
 }
 

@@ -8,15 +8,30 @@ use utoipa::ToSchema;
 use crate::http::openapi::schemas as w;
 use crate::text::Checksummed;
 
-/// The body of `POST /api/relay`, but for its `signature`.
+/// The body of `POST /api/relay`, but for its `signature`: one of the two.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = RelayOffer)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum RelayDto {
+pub(crate) struct RelayDto {
     /// A request that the forwarder executes.
-    Request(RequestDto),
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    request: Option<RequestDto>,
     /// A call with an authorization in it whose signature is still empty.
-    Call(CallDto),
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    call: Option<CallDto>,
+}
+
+impl RelayDto {
+    /// To have this request executed.
+    pub(crate) const fn request(request: RequestDto) -> Self {
+        Self { request: Some(request), call: None }
+    }
+
+    /// To have this call made.
+    pub(crate) const fn call(call: CallDto) -> Self {
+        Self { request: None, call: Some(call) }
+    }
 }
 
 /// A forwarder's request. The nonce is signed and not submitted: the forwarder counts for itself.

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::text::{Checksummed, revert_sentence};
 use crate::{
-    http::openapi::schemas as w,
+    http::openapi::{ProblemCode, schemas as w},
     node::{Receipt, SentTransaction},
 };
 
@@ -91,6 +91,7 @@ pub(crate) struct TransactionDto {
 #[schema(as = RevertReason)]
 struct Reason {
     /// What the contract's error is called, in snake case.
+    #[schema(value_type = ProblemCode)]
     code: &'static str,
     /// In words.
     detail: String,

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
+use crate::http::openapi::schemas as w;
 use crate::text::Checksummed;
 
 /// Typed data. The types are those of the struct that the signature is checked with, and name the domain's: wallets that do not find
@@ -17,13 +18,11 @@ use crate::text::Checksummed;
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TypedData {
     domain: Domain,
-    /// By name, `EIP712Domain` among them: a list of members, each with its `name` and `type`.
-    #[schema(value_type = Object)]
+    #[schema(inline, value_type = w::TypedDataTypes)]
     types: Map<String, Value>,
     /// Which of the types the message is.
     primary_type: &'static str,
-    /// What is signed.
-    #[schema(value_type = Object)]
+    #[schema(inline, value_type = w::TypedDataMessage)]
     message: Value,
 }
 

@@ -1,13 +1,21 @@
 //! What can go wrong, for the document: each code once, with its status and what it means.
 
-use std::collections::BTreeMap;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
+use axum::http::StatusCode;
+use clawpay_bindings::Revert;
 use serde_json::Value;
-use utoipa::openapi::{
-    AllOfBuilder, Content, ObjectBuilder, Ref, RefOr, Response, ResponseBuilder, Schema, Type,
-    extensions::Extensions,
-    path::{HttpMethod, Operation},
-    schema::AdditionalProperties,
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        Content, ObjectBuilder, Ref, RefOr, Response, ResponseBuilder, Schema, Type,
+        extensions::Extensions,
+        path::{HttpMethod, Operation},
+        schema::AdditionalProperties,
+    },
 };
 
 use super::{headers, schemas};
@@ -17,6 +25,9 @@ pub(crate) const EXTENSION: &str = "x-problems";
 
 /// Component of all problems.
 const PROBLEM: &str = "Problem";
+
+/// Said of a status that comes with other codes as well.
+const CONTRACT_ERROR: &str = "or the code of an error of the contracts";
 
 /// Relays any verb, and may be refused as any of them.
 const RELAY: &str = "/api/relay";
@@ -37,6 +48,12 @@ const fn kind(status: u16, code: &'static str, meaning: &'static str) -> Kind {
 const ANY: &[Kind] = &[
     kind(429, "rate_limited", "Too many requests from this address. Wait as long as `Retry-After` says."),
     kind(500, "internal_error", "This server failed. Its log says how, under the request's id."),
+];
+
+/// What no path answers that is there.
+const ELSEWHERE: &[Kind] = &[
+    kind(404, "unknown_path", "There is nothing at this path."),
+    kind(405, "method_not_allowed", "The path is there, but not for this method."),
 ];
 
 /// What every path can answer that takes parameters.
@@ -129,7 +146,8 @@ const NAMED: &[Kind] = &[
     kind(400, "invalid_cursor", "The cursor is none of this server's."),
 ];
 
-/// Adds to an operation the responses that are problems: those it names, and those its form brings with it.
+/// Adds to an operation the responses that are problems: those it names, and those its form brings with it. A response of one status is the
+/// same for all operations; which codes come with it is said at each.
 pub(super) fn attach(path: &str, method: &HttpMethod, operation: &mut Operation) {
     let mut kinds: Vec<Kind> = ANY.to_vec();
     if operation.parameters.is_some() || operation.request_body.is_some() {
@@ -151,21 +169,19 @@ pub(super) fn attach(path: &str, method: &HttpMethod, operation: &mut Operation)
     }
     kinds.extend(named(operation));
 
-    let mut by_status: BTreeMap<u16, Vec<Kind>> = BTreeMap::new();
+    let mut by_status: BTreeMap<u16, BTreeSet<&str>> = BTreeMap::new();
     for kind in kinds {
-        let those = by_status.entry(kind.status).or_default();
-        if !those.contains(&kind) {
-            those.push(kind);
-        }
+        by_status.entry(kind.status).or_default().insert(kind.code);
     }
-    for (status, kinds) in by_status {
+    for (status, codes) in by_status {
+        let mut words: Vec<String> = codes.into_iter().map(|code| format!("`{code}`")).collect();
         // The contracts may refuse a transaction in words of their own.
-        let is_open = is_verb && status == 422 || path == RELAY && matches!(status, 400 | 403 | 404 | 409 | 422);
-        let response = match &*kinds {
-            [only] if is_shared(only) => Ref::from_response_name(name(only)).into(),
-            several => response(status, several, is_open).into(),
-        };
-        operation.responses.responses.insert(status.to_string(), response);
+        if is_verb && status == 422 || path == RELAY && matches!(status, 400 | 403 | 404 | 409 | 422) {
+            words.push(CONTRACT_ERROR.to_owned());
+        }
+        let mut response = Ref::from_response_name(name(status));
+        response.description = words.join(", ");
+        operation.responses.responses.insert(status.to_string(), response.into());
     }
 }
 
@@ -183,21 +199,16 @@ fn named(operation: &mut Operation) -> Vec<Kind> {
     names.iter().map(|name| find(name).unwrap_or(kind(0, "unknown", "A route names a problem that is not in the table."))).collect()
 }
 
-fn response(status: u16, kinds: &[Kind], is_open: bool) -> Response {
-    let mut meanings: Vec<String> = kinds.iter().map(|kind| format!("- `{}`: {}", kind.code, kind.meaning)).collect();
-    let code = if is_open {
-        meanings.push("- any other code: what the contract's error is called, in snake case.".to_owned());
-        schemas::text("What went wrong, for programs.", "^[a-z][a-z0-9_]*$")
-    } else {
-        schemas::one_of("What went wrong, for programs.", kinds.iter().map(|kind| kind.code))
-    };
-    let schema = AllOfBuilder::new()
-        .item(Ref::from_schema_name(PROBLEM))
-        .item(ObjectBuilder::new().schema_type(Type::Object).property("code", code).required("code"))
-        .build();
+/// The response that all operations answer with at a status.
+fn name(status: u16) -> String {
+    format!("Problem{status}")
+}
+
+fn response(status: u16) -> Response {
+    let title = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
     let mut response = ResponseBuilder::new()
-        .description(meanings.join("\n"))
-        .content("application/problem+json", Content::new(Some(RefOr::T(Schema::AllOf(schema)))))
+        .description(title)
+        .content("application/problem+json", Content::new(Some(Ref::from_schema_name(PROBLEM))))
         .build();
     headers::add(&mut response.headers, headers::REQUEST_ID);
     if matches!(status, 412 | 429 | 503) {
@@ -206,38 +217,46 @@ fn response(status: u16, kinds: &[Kind], is_open: bool) -> Response {
     response
 }
 
-/// The response of a single problem, as routes that have no other of its status refer to it.
-fn name(kind: &Kind) -> String {
-    let words = kind.code.split('_').map(|word| {
-        let (first, rest) = word.split_at(1);
-        first.to_uppercase() + rest
-    });
-    words.chain([kind.status.to_string()]).collect()
+fn all() -> impl Iterator<Item = &'static Kind> {
+    [ANY, ELSEWHERE, PARAMETERS, INDEXED, READ, BODY, VERB, NAMED].into_iter().flatten()
 }
 
-/// The responses that routes refer to.
-pub(super) fn components() -> impl Iterator<Item = (String, RefOr<Response>)> {
-    let all = [ANY, PARAMETERS, INDEXED, READ, BODY, VERB, NAMED].into_iter().flatten();
-    all.filter(|kind| is_shared(kind)).map(|kind| (name(kind), response(kind.status, &[*kind], false).into()))
+/// The responses that operations refer to.
+pub(super) fn responses() -> impl Iterator<Item = (String, RefOr<Response>)> {
+    let statuses: BTreeSet<u16> = all().map(|kind| kind.status).collect();
+    statuses.into_iter().map(|status| (name(status), response(status).into()))
 }
 
-/// Whether many routes have this problem as the only one of its status.
-fn is_shared(kind: &Kind) -> bool {
-    matches!(
-        kind.code,
-        "rate_limited"
-            | "not_indexed_yet"
-            | "internal_error"
-            | "body_timeout"
-            | "body_too_large"
-            | "unsupported_media_type"
-            | "run_not_found"
-            | "agent_not_found"
-    )
+/// The codes of all problems: those of the tables, and those of the contracts' errors that have no other name.
+pub(crate) struct ProblemCode;
+
+impl PartialSchema for ProblemCode {
+    fn schema() -> RefOr<Schema> {
+        let mut meanings: BTreeMap<&str, BTreeSet<&str>> = Revert::CODES.iter().map(|code| (*code, BTreeSet::new())).collect();
+        for kind in all() {
+            meanings.entry(kind.code).or_default().insert(kind.meaning);
+        }
+        let line = |(code, meanings): (&&str, &BTreeSet<&str>)| {
+            let meanings: Vec<&str> = meanings.iter().copied().collect();
+            (!meanings.is_empty()).then(|| format!("- `{code}`: {}", meanings.join(" ")))
+        };
+        let lines: Vec<String> = meanings.iter().filter_map(line).collect();
+        let description = format!(
+            "What went wrong, for programs. Stable.\n\n{}\n\nThe others are what an error of the contracts is called, in snake case.",
+            lines.join("\n")
+        );
+        schemas::one_of(&description, meanings.into_keys()).into()
+    }
 }
 
-/// The component of all problems.
-pub(super) fn component() -> (String, RefOr<Schema>) {
+impl ToSchema for ProblemCode {
+    fn name() -> Cow<'static, str> {
+        "ProblemCode".into()
+    }
+}
+
+/// The components of all problems.
+pub(super) fn schemas() -> [(String, RefOr<Schema>); 2] {
     let string = |description: &str| ObjectBuilder::new().schema_type(Type::String).description(Some(description));
     let problem = ObjectBuilder::new()
         .schema_type(Type::Object)
@@ -248,14 +267,14 @@ pub(super) fn component() -> (String, RefOr<Schema>) {
         .required("title")
         .property("status", schemas::whole("The status.", 400, 599))
         .required("status")
-        .property("code", string("What went wrong, for programs. Stable."))
+        .property("code", Ref::from_schema_name(ProblemCode::name()))
         .required("code")
         .property("detail", string("What went wrong, for people."))
         .required("detail")
         .property("field", string("The parameter, body field or path segment at fault, where one is."))
         .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(true)))
         .build();
-    (PROBLEM.to_owned(), Schema::Object(problem).into())
+    [(PROBLEM.to_owned(), Schema::Object(problem).into()), (ProblemCode::name().into_owned(), ProblemCode::schema())]
 }
 
 #[cfg(test)]

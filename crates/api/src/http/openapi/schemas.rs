@@ -6,10 +6,14 @@ use std::borrow::Cow;
 use clawpay_domain::{AgentStatus, RunState, rules};
 use utoipa::{
     Number, PartialSchema, ToSchema,
-    openapi::{Object, ObjectBuilder, RefOr, Schema, SchemaFormat, Type, schema::KnownFormat},
+    openapi::{
+        Array, Object, ObjectBuilder, RefOr, Schema, SchemaFormat, Type,
+        schema::{AdditionalProperties, KnownFormat},
+    },
 };
 
 use crate::{
+    actions::STEP_IDS,
     http::extract::{
         Account, AgentUri, BaseUnits, ContentUri, DeliverableUri, Digits, EventTypes, Feedback, PageNumber, PageSize, Rfc3339, Search,
         TransactionHash, UsdcDecimal, WaitSeconds,
@@ -60,6 +64,23 @@ pub(crate) struct CursorText;
 /// A whole number in decimal digits, as a text.
 pub(crate) struct Decimal;
 
+/// The status of an answer that asks for signatures.
+pub(crate) struct SignatureRequired;
+/// The status of an answer that asks to go on waiting.
+pub(crate) struct StillPending;
+/// The status of an answer to what has happened.
+pub(crate) struct IsDone;
+/// What a step is called.
+pub(crate) struct StepId;
+/// What a step consists of.
+pub(crate) struct TransactionStep;
+/// The type of a transaction, as JSON-RPC states it.
+pub(crate) struct TransactionType;
+/// The types of typed data.
+pub(crate) struct TypedDataTypes;
+/// The message of typed data.
+pub(crate) struct TypedDataMessage;
+
 /// Largest whole number that a path or query takes.
 const LARGEST: u64 = u64::MAX;
 
@@ -84,6 +105,16 @@ schemas! {
     RunsByState as "RunsByState" => RunState::ALL.iter().fold(described(Type::Object, "How many runs are in each state."), |object, state| {
         object.property(state.as_str(), whole("Runs.", 0, LARGEST)).required(state.as_str())
     }).build();
+    SignatureRequired as "SignatureRequired" => constant("Nothing has happened yet: something is to be signed.", "signature_required");
+    StillPending as "StillPending" => constant("Not mined or not indexed yet.", "pending");
+    IsDone as "IsDone" => constant("Mined, and indexed.", "done");
+    StepId as "StepId" => one_of("The verb, or `allowance`.", STEP_IDS.into_iter());
+    TransactionStep as "TransactionStep" => constant("A transaction is to be signed and sent.", "transaction");
+    TransactionType as "TransactionType" => one_of("`0x2`, or `0x0` on a chain without a base fee.", ["0x0", "0x2"].into_iter());
+    TypedDataTypes as "TypedDataTypes" => described(Type::Object, "The members of each type by the type's name, `EIP712Domain` among them.")
+        .additional_properties(Some(member_list())).build();
+    TypedDataMessage as "TypedDataMessage" => described(Type::Object, "What is signed.")
+        .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(true))).build();
     Checksummed as "Address" => text("An address with its EIP-55 checksum.", "^0x[0-9a-fA-F]{40}$");
     // What the checksum must be, a pattern cannot say: the format is there for those who generate addresses.
     Account as "AnyAddress" => formatted(
@@ -94,9 +125,9 @@ schemas! {
     Hash as "Hash" => text("32 bytes as hex.", "^0x[0-9a-f]{64}$");
     HexData as "HexData" => text("Bytes as hex.", "^0x([0-9a-fA-F]{2})*$");
     Quantity as "Quantity" => text("A JSON-RPC quantity: hex without leading zeros.", "^0x(0|[1-9a-f][0-9a-f]*)$");
-    IsoDate as "Date" => described(Type::String, "A time on the chain: ISO 8601 in UTC, with milliseconds.")
+    IsoDate as "ChainTime" => described(Type::String, "A time on the chain: ISO 8601 in UTC, with milliseconds.")
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))).build();
-    Rfc3339 as "AnyDate" => described(Type::String, "A time by RFC 3339, from 1970, with any offset. Fractions of a second are dropped.")
+    Rfc3339 as "AnyTime" => described(Type::String, "A time by RFC 3339, from 1970, with any offset. Fractions of a second are dropped.")
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))).build();
     CursorText as "Cursor" => formatted("A place in a list; opaque.", "^([0-9a-f]{2}){1,16384}$", "cursor");
     ContentUri as "ContentUri" => bounded("Where a run's work is described: 1 to 2048 bytes, usually an ipfs:// URI.", 1, rules::MAXIMUM_TEXT_BYTES);
@@ -114,6 +145,19 @@ schemas! {
 fn event_types() -> Object {
     let name = format!("({})", clawpay_bindings::event_names().join("|"));
     text("Names of the contracts' events, separated by commas.", &format!("^{name}(,{name})*$"))
+}
+
+/// What is always the same, by which a client tells one of several answers from the others.
+pub(crate) fn constant(description: &str, word: &str) -> Object {
+    one_of(description, [word].into_iter())
+}
+
+/// The members of one of typed data's types.
+fn member_list() -> RefOr<Schema> {
+    let text = || ObjectBuilder::new().schema_type(Type::String);
+    let member = ObjectBuilder::new().schema_type(Type::Object);
+    let member = member.property("name", text()).required("name").property("type", text()).required("type");
+    Schema::Array(Array::builder().items(member).build()).into()
 }
 
 fn described(kind: Type, description: &str) -> ObjectBuilder {
@@ -137,7 +181,10 @@ fn bounded(description: &str, minimum: usize, maximum_bytes: u64) -> Object {
 
 /// A whole number within these bounds.
 pub(super) fn whole(description: &str, minimum: u64, maximum: u64) -> Object {
-    described(Type::Integer, description).minimum(Some(Number::from(minimum))).maximum(Some(Number::from(maximum))).build()
+    let whole = described(Type::Integer, description).minimum(Some(Number::from(minimum))).maximum(Some(Number::from(maximum)));
+    // Some languages read a number without a format as one of 32 bits.
+    let is_long = i32::try_from(maximum).is_err();
+    whole.format(is_long.then_some(SchemaFormat::KnownFormat(KnownFormat::Int64))).build()
 }
 
 /// One of these words.

@@ -5,7 +5,7 @@ use serde_json::Value;
 use utoipa::{
     IntoParams, PartialSchema, ToSchema,
     openapi::{
-        Array, Content, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Schema, Type,
+        Array, Content, Discriminator, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Schema, Type,
         extensions::Extensions,
         path::{HttpMethod, OperationBuilder, Paths},
         request_body::RequestBodyBuilder,
@@ -17,7 +17,7 @@ use utoipa_axum::router::UtoipaMethodRouter;
 use super::{PROBLEMS, schemas};
 use crate::{
     App,
-    http::dto::prepared::{OutcomeDto, PreparedDto},
+    http::dto::prepared::{DoneDto, PendingDto, PreparedDto},
 };
 
 /// What is said of a verb.
@@ -45,21 +45,21 @@ impl About {
         schemas.push((schemas::Hash::name().into_owned(), schemas::Hash::schema()));
         schemas.push((schemas::HexData::name().into_owned(), schemas::HexData::schema()));
         schemas.push((schemas::Decimal::name().into_owned(), schemas::Decimal::schema()));
-        for answer in [component::<PreparedDto>, component::<OutcomeDto>] {
+        for answer in [component::<PreparedDto>, component::<PendingDto>, component::<DoneDto>] {
             answer(&mut schemas);
         }
+        schemas.push((ANSWER.to_owned(), answer()));
 
         let tag = self.path.split('/').nth(2).unwrap_or_default();
         let body = RequestBodyBuilder::new()
             .required(Some(Required::True))
             .content("application/json", Content::new(Some(Ref::from_schema_name(Body::name()))));
-        let (prepared, outcome) = (Ref::from_schema_name(PreparedDto::name()), Ref::from_schema_name(OutcomeDto::name()));
         let done = ResponseBuilder::new()
-            .description("Done: mined, and indexed.")
-            .content("application/json", Content::new(Some(outcome.clone())));
+            .description("`done`: mined, and indexed.")
+            .content("application/json", Content::new(Some(Ref::from_schema_name(ANSWER))));
         let waiting = ResponseBuilder::new()
-            .description("Something to sign; or, once that is done, not mined or not indexed yet.")
-            .content("application/json", Content::new(Some(OneOfBuilder::new().item(prepared).item(outcome))));
+            .description("Anything but `done`: something to sign; or, once that is signed, not mined or not indexed yet.")
+            .content("application/json", Content::new(Some(Ref::from_schema_name(ANSWER))));
         let mut operation = OperationBuilder::new()
             .tag(tag)
             .operation_id(Some(self.id))
@@ -76,6 +76,22 @@ impl About {
         paths.add_path_operation(self.path, vec![HttpMethod::Post], operation.build());
         (schemas, paths, handler)
     }
+}
+
+/// Component of all that a verb answers. It stands at 200 and at 202: of several answers many generated clients read all as the first.
+const ANSWER: &str = "ActionAnswer";
+
+/// The answers of a verb, told apart by their `status`.
+fn answer() -> RefOr<Schema> {
+    let answers = [("done", DoneDto::name()), ("signature_required", PreparedDto::name()), ("pending", PendingDto::name())];
+    let mut status = Discriminator::new("status");
+    let mut one = OneOfBuilder::new().description(Some("What came of asking for an action: `status` says which of these it is."));
+    for (word, schema) in answers {
+        let reference = Ref::from_schema_name(schema);
+        status.mapping.insert(word.to_owned(), reference.ref_location.clone());
+        one = one.item(reference);
+    }
+    Schema::OneOf(one.discriminator(Some(status)).build()).into()
 }
 
 /// Adds a schema and those it refers to.

@@ -18,6 +18,7 @@ use crate::{
 
 /// The body of `POST /api/relay`: one of the two, as a prepared answer's `relay` spells it, and what was signed.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
+#[schema(as = Relayed)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Relay {
     request: Option<Request>,
@@ -29,7 +30,7 @@ pub(super) struct Relay {
 
 /// A request that the forwarder executes.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
-#[schema(as = RelayRequest)]
+#[schema(as = RelayedRequest)]
 #[serde(deny_unknown_fields)]
 struct Request {
     from: Account,
@@ -47,7 +48,7 @@ struct Request {
 
 /// A call with an authorization in it, whose signature is empty.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
-#[schema(as = RelayCall)]
+#[schema(as = RelayedCall)]
 #[serde(deny_unknown_fields)]
 struct CallBody {
     to: Account,
