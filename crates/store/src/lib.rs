@@ -29,8 +29,8 @@ pub use error::StoreError;
 pub use events::{EventPosition, EventRecord};
 pub use feed::{FeedBounds, FeedRecord};
 pub use reader::{
-    AgentFilter, Direction, IndexListener, Listing, MarketTotals, Page, PosterRecord, Reader, ReaderOptions, RunFilter, RunPosition,
-    RunSearch, RunSort, Snapshot, StateTotals, Stretch,
+    AgentFilter, AgentSort, Direction, IndexListener, Listing, MarketTotals, Page, Position, PosterRecord, Reader, ReaderOptions,
+    RunFilter, RunSearch, RunSort, Snapshot, SortKey, StateTotals, Stretch,
 };
 pub use rebuild::{Rebuild, Replaced};
 pub use relayed::{GasOffer, NonceLock, RelayAttempt, RelayJob, Relayed, Spent};

@@ -30,8 +30,8 @@ use crate::{
     digest, events, feed,
 };
 
-pub use agents::AgentFilter;
-pub use keyset::{Direction, RunPosition, Stretch};
+pub use agents::{AgentFilter, AgentSort};
+pub use keyset::{Direction, Position, SortKey, Stretch};
 pub use listener::IndexListener;
 pub use runs::{RunFilter, RunSearch, RunSort};
 pub use totals::{MarketTotals, PosterRecord, StateTotals};

@@ -58,7 +58,7 @@ fn ids(list: &Value) -> Vec<u64> {
 }
 
 /// What selects, in all kinds and together.
-fn filters() -> [String; 9] {
+fn filters() -> [String; 11] {
     let poster = format!("poster=0x{:040x}", 7);
     [
         String::new(),
@@ -70,6 +70,8 @@ fn filters() -> [String; 9] {
         "claimable=true".into(),
         "finalizable=true&minReward=10".into(),
         "slashable=false&q=ipfs%3A%2F%2Fbafy1".into(),
+        "state=CLAIMED%2COPEN%2CDRAFT".into(),
+        "state=REJECTED,APPROVED,SLASHED&maxReward=400".into(),
     ]
 }
 
@@ -78,7 +80,7 @@ const SORTS: [&str; 6] = ["newest", "oldest", "reward_desc", "reward_asc", "dead
 #[tokio::test]
 async fn cursors_go_through_the_list_and_back_for_every_filter_and_order() -> Result<()> {
     let shelf = Shelf::with(RUNS).await?;
-    for (filter, limit) in filters().iter().zip([7, 3, 10, 1, 2, 1, 9, 100, 13]) {
+    for (filter, limit) in filters().iter().zip([7, 3, 10, 1, 2, 1, 9, 100, 13, 2, 11]) {
         for sort in SORTS {
             let query = format!("{filter}&sort={sort}");
             let expected = shelf.by_page(&query).await?;
@@ -110,7 +112,7 @@ async fn cursors_miss_nothing_and_repeat_nothing_while_runs_are_added_and_remove
     let url = shelf.database.url();
     let mut connection = PgConnection::connect(&url).await?;
     let mut highest = RUNS;
-    for (filter, limit) in filters().iter().zip([19, 4, 17, 1, 1, 1, 5, 6, 23]) {
+    for (filter, limit) in filters().iter().zip([19, 4, 17, 1, 1, 1, 5, 6, 23, 3, 16]) {
         for sort in SORTS {
             let query = format!("{filter}&sort={sort}");
             let before: BTreeSet<u64> = shelf.by_page(&query).await?.into_iter().collect();
@@ -156,6 +158,7 @@ async fn neighbours_are_in_the_link_header_and_a_cursor_stands_alone() -> Result
         (format!("cursor={}", alloy::primitives::hex::encode("2:n:i.7:")), "invalid_cursor", "cursor"),
         (format!("cursor={}", alloy::primitives::hex::encode("1:n:i.7:sort=reward_asc")), "invalid_cursor", "cursor"),
         (format!("cursor={}", alloy::primitives::hex::encode("1:n:i.7:state=DONE")), "invalid_cursor", "cursor"),
+        (format!("cursor={}", alloy::primitives::hex::encode("1:n:n.7.5:sort=reward_asc")), "invalid_cursor", "cursor"),
     ] {
         let answer = shelf.get(&format!("api/runs?{query}")).await?;
         assert_eq!(answer.status(), 400, "{query}");

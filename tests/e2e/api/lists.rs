@@ -50,6 +50,11 @@ async fn every_filter_selects_what_it_says() -> Result<()> {
         (String::new(), vec![7, 6, 5, 4, 3, 2, 1]),
         ("state=OPEN".into(), vec![7, 2, 1]),
         ("state=IN_PROGRESS".into(), vec![]),
+        ("state=OPEN,CLAIMED".into(), vec![7, 4, 2, 1]),
+        ("state=CLAIMED,IN_PROGRESS,CLAIMED".into(), vec![4]),
+        ("state=DRAFT,OPEN,CANCELLED&sort=oldest".into(), vec![1, 2, 3, 6, 7]),
+        ("state=SUBMITTED,CLAIMED&sort=reward_asc".into(), vec![4, 5]),
+        (format!("state=OPEN,CANCELLED,DRAFT&poster={poster}&maxReward=60"), vec![6, 2, 1]),
         (format!("poster={poster}"), vec![7, 6, 5, 4, 2, 1]),
         (format!("poster={}", poster.to_string().to_lowercase()), vec![7, 6, 5, 4, 2, 1]),
         (format!("poster={drafter}&state=DRAFT"), vec![3]),
@@ -182,6 +187,10 @@ async fn bad_parameters_are_refused_by_name() -> Result<()> {
         ("state=open", "invalid_value", "state"),
         ("state=", "invalid_value", "state"),
         ("state=DONE", "invalid_value", "state"),
+        ("state=OPEN,", "invalid_value", "state"),
+        ("state=OPEN,done", "invalid_value", "state"),
+        ("minReward=100000000000", "invalid_value", "minReward"),
+        ("maxReward=72057594037.927936", "invalid_value", "maxReward"),
         ("minReward=-1", "invalid_value", "minReward"),
         ("minReward=1.0000001", "invalid_value", "minReward"),
         ("minReward=1e3", "invalid_value", "minReward"),
@@ -201,6 +210,8 @@ async fn bad_parameters_are_refused_by_name() -> Result<()> {
     ] {
         served.get(&format!("/api/runs?{query}")).await?.require_field(400, code, field)?;
     }
+    let whole = served.get("/api/runs?minReward=100000000000").await?;
+    assert!(whole.body["detail"].as_str().is_some_and(|detail| detail.contains("100 is 100 USDC")), "{}", whole.body);
     served.get("/api/agents?state=OPEN").await?.require_field(400, "unknown_field", "state")?;
     served.get("/api/agents?limit=1000").await?.require_field(400, "invalid_value", "limit")?;
     for path in ["/api/runs/1", "/api/runs/1/events", "/api/agents/1", "/api/agents/1/stake", "/api/config", "/api/stats", "/api/status"] {

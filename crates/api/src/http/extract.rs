@@ -8,8 +8,8 @@ pub(crate) mod query;
 
 pub(crate) use body::{Body, Signable};
 pub(crate) use parameters::{
-    Account, AgentUri, BaseUnits, ContentUri, DeliverableUri, Digits, EventTypes, Feedback, PageNumber, PageSize, Rfc3339, Search,
-    TransactionHash, UsdcDecimal, WaitSeconds,
+    Account, AgentUri, BaseUnits, ContentUri, DeliverableUri, Digits, EventTypes, Feedback, PageNumber, PageSize, RewardBound, Rfc3339,
+    RunStates, Search, TransactionHash, WaitSeconds,
 };
 pub(crate) use path::{AccountPath, AgentPath, HashPath, RunPath};
 pub(crate) use query::{Nothing, Query, ReadQuery};

@@ -6,7 +6,10 @@ use alloy_primitives::Address;
 use clawpay_domain::AgentId;
 use sqlx::{Postgres, QueryBuilder};
 
-use super::{Direction, Listing, Page, Snapshot, Stretch};
+use super::{
+    Direction, Listing, Page, Position, Snapshot, SortKey, Stretch,
+    keyset::{By, Order, Selection},
+};
 use crate::{
     Account, AgentRecord, AgentRow, StoreError,
     agents::COLUMNS,
@@ -20,44 +23,59 @@ pub struct AgentFilter {
     pub account: Option<Address>,
 }
 
-impl Snapshot {
-    /// One page of the agents that `filter` selects, newest first.
-    pub async fn agents(&mut self, filter: &AgentFilter, page: Page) -> Result<Listing<AgentRecord>, StoreError> {
-        let mut count = QueryBuilder::new("SELECT count(*) FROM agents");
-        filter.push_to(&mut count);
-        let total: i64 = count.build_query_scalar().fetch_one(&mut *self.transaction).await?;
-        let total = unsigned("agents", total)?;
+/// In which order; agents that tie follow their ids, upwards where the order ascends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AgentSort {
+    /// Highest id first.
+    #[default]
+    Newest,
+    /// Lowest id first.
+    Oldest,
+}
 
-        let mut query = QueryBuilder::new("SELECT ");
-        query.push(COLUMNS).push(" FROM agents");
-        filter.push_to(&mut query);
-        query.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(page.limit) + 1).push(" OFFSET ").push_bind(page.offset());
-        let Stretch { items, goes_on } = Stretch::of(self.fetch_agents(query).await?, page.limit, Direction::Next);
-        Ok(Listing { items, total, goes_on })
+impl AgentSort {
+    const fn order(self) -> Order {
+        let (by, ascends) = match self {
+            Self::Newest => (By::Id, false),
+            Self::Oldest => (By::Id, true),
+        };
+        Order { by, ascends }
     }
 
-    /// The `limit` agents beside `place` that `filter` selects, newest first.
+    /// Where an agent stands in this order.
+    pub const fn position(self, record: &AgentRecord) -> Position<AgentId> {
+        let key = match self {
+            Self::Newest | Self::Oldest => SortKey::Id,
+        };
+        Position { key, id: record.agent.id }
+    }
+
+    /// Whether a place may be one in this order.
+    pub const fn has(self, position: &Position<AgentId>) -> bool {
+        self.order().has(position)
+    }
+}
+
+impl Snapshot {
+    /// One page of the agents that `filter` selects.
+    pub async fn agents(&mut self, filter: &AgentFilter, sort: AgentSort, page: Page) -> Result<Listing<AgentRecord>, StoreError> {
+        let mut count = QueryBuilder::new("SELECT count(*)");
+        filter.push_to(&mut count, None, self)?;
+        let total: i64 = count.build_query_scalar().fetch_one(&mut *self.transaction).await?;
+        let Stretch { items, goes_on } = self.page(filter, sort.order(), page).await?;
+        Ok(Listing { items, total: unsigned("agents", total)?, goes_on })
+    }
+
+    /// The `limit` agents beside `position` that `filter` selects.
     pub async fn agents_beside(
         &mut self,
         filter: &AgentFilter,
-        place: AgentId,
+        sort: AgentSort,
+        position: &Position<AgentId>,
         direction: Direction,
         limit: u32,
     ) -> Result<Stretch<AgentRecord>, StoreError> {
-        let mut query = QueryBuilder::new("SELECT ");
-        query.push(COLUMNS).push(" FROM agents");
-        filter.push_to(&mut query);
-        let (beyond, order) = match direction {
-            Direction::Next => (" AND id < ", " ORDER BY id DESC LIMIT "),
-            Direction::Previous => (" AND id > ", " ORDER BY id LIMIT "),
-        };
-        query.push(beyond).push_bind(clamp(place.0)).push(order).push_bind(i64::from(limit) + 1);
-        Ok(Stretch::of(self.fetch_agents(query).await?, limit, direction))
-    }
-
-    async fn fetch_agents(&mut self, mut query: QueryBuilder<Postgres>) -> Result<Vec<AgentRecord>, StoreError> {
-        let rows: Vec<AgentRow> = query.build_query_as().fetch_all(&mut *self.transaction).await?;
-        rows.into_iter().map(TryInto::try_into).collect()
+        self.beside(filter, sort.order(), position, direction, limit).await
     }
 }
 
@@ -95,11 +113,18 @@ impl Snapshot {
     }
 }
 
-impl AgentFilter {
-    fn push_to(&self, query: &mut QueryBuilder<Postgres>) {
-        query.push(" WHERE true");
+impl Selection for AgentFilter {
+    type Row = AgentRow;
+    type Record = AgentRecord;
+    type Id = AgentId;
+    const COLUMNS: &'static str = COLUMNS;
+    const ID: &'static str = "id";
+
+    fn push_to(&self, query: &mut QueryBuilder<Postgres>, _: Option<Order>, _: &Snapshot) -> Result<(), StoreError> {
+        query.push(" FROM agents WHERE true");
         if let Some(account) = self.account {
             query.push(" AND (owner = ").push_bind(Account(account)).push(" OR wallet = ").push_bind(Account(account)).push(")");
         }
+        Ok(())
     }
 }

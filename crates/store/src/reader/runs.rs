@@ -3,10 +3,13 @@
 use std::ops::RangeInclusive;
 
 use alloy_primitives::Address;
-use clawpay_domain::{AgentId, RunId, RunState, Timestamp, Usdc};
+use clawpay_domain::{AgentId, RunId, RunState, Usdc};
 use sqlx::{Postgres, QueryBuilder};
 
-use super::{Direction, Listing, Page, RunPosition, Snapshot, Stretch};
+use super::{
+    Direction, Listing, Page, Position, Snapshot, SortKey, Stretch,
+    keyset::{By, Order, Selection},
+};
 use crate::{
     Account, Amount, RunRecord, RunRow, StoreError,
     columns::{bigint, clamp, seconds, unsigned},
@@ -16,8 +19,8 @@ use crate::{
 /// Which runs; every condition that is there must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunFilter {
-    /// In this state.
-    pub state: Option<RunState>,
+    /// In one of these states, each named once; in any if there are none.
+    pub states: Vec<RunState>,
     /// Posted by this account.
     pub poster: Option<Address>,
     /// Claimed by this agent.
@@ -66,23 +69,32 @@ pub enum RunSort {
 }
 
 impl RunSort {
-    const fn ascends(self) -> bool {
-        match self {
-            Self::Oldest | Self::LowestReward | Self::EarliestDeadline => true,
-            Self::Newest | Self::HighestReward | Self::LatestDeadline => false,
-        }
+    const fn order(self) -> Order {
+        let (by, ascends) = match self {
+            Self::Newest => (By::Id, false),
+            Self::Oldest => (By::Id, true),
+            Self::HighestReward => (By::Amount("reward"), false),
+            Self::LowestReward => (By::Amount("reward"), true),
+            Self::EarliestDeadline => (By::Number("deadline"), true),
+            Self::LatestDeadline => (By::Number("deadline"), false),
+        };
+        Order { by, ascends }
     }
 
-    /// The order, turned around if it is read backwards.
-    const fn sql(self, ascends: bool) -> &'static str {
-        match (self, ascends) {
-            (Self::Newest | Self::Oldest, true) => " ORDER BY id",
-            (Self::Newest | Self::Oldest, false) => " ORDER BY id DESC",
-            (Self::HighestReward | Self::LowestReward, true) => " ORDER BY reward, id",
-            (Self::HighestReward | Self::LowestReward, false) => " ORDER BY reward DESC, id DESC",
-            (Self::EarliestDeadline | Self::LatestDeadline, true) => " ORDER BY deadline, id",
-            (Self::EarliestDeadline | Self::LatestDeadline, false) => " ORDER BY deadline DESC, id DESC",
-        }
+    /// Where a run stands in this order.
+    pub const fn position(self, record: &RunRecord) -> Position<RunId> {
+        let (id, terms) = (record.run.id, &record.run.terms);
+        let key = match self {
+            Self::Newest | Self::Oldest => SortKey::Id,
+            Self::HighestReward | Self::LowestReward => SortKey::Amount(terms.reward),
+            Self::EarliestDeadline | Self::LatestDeadline => SortKey::Number(terms.deadline.0),
+        };
+        Position { key, id }
+    }
+
+    /// Whether a place may be one in this order.
+    pub const fn has(self, position: &Position<RunId>) -> bool {
+        self.order().has(position)
     }
 }
 
@@ -90,48 +102,36 @@ impl Snapshot {
     /// One page of the runs that `filter` selects.
     pub async fn runs(&mut self, filter: &RunFilter, sort: RunSort, page: Page) -> Result<Listing<RunRecord>, StoreError> {
         let total = self.run_count(filter).await?;
-        let mut query = QueryBuilder::new("SELECT ");
-        query.push(COLUMNS).push(" FROM runs");
-        filter.push_to(&mut query, self.indexed.timestamp)?;
-        query.push(sort.sql(sort.ascends()));
-        query.push(" LIMIT ").push_bind(i64::from(page.limit) + 1).push(" OFFSET ").push_bind(page.offset());
-        let Stretch { items, goes_on } = Stretch::of(self.fetch_runs(query).await?, page.limit, Direction::Next);
+        let Stretch { items, goes_on } = self.page(filter, sort.order(), page).await?;
         Ok(Listing { items, total, goes_on })
     }
 
-    /// The `limit` runs beside `place` that `filter` selects, as fast at the end of the order as at its beginning.
+    /// The `limit` runs beside `position` that `filter` selects.
     pub async fn runs_beside(
         &mut self,
         filter: &RunFilter,
         sort: RunSort,
-        place: &RunPosition,
+        position: &Position<RunId>,
         direction: Direction,
         limit: u32,
     ) -> Result<Stretch<RunRecord>, StoreError> {
-        let ascends = sort.ascends() == (direction == Direction::Next);
-        let mut query = QueryBuilder::new("SELECT ");
-        query.push(COLUMNS).push(" FROM runs");
-        filter.push_to(&mut query, self.indexed.timestamp)?;
-        place.push_beyond(&mut query, ascends);
-        query.push(sort.sql(ascends)).push(" LIMIT ").push_bind(i64::from(limit) + 1);
-        Ok(Stretch::of(self.fetch_runs(query).await?, limit, direction))
-    }
-
-    async fn fetch_runs(&mut self, mut query: QueryBuilder<Postgres>) -> Result<Vec<RunRecord>, StoreError> {
-        let rows: Vec<RunRow> = query.build_query_as().fetch_all(&mut *self.transaction).await?;
-        rows.into_iter().map(TryInto::try_into).collect()
+        self.beside(filter, sort.order(), position, direction, limit).await
     }
 
     /// How many runs `filter` selects: looked up where the writer keeps count, counted otherwise.
     async fn run_count(&mut self, filter: &RunFilter) -> Result<u64, StoreError> {
-        if let (true, Some((kind, key))) = (self.has_sums, filter.counted_as()) {
-            let count = sqlx::query_scalar!("SELECT count FROM run_counts WHERE kind = $1 AND key = $2", kind, key)
-                .fetch_optional(&mut *self.transaction)
-                .await?;
-            return unsigned("run_counts", count.unwrap_or(0));
+        if let (true, Some((kind, keys))) = (self.has_sums, filter.counted_as()) {
+            let count = sqlx::query_scalar!(
+                r#"SELECT coalesce(sum(count), 0)::bigint AS "count!" FROM run_counts WHERE kind = $1 AND key = ANY($2)"#,
+                kind,
+                &keys
+            )
+            .fetch_one(&mut *self.transaction)
+            .await?;
+            return unsigned("run_counts", count);
         }
-        let mut query = QueryBuilder::new("SELECT count(*) FROM runs");
-        filter.push_to(&mut query, self.indexed.timestamp)?;
+        let mut query = QueryBuilder::new("SELECT count(*)");
+        filter.push_to(&mut query, None, self)?;
         unsigned("runs", query.build_query_scalar().fetch_one(&mut *self.transaction).await?)
     }
 }
@@ -166,26 +166,58 @@ impl Snapshot {
 }
 
 impl RunFilter {
-    /// The count that is kept of what this selects, if one is: of all runs, or of one state, poster or agent alone.
-    fn counted_as(&self) -> Option<(&'static str, String)> {
-        let (kind, key, alone) = match *self {
-            Self { state: Some(state), .. } => ("state", state.as_str().to_owned(), Self { state: self.state, ..Self::default() }),
-            Self { poster: Some(poster), .. } => {
-                ("poster", alloy_primitives::hex::encode(poster), Self { poster: self.poster, ..Self::default() })
+    /// The counts that are kept of what this selects, if they are: of all runs, or of states, one poster or one agent alone.
+    fn counted_as(&self) -> Option<(&'static str, Vec<String>)> {
+        let (kind, keys, alone) = match self {
+            Self { states, .. } if !states.is_empty() => {
+                let keys = states.iter().map(|state| state.as_str().to_owned()).collect();
+                ("state", keys, Self { states: states.clone(), ..Self::default() })
             }
-            Self { agent: Some(agent), .. } => ("agent", agent.0.to_string(), Self { agent: self.agent, ..Self::default() }),
-            _ => ("all", String::new(), Self::default()),
+            Self { poster: Some(poster), .. } => {
+                ("poster", vec![alloy_primitives::hex::encode(poster)], Self { poster: self.poster, ..Self::default() })
+            }
+            Self { agent: Some(agent), .. } => ("agent", vec![agent.0.to_string()], Self { agent: self.agent, ..Self::default() }),
+            _ => ("all", vec![String::new()], Self::default()),
         };
-        (*self == alone).then_some((kind, key))
+        (*self == alone).then_some((kind, keys))
     }
 
-    /// Appends the conditions. What time alone decides is compared with `now`, as `Run::is_claimable` and its like do.
-    fn push_to(&self, query: &mut QueryBuilder<Postgres>, now: Timestamp) -> Result<(), StoreError> {
-        let now = seconds(now)?;
-        query.push(" WHERE true");
-        if let Some(state) = self.state {
-            query.push(" AND state = ").push_bind(state.as_str()).push("::run_state");
+    /// Appends where the runs come from. Those of several states are wanted in the order of their ids from an index that has the ids of each
+    /// state in order: the states are read side by side, and merged.
+    fn push_source(&self, query: &mut QueryBuilder<Postgres>, order: Option<Order>) {
+        let states: Vec<_> = self.states.iter().map(|state| state.as_str()).collect();
+        match (&*states, order) {
+            ([], _) => {
+                query.push(" FROM runs WHERE true");
+            }
+            ([state], _) => {
+                query.push(" FROM runs WHERE state = ").push_bind(*state).push("::run_state");
+            }
+            (_, Some(Order { by: By::Id, .. })) => {
+                for (index, state) in states.into_iter().enumerate() {
+                    query.push(if index == 0 { " FROM (" } else { " UNION ALL " });
+                    query.push("SELECT * FROM runs WHERE state = ").push_bind(state).push("::run_state");
+                }
+                query.push(") AS runs WHERE true");
+            }
+            (_, _) => {
+                query.push(" FROM runs WHERE state = ANY(").push_bind(states).push("::text[]::run_state[])");
+            }
         }
+    }
+}
+
+impl Selection for RunFilter {
+    type Row = RunRow;
+    type Record = RunRecord;
+    type Id = RunId;
+    const COLUMNS: &'static str = COLUMNS;
+    const ID: &'static str = "id";
+
+    /// What time alone decides is compared with the indexed block's, as `Run::is_claimable` and its like do.
+    fn push_to(&self, query: &mut QueryBuilder<Postgres>, order: Option<Order>, snapshot: &Snapshot) -> Result<(), StoreError> {
+        let now = seconds(snapshot.indexed.timestamp)?;
+        self.push_source(query, order);
         if let Some(poster) = self.poster {
             query.push(" AND poster = ").push_bind(Account(poster));
         }

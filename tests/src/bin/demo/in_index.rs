@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use clawpay_domain::{RunState, StakeParameters, Timestamp, Usdc};
-use clawpay_store::{AgentFilter, AgentRecord, MarketTotals, Page, Reader, ReaderOptions, RunFilter, RunRecord, RunSort};
+use clawpay_store::{AgentFilter, AgentRecord, AgentSort, MarketTotals, Page, Reader, ReaderOptions, RunFilter, RunRecord, RunSort};
 
 use crate::{
     books::{AgentEntry, Balances, Books, RunEntry, Totals},
@@ -17,7 +17,7 @@ pub(crate) async fn books(database_url: &str, cast: &Cast) -> Result<Books> {
     let all = Page { number: 1, limit: 100 };
     let runs: Vec<RunEntry> = snapshot.runs(&RunFilter::default(), RunSort::Oldest, all).await?.items.into_iter().map(run_entry).collect();
     let mut agents = snapshot
-        .agents(&AgentFilter::default(), all)
+        .agents(&AgentFilter::default(), AgentSort::default(), all)
         .await?
         .items
         .into_iter()

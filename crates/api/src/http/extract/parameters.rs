@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt};
 
 use alloy::primitives::{Address, B256};
 use clawpay_bindings::event_names;
-use clawpay_domain::{AmountError, Timestamp, Usdc, rules};
+use clawpay_domain::{AmountError, RunState, Timestamp, Usdc, rules};
 use serde::Deserialize;
 use time::{OffsetDateTime, format_description::well_known};
 
@@ -80,16 +80,23 @@ impl TryFrom<String> for BaseUnits {
     }
 }
 
-/// An amount in USDC, as people write it: with a point and at most six decimals.
+/// A bound for rewards in USDC, as people write it: with a point and at most six decimals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub(crate) struct UsdcDecimal(pub Usdc);
+pub(crate) struct RewardBound(pub Usdc);
 
-impl TryFrom<String> for UsdcDecimal {
+impl TryFrom<String> for RewardBound {
     type Error = NotAWord;
 
     fn try_from(text: String) -> Result<Self, NotAWord> {
-        Ok(Self(Usdc::parse_decimal(&text)?))
+        match Usdc::parse_decimal(&text) {
+            Ok(bound) if bound <= rules::MAXIMUM_REWARD => Ok(Self(bound)),
+            Ok(_) | Err(AmountError::TooLarge) => refuse(format!(
+                "is in USDC, not in base units: 100 is 100 USDC, and no reward is larger than {} USDC",
+                rules::MAXIMUM_REWARD
+            )),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
@@ -190,6 +197,34 @@ impl TryFrom<String> for EventTypes {
             Some(_) => refuse(format!("must be names of events, separated by commas: {}", known.join(", "))),
         }
     }
+}
+
+/// Defines a text of one or several of an enum's words, separated by commas. Each counts once.
+macro_rules! several {
+    ($(#[$doc:meta])* $name:ident of $word:ty) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+        #[serde(try_from = "String")]
+        pub(crate) struct $name(pub Vec<$word>);
+
+        impl TryFrom<String> for $name {
+            type Error = NotAWord;
+
+            fn try_from(text: String) -> Result<Self, NotAWord> {
+                let words: Result<BTreeSet<$word>, _> = text.split(',').map(str::parse).collect();
+                let Ok(words) = words else {
+                    let all: Vec<_> = <$word>::ALL.iter().map(|word| word.as_str()).collect();
+                    return refuse(format!("must be one of these words, or several separated by commas: {}", all.join(", ")));
+                };
+                Ok(Self(words.into_iter().collect()))
+            }
+        }
+    };
+}
+
+several! {
+    /// Where runs stand.
+    RunStates of RunState
 }
 
 /// Defines a text with bounds on its bytes, as the contracts count them.
@@ -299,13 +334,32 @@ mod tests {
     #[test]
     fn amounts_are_base_units_or_usdc_never_both() {
         assert_eq!(parse::<BaseUnits>("20000000"), Ok(BaseUnits(Usdc::whole(20))));
-        assert_eq!(parse::<UsdcDecimal>("20"), Ok(UsdcDecimal(Usdc::whole(20))));
-        assert_eq!(parse::<UsdcDecimal>("0.000001"), Ok(UsdcDecimal(Usdc::base_units(1))));
+        assert_eq!(parse::<RewardBound>("20"), Ok(RewardBound(Usdc::whole(20))));
+        assert_eq!(parse::<RewardBound>("0.000001"), Ok(RewardBound(Usdc::base_units(1))));
         for text in ["20.5", "-1", "1e6", "", "0x10", " 1"] {
             assert!(parse::<BaseUnits>(text).is_err(), "{text}");
         }
         for text in ["0.0000001", "-1", "1e6", "", ".", "1,5", "NaN"] {
-            assert!(parse::<UsdcDecimal>(text).is_err(), "{text}");
+            assert!(parse::<RewardBound>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_bound_above_every_reward_is_taken_for_base_units() {
+        let largest = rules::MAXIMUM_REWARD.to_string();
+        assert_eq!(parse::<RewardBound>(&largest), Ok(RewardBound(rules::MAXIMUM_REWARD)));
+        for text in ["72057594037.927936", "100000000000", "9999999999999999999999999999999999999999"] {
+            assert!(parse::<RewardBound>(text).unwrap_err().0.contains("100 is 100 USDC"), "{text}");
+        }
+    }
+
+    #[test]
+    fn states_are_words_of_the_rules_once_each() {
+        let states = |text| parse::<RunStates>(text).map(|states| states.0);
+        assert_eq!(states("OPEN"), Ok(vec![RunState::Open]));
+        assert_eq!(states("CLAIMED,OPEN,CLAIMED"), Ok(vec![RunState::Open, RunState::Claimed]));
+        for text in ["", ",", "OPEN,", "open", "OPEN CLAIMED", "OPEN, CLAIMED", "DONE"] {
+            assert!(states(text).unwrap_err().0.contains("DRAFT, OPEN"), "{text}");
         }
     }
 

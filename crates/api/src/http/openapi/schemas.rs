@@ -15,8 +15,8 @@ use utoipa::{
 use crate::{
     actions::STEP_IDS,
     http::extract::{
-        Account, AgentUri, BaseUnits, ContentUri, DeliverableUri, Digits, EventTypes, Feedback, PageNumber, PageSize, Rfc3339, Search,
-        TransactionHash, UsdcDecimal, WaitSeconds,
+        Account, AgentUri, BaseUnits, ContentUri, DeliverableUri, Digits, EventTypes, Feedback, PageNumber, PageSize, RewardBound, Rfc3339,
+        Search, TransactionHash, WaitSeconds,
     },
     text::{Checksummed, IsoDate, Quantity},
 };
@@ -91,7 +91,8 @@ schemas! {
         // As many digits as surely fit 256 bits.
         "^[0-9]{1,77}$",
     );
-    UsdcDecimal as "UsdcDecimal" => text("An amount in USDC, with at most six decimals: \"100\", \"0.25\".", r"^[0-9]{1,20}(\.[0-9]{1,6})?$");
+    // The largest reward has eleven digits before the point.
+    RewardBound as "UsdcDecimal" => text("An amount in USDC, with at most six decimals: \"100\", \"0.25\".", r"^[0-9]{1,10}(\.[0-9]{1,6})?$");
     RunId as "RunId" => whole("A run's number, from 1.", 0, LARGEST);
     AgentId as "AgentId" => whole("An agent's number: the id of its ERC-721 token.", 0, LARGEST);
     Digits as "Id" => whole("A number in decimal digits.", 0, LARGEST);

@@ -2,11 +2,11 @@
 
 use axum::{extract::RawQuery, http::header};
 use clawpay_domain::AgentId;
-use clawpay_store::{AgentFilter, AgentRecord};
+use clawpay_store::{AgentFilter, AgentRecord, AgentSort, Direction, Listing, Page, Position, Snapshot, StoreError, Stretch};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::lists::{Asked, Part, Parts};
+use super::lists::{self, List};
 use crate::{
     error::ApiError,
     http::dto::{
@@ -39,9 +39,44 @@ pub(super) struct ListQuery {
     account: Option<Account>,
 }
 
-impl Parts for ListQuery {
+impl ListQuery {
+    fn sort(&self) -> AgentSort {
+        AgentSort::default()
+    }
+
+    fn filter(&self) -> AgentFilter {
+        AgentFilter { account: self.account.map(|account| account.0) }
+    }
+}
+
+impl List for ListQuery {
+    type Item = AgentRecord;
+    type Id = AgentId;
+
     fn parts(&self) -> (Option<PageNumber>, Option<PageSize>, Option<&str>) {
         (self.page, self.limit, self.cursor.as_deref())
+    }
+
+    fn position(&self, record: &AgentRecord) -> Position<AgentId> {
+        self.sort().position(record)
+    }
+
+    fn has(&self, position: &Position<AgentId>) -> bool {
+        self.sort().has(position)
+    }
+
+    async fn page(&self, snapshot: &mut Snapshot, page: Page) -> Result<Listing<AgentRecord>, StoreError> {
+        snapshot.agents(&self.filter(), self.sort(), page).await
+    }
+
+    async fn beside(
+        &self,
+        snapshot: &mut Snapshot,
+        position: &Position<AgentId>,
+        direction: Direction,
+        limit: u32,
+    ) -> Result<Stretch<AgentRecord>, StoreError> {
+        snapshot.agents_beside(&self.filter(), self.sort(), position, direction, limit).await
     }
 }
 
@@ -64,21 +99,7 @@ pub(super) async fn list(
     ReadQuery(query): ReadQuery<ListQuery>,
     mut reading: Reading,
 ) -> Result<Stamped<AgentsDto>, ApiError> {
-    let asked: Asked<ListQuery, AgentId> = Asked::of(query, text.as_deref().unwrap_or_default())?;
-    let filter = AgentFilter { account: asked.query.account.map(|account| account.0) };
-    let place = |record: &AgentRecord| record.agent.id;
-    let (items, pagination) = match asked.part {
-        Part::Page(page) => {
-            let listing = reading.snapshot.agents(&filter, page).await?;
-            let pagination = asked.by_page(page, &listing, place);
-            (listing.items, pagination)
-        }
-        Part::Beside { place: from, direction, limit } => {
-            let stretch = reading.snapshot.agents_beside(&filter, from, direction, limit).await?;
-            let pagination = asked.by_cursor(from, direction, limit, &stretch, place);
-            (stretch.items, pagination)
-        }
-    };
+    let (items, pagination) = lists::read(query, text.as_deref().unwrap_or_default(), &mut reading.snapshot).await?;
     let (indexed, parameters) = (reading.snapshot.indexed, reading.snapshot.chain.parameters.stake);
     let agents = items.iter().map(|record| AgentDto::new(record, &parameters, &indexed)).collect();
     let link = pagination.link("/api/agents");

@@ -2,15 +2,15 @@
 
 use alloy::primitives::Address;
 use axum::{extract::RawQuery, http::header};
-use clawpay_domain::{AgentId, RunId, RunState, rules};
-use clawpay_store::{RunFilter, RunPosition, RunRecord, RunSearch, RunSort};
+use clawpay_domain::{AgentId, RunId, rules};
+use clawpay_store::{Direction, Listing, Page, Position, RunFilter, RunRecord, RunSearch, RunSort, Snapshot, StoreError, Stretch};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::lists::{Asked, Part, Parts};
+use super::lists::{self, List};
 use crate::{
     actions::Facts,
-    error::{ApiError, Invalid},
+    error::ApiError,
     http::dto::{
         agent::{AgentSummary, EligibilityDto, EligibleRun},
         event::EventDto,
@@ -20,7 +20,7 @@ use crate::{
         run::RunDto,
         stamped::Stamped,
     },
-    http::extract::{Account, Digits, Nothing, PageNumber, PageSize, ReadQuery, RunPath, Search, UsdcDecimal},
+    http::extract::{Account, Digits, Nothing, PageNumber, PageSize, ReadQuery, RewardBound, RunPath, RunStates, Search},
     http::openapi::schemas as w,
     http::reading::{MinBlock, Reading},
 };
@@ -40,21 +40,21 @@ pub(super) struct ListQuery {
     /// `minBlock` may stand beside it.
     #[param(inline, value_type = Option<w::CursorText>)]
     cursor: Option<String>,
-    /// Runs in this state.
-    #[param(inline, value_type = Option<w::RunStateWord>)]
-    state: Option<RunState>,
+    /// Runs in this state, or in one of several, separated by commas: `OPEN,CLAIMED`.
+    #[param(inline, value_type = Option<Vec<w::RunStateWord>>, style = Form, explode = false, min_items = 1)]
+    state: Option<RunStates>,
     /// Runs posted by this account.
     #[param(inline)]
     poster: Option<Account>,
     /// Runs claimed by this agent.
     #[param(inline)]
     agent_id: Option<Digits>,
-    /// Runs with at least this reward, in USDC.
+    /// Runs with at least this reward, in USDC: `100` is 100 USDC.
     #[param(inline)]
-    min_reward: Option<UsdcDecimal>,
+    min_reward: Option<RewardBound>,
     /// Runs with at most this reward, in USDC.
     #[param(inline)]
-    max_reward: Option<UsdcDecimal>,
+    max_reward: Option<RewardBound>,
     /// Runs that can be claimed at the indexed block, or cannot.
     #[param(inline)]
     claimable: Option<YesNo>,
@@ -115,16 +115,14 @@ impl From<SortWord> for RunSort {
     }
 }
 
-impl Parts for ListQuery {
-    fn parts(&self) -> (Option<PageNumber>, Option<PageSize>, Option<&str>) {
-        (self.page, self.limit, self.cursor.as_deref())
-    }
-}
-
 impl ListQuery {
+    fn sort(&self) -> RunSort {
+        self.sort.map(Into::into).unwrap_or_default()
+    }
+
     fn filter(&self) -> RunFilter {
         RunFilter {
-            state: self.state,
+            states: self.state.as_ref().map(|states| states.0.clone()).unwrap_or_default(),
             poster: self.poster.map(|poster| poster.0),
             agent: self.agent_id.map(|id| AgentId(id.0)),
             minimum_reward: self.min_reward.map(|reward| reward.0),
@@ -134,6 +132,37 @@ impl ListQuery {
             finalizable: self.finalizable.map(Into::into),
             search: self.q.as_ref().map(search),
         }
+    }
+}
+
+impl List for ListQuery {
+    type Item = RunRecord;
+    type Id = RunId;
+
+    fn parts(&self) -> (Option<PageNumber>, Option<PageSize>, Option<&str>) {
+        (self.page, self.limit, self.cursor.as_deref())
+    }
+
+    fn position(&self, record: &RunRecord) -> Position<RunId> {
+        self.sort().position(record)
+    }
+
+    fn has(&self, position: &Position<RunId>) -> bool {
+        self.sort().has(position)
+    }
+
+    async fn page(&self, snapshot: &mut Snapshot, page: Page) -> Result<Listing<RunRecord>, StoreError> {
+        snapshot.runs(&self.filter(), self.sort(), page).await
+    }
+
+    async fn beside(
+        &self,
+        snapshot: &mut Snapshot,
+        position: &Position<RunId>,
+        direction: Direction,
+        limit: u32,
+    ) -> Result<Stretch<RunRecord>, StoreError> {
+        snapshot.runs_beside(&self.filter(), self.sort(), position, direction, limit).await
     }
 }
 
@@ -167,25 +196,7 @@ pub(super) async fn list(
     ReadQuery(query): ReadQuery<ListQuery>,
     mut reading: Reading,
 ) -> Result<Stamped<RunsDto>, ApiError> {
-    let asked: Asked<ListQuery, RunPosition> = Asked::of(query, text.as_deref().unwrap_or_default())?;
-    let filter = asked.query.filter();
-    let sort = asked.query.sort.map(Into::into).unwrap_or_default();
-    let place = |record: &RunRecord| RunPosition::of(record, sort);
-    let (items, pagination) = match asked.part {
-        Part::Page(page) => {
-            let listing = reading.snapshot.runs(&filter, sort, page).await?;
-            let pagination = asked.by_page(page, &listing, place);
-            (listing.items, pagination)
-        }
-        Part::Beside { place: from, direction, limit } => {
-            if !from.is_of(sort) {
-                return Err(Invalid::cursor().into());
-            }
-            let stretch = reading.snapshot.runs_beside(&filter, sort, &from, direction, limit).await?;
-            let pagination = asked.by_cursor(from, direction, limit, &stretch, place);
-            (stretch.items, pagination)
-        }
-    };
+    let (items, pagination) = lists::read(query, text.as_deref().unwrap_or_default(), &mut reading.snapshot).await?;
     let runs = items.iter().map(|record| RunDto::new(record, &reading.snapshot.indexed)).collect();
     let link = pagination.link("/api/runs");
     Ok(reading.answer(RunsDto { runs, pagination }).header(header::LINK, link))
