@@ -44,9 +44,16 @@ pub struct AgentRow {
 }
 
 /// The columns of an [`AgentRow`], as SQL.
-pub(crate) const COLUMNS: &str = "\
-     id, owner, wallet, uri, registered_at, stake, owed, runs_in_hand, slashes, completions, staked_since, claimed, rejected, \
-     volume, slash_history::text AS slash_history, updated_block, inconsistency";
+macro_rules! columns {
+    () => {
+        "\
+         id, owner, wallet, uri, registered_at, stake, owed, runs_in_hand, slashes, completions, staked_since, claimed, rejected, \
+         volume, slash_history::text AS slash_history, updated_block, inconsistency"
+    };
+}
+
+/// The same, for queries that are put together at run time.
+pub(crate) const COLUMNS: &str = columns!();
 
 /// One entry of `slash_history`.
 #[derive(Serialize, Deserialize)]
@@ -101,19 +108,13 @@ pub(crate) async fn highest(connection: &mut PgConnection) -> Result<Option<Agen
 
 /// The agents with these ids; unknown ids are left out.
 pub(crate) async fn read(connection: &mut PgConnection, ids: &[i64]) -> Result<Vec<AgentRecord>, StoreError> {
-    sqlx::query_as!(
-        AgentRow,
-        r#"SELECT id, owner AS "owner: Account", wallet AS "wallet: Account", uri, registered_at, stake AS "stake: Amount",
-                  owed AS "owed: Amount", runs_in_hand, slashes, completions, staked_since, claimed, rejected, volume AS "volume: Amount",
-                  slash_history::text AS "slash_history!", updated_block, inconsistency
-           FROM agents WHERE id = ANY($1)"#,
-        ids,
-    )
-    .fetch_all(connection)
-    .await?
-    .into_iter()
-    .map(TryInto::try_into)
-    .collect()
+    sqlx::query_as::<_, AgentRow>(concat!("SELECT ", columns!(), " FROM agents WHERE id = ANY($1)"))
+        .bind(ids)
+        .fetch_all(connection)
+        .await?
+        .into_iter()
+        .map(TryInto::try_into)
+        .collect()
 }
 
 /// Agents, column by column.

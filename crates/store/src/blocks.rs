@@ -24,6 +24,19 @@ pub struct Block {
     pub timestamp: Timestamp,
 }
 
+/// The columns of a [`CursorRow`], as SQL. There is no epoch in a schema from before it.
+macro_rules! cursor_columns {
+    () => {
+        "\
+         number, hash, timestamp, safe, finalized, head, (extract(epoch FROM head_checked_at) * 1000)::bigint AS head_checked_at, \
+         greatest((extract(epoch FROM clock_timestamp() - head_checked_at) * 1000)::bigint, 0) AS staleness, \
+         coalesce((to_jsonb(cursor) ->> 'epoch')::bigint, 0) AS epoch"
+    };
+}
+
+/// The same, for a query that reads more beside them.
+pub(crate) const CURSOR_COLUMNS: &str = cursor_columns!();
+
 /// The block the rows are about, and how that block stands to the node's chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IndexedBlock {
@@ -55,19 +68,11 @@ impl IndexedBlock {
 
     /// The cursor; nothing before an indexer has started on this database.
     pub(crate) async fn read(connection: &mut PgConnection) -> Result<Option<Self>, StoreError> {
-        sqlx::query_as!(
-            CursorRow,
-            r#"SELECT number, hash AS "hash: Hash", timestamp, safe, finalized, head,
-                      (extract(epoch FROM head_checked_at) * 1000)::bigint AS "head_checked_at!",
-                      greatest((extract(epoch FROM clock_timestamp() - head_checked_at) * 1000)::bigint, 0) AS "staleness!",
-                      -- Nothing in a schema from before there was such a column.
-                      coalesce((to_jsonb(cursor) ->> 'epoch')::bigint, 0) AS "epoch!"
-               FROM cursor"#
-        )
-        .fetch_optional(connection)
-        .await?
-        .map(TryInto::try_into)
-        .transpose()
+        sqlx::query_as::<_, CursorRow>(concat!("SELECT ", cursor_columns!(), " FROM cursor"))
+            .fetch_optional(connection)
+            .await?
+            .map(TryInto::try_into)
+            .transpose()
     }
 }
 
@@ -85,12 +90,6 @@ pub(crate) struct CursorRow {
     epoch: i64,
 }
 
-/// The columns of a [`CursorRow`], as SQL.
-pub(crate) const CURSOR_COLUMNS: &str = "\
-     number, hash, timestamp, safe, finalized, head, (extract(epoch FROM head_checked_at) * 1000)::bigint AS head_checked_at, \
-     greatest((extract(epoch FROM clock_timestamp() - head_checked_at) * 1000)::bigint, 0) AS staleness, \
-     coalesce((to_jsonb(cursor) ->> 'epoch')::bigint, 0) AS epoch"; // There is no such column in a schema from before it.
-
 impl TryFrom<CursorRow> for IndexedBlock {
     type Error = StoreError;
 
@@ -107,6 +106,14 @@ impl TryFrom<CursorRow> for IndexedBlock {
             epoch: unsigned("cursor", row.epoch)?,
         })
     }
+}
+
+/// Where a writer left the cursor, and of which projections.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CursorPosition {
+    pub(crate) number: u64,
+    pub(crate) hash: B256,
+    pub(crate) epoch: i64,
 }
 
 /// What the node says of its chain: its head, and which blocks it promises to keep.

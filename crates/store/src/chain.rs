@@ -47,8 +47,16 @@ pub(crate) struct ChainRow {
 }
 
 /// The columns of a [`ChainRow`], as SQL.
-pub(crate) const COLUMNS: &str = "\
-     chain_id, genesis_hash, run_escrow, agent_stake, agent_registry, usdc, forwarder, deployment_block, parameters::text AS parameters";
+macro_rules! columns {
+    () => {
+        "\
+         chain_id, genesis_hash, run_escrow, agent_stake, agent_registry, usdc, forwarder, deployment_block, \
+         parameters::text AS parameters"
+    };
+}
+
+/// The same, for a query that reads more beside them.
+pub(crate) const COLUMNS: &str = columns!();
 
 impl TryFrom<ChainRow> for Chain {
     type Error = StoreError;
@@ -72,17 +80,11 @@ impl TryFrom<ChainRow> for Chain {
 impl Chain {
     /// The stored chain; nothing before an indexer has started on this database.
     pub(crate) async fn read(connection: &mut PgConnection) -> Result<Option<Self>, StoreError> {
-        sqlx::query_as!(
-            ChainRow,
-            r#"SELECT chain_id, genesis_hash AS "genesis_hash: Hash", run_escrow AS "run_escrow: Account",
-                      agent_stake AS "agent_stake: Account", agent_registry AS "agent_registry: Account", usdc AS "usdc: Account",
-                      forwarder AS "forwarder: Account", deployment_block, parameters::text AS "parameters!"
-               FROM chain"#
-        )
-        .fetch_optional(connection)
-        .await?
-        .map(TryInto::try_into)
-        .transpose()
+        sqlx::query_as::<_, ChainRow>(concat!("SELECT ", columns!(), " FROM chain"))
+            .fetch_optional(connection)
+            .await?
+            .map(TryInto::try_into)
+            .transpose()
     }
 
     /// Makes the database this chain's.

@@ -8,10 +8,9 @@ use sqlx::PgConnection;
 
 use crate::{
     Account, Block, Hash, StateDigest, StoreError,
-    blocks::BlockColumns,
+    blocks::{BlockColumns, CursorPosition},
     columns::{bigint, timestamp, unsigned},
     copy::{self, Concat},
-    writer::Expected,
 };
 
 /// Where in the chain an event is.
@@ -138,7 +137,7 @@ pub(crate) async fn insert_few(
     connection: &mut PgConnection,
     events: &[&EventRecord],
     blocks: &[(Block, StateDigest)],
-    expected: Option<Expected>,
+    expected: Option<CursorPosition>,
     last: Option<u64>,
 ) -> Result<Option<Locked>, StoreError> {
     let each = |field: fn(&EventRecord) -> u64| events.iter().map(|event| bigint(field(event))).collect::<Result<Vec<_>, _>>();
@@ -212,8 +211,9 @@ pub(crate) async fn following(
         None => (-1, -1),
     };
     // Joined with their blocks, they would have to be sorted again.
-    let rows = sqlx::query!(
-        r#"SELECT block_number, log_index, block_hash AS "block_hash: Hash", tx_hash AS "tx_hash: Hash", tx_index,
+    let mut rows = sqlx::query_as!(
+        EventRow,
+        r#"SELECT block_number, log_index, block_hash AS "block_hash: Hash", 0::bigint AS "timestamp!", tx_hash AS "tx_hash: Hash", tx_index,
                   contract AS "contract: Account", topics, data, name, run_id, agent_id, refusal
            FROM events WHERE (block_number, log_index) > ($1, $2) ORDER BY block_number, log_index LIMIT $3"#,
         block,
@@ -227,27 +227,11 @@ pub(crate) async fn following(
         .fetch_all(connection)
         .await?;
     let times: BTreeMap<i64, i64> = blocks.into_iter().map(|block| (block.number, block.timestamp)).collect();
-    rows.into_iter()
-        .map(|row| {
-            let orphan = || StoreError::Corrupt { table: "events", value: format!("block {}", row.block_number) };
-            EventRow {
-                timestamp: *times.get(&row.block_number).ok_or_else(orphan)?,
-                block_number: row.block_number,
-                log_index: row.log_index,
-                block_hash: row.block_hash,
-                tx_hash: row.tx_hash,
-                tx_index: row.tx_index,
-                contract: row.contract,
-                topics: row.topics,
-                data: row.data,
-                name: row.name,
-                run_id: row.run_id,
-                agent_id: row.agent_id,
-                refusal: row.refusal,
-            }
-            .try_into()
-        })
-        .collect()
+    for row in &mut rows {
+        let orphan = || StoreError::Corrupt { table: "events", value: format!("block {}", row.block_number) };
+        row.timestamp = *times.get(&row.block_number).ok_or_else(orphan)?;
+    }
+    rows.into_iter().map(TryInto::try_into).collect()
 }
 
 /// Writes down anew what is understood of these events.

@@ -9,7 +9,7 @@ use crate::{
     Account, EventRecord, Hash, StoreError,
     columns::{bigint, unsigned},
     events::EventRow,
-    writer::LONG_TIMEOUT,
+    timeouts::LONG_TIMEOUT,
 };
 
 /// One thing that listeners are told.

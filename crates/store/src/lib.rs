@@ -18,6 +18,7 @@ mod rebuild;
 mod relayed;
 mod runs;
 mod submitted_transactions;
+mod timeouts;
 mod writer;
 
 pub use agents::{AgentRecord, AgentRow};

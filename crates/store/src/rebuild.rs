@@ -10,13 +10,11 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use crate::{
     Batch, Chain, Hash, INDEXED_CHANNEL, StateDigest, StoreError, Writer,
     columns::{bigint, unsigned},
+    timeouts::REBUILD_SETTINGS,
 };
 
 /// Key of the advisory lock that keeps a second rebuild away: the ASCII of "clawpayR".
 const LOCK: i64 = 0x636c_6177_7061_7952;
-
-/// Comparing every row may take longer than anything else that is asked of the database.
-const SETTINGS: &str = "SET statement_timeout = '30min'; SET idle_in_transaction_session_timeout = '60s'";
 
 /// The new tables. Without the indexes that only readers need.
 const TABLES: &str = "
@@ -45,7 +43,7 @@ impl Writer {
     /// Prepares to rebuild; nothing while somebody else does.
     pub async fn rebuild(&self) -> Result<Option<Rebuild>, StoreError> {
         let mut connection = self.connect().await?;
-        sqlx::raw_sql(SETTINGS).execute(&mut connection).await?;
+        sqlx::raw_sql(REBUILD_SETTINGS).execute(&mut connection).await?;
         let locked = sqlx::query_scalar!(r#"SELECT pg_try_advisory_lock($1) AS "locked!""#, LOCK).fetch_one(&mut connection).await?;
         Ok(locked.then_some(Rebuild { connection }))
     }

@@ -54,11 +54,18 @@ pub struct RunRow {
     pub inconsistency: Option<String>,
 }
 
-/// The columns of an [`RunRow`], as SQL.
-pub(crate) const COLUMNS: &str = "\
-     id, poster, content_uri, reward, fee, deadline, max_revisions, state, agent_id, wallet, stake_at_risk, claimed_at, \
-     deliverable_uri, submitted_at, revisions, feedback, due_at, review_by, created_at, funded_at, settled_at, finalized_by_silence, \
-     tx_hash, updated_block, inconsistency";
+/// The columns of a [`RunRow`], as SQL.
+macro_rules! columns {
+    () => {
+        "\
+         id, poster, content_uri, reward, fee, deadline, max_revisions, state, agent_id, wallet, stake_at_risk, claimed_at, \
+         deliverable_uri, submitted_at, revisions, feedback, due_at, review_by, created_at, funded_at, settled_at, \
+         finalized_by_silence, tx_hash, updated_block, inconsistency"
+    };
+}
+
+/// The same, for queries that are put together at run time.
+pub(crate) const COLUMNS: &str = columns!();
 
 impl TryFrom<RunRow> for RunRecord {
     type Error = StoreError;
@@ -108,20 +115,13 @@ impl TryFrom<RunRow> for RunRecord {
 
 /// The runs with these ids; unknown ids are left out.
 pub(crate) async fn read(connection: &mut PgConnection, ids: &[i64]) -> Result<Vec<RunRecord>, StoreError> {
-    sqlx::query_as!(
-        RunRow,
-        r#"SELECT id, poster AS "poster: Account", content_uri, reward AS "reward: Amount", fee AS "fee: Amount", deadline, max_revisions,
-                  state AS "state: State", agent_id, wallet AS "wallet: Account", stake_at_risk AS "stake_at_risk: Amount", claimed_at,
-                  deliverable_uri, submitted_at, revisions, feedback, due_at, review_by, created_at, funded_at, settled_at,
-                  finalized_by_silence, tx_hash AS "tx_hash: Hash", updated_block, inconsistency
-           FROM runs WHERE id = ANY($1)"#,
-        ids,
-    )
-    .fetch_all(connection)
-    .await?
-    .into_iter()
-    .map(TryInto::try_into)
-    .collect()
+    sqlx::query_as::<_, RunRow>(concat!("SELECT ", columns!(), " FROM runs WHERE id = ANY($1)"))
+        .bind(ids)
+        .fetch_all(connection)
+        .await?
+        .into_iter()
+        .map(TryInto::try_into)
+        .collect()
 }
 
 /// The highest id there is.
@@ -132,9 +132,7 @@ pub(crate) async fn highest(connection: &mut PgConnection) -> Result<Option<RunI
 
 /// Adds runs that are not there yet.
 pub(crate) async fn insert(connection: &mut PgConnection, records: &[&RunRecord]) -> Result<(), StoreError> {
-    const COPY: &str = "COPY runs (id, poster, content_uri, reward, fee, deadline, max_revisions, state, agent_id, wallet, stake_at_risk, \
-                        claimed_at, deliverable_uri, submitted_at, revisions, feedback, due_at, review_by, created_at, funded_at, \
-                        settled_at, finalized_by_silence, tx_hash, updated_block, inconsistency) FROM STDIN (FORMAT binary)";
+    const COPY: &str = concat!("COPY runs (", columns!(), ") FROM STDIN (FORMAT binary)");
     let optional = |at: Option<Timestamp>| at.map(seconds).transpose();
     copy::insert(connection, COPY, 25, records, |row, record| {
         let run = &record.run;

@@ -15,22 +15,14 @@ use sqlx::{
 
 use crate::{
     AgentRecord, Block, Chain, EventPosition, EventRecord, INDEXED_CHANNEL, IndexedBlock, RunRecord, StateDigest, StoreError, Tags, agents,
-    blocks,
+    blocks::{self, CursorPosition},
     columns::{Hash, bigint, seconds, unsigned},
     copy, digest, events, feed, migrations, projections, runs,
+    timeouts::{CONNECT_TIMEOUT, LONG_TIMEOUT, WRITER_SETTINGS},
 };
 
 /// Key of the writer's advisory lock, which is per database: the ASCII of "clawpay!".
 const LOCK: i64 = 0x636c_6177_7061_7921;
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A dead client's lock is given up after 25 s; a statement or an idle transaction that takes a minute has gone wrong.
-const SESSION_SETTINGS: &str = "SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '60s';
-    SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3";
-
-/// What is done with all rows at once may take longer than anything else.
-pub(crate) const LONG_TIMEOUT: &str = "SET LOCAL statement_timeout = '30min'";
 
 /// The way to one database, for whoever will write to it. Does not connect by itself.
 #[derive(Clone, Debug)]
@@ -59,7 +51,7 @@ impl Writer {
     /// Becomes the writer; nothing while another indexer is.
     pub async fn try_lock(&self) -> Result<Option<Session>, StoreError> {
         let mut connection = self.connect().await?;
-        sqlx::raw_sql(SESSION_SETTINGS).execute(&mut connection).await?;
+        sqlx::raw_sql(WRITER_SETTINGS).execute(&mut connection).await?;
         let locked = try_lock(&mut connection).await?;
         Ok(locked.then_some(Session { connection, epoch: None, lacks_indexes: false }))
     }
@@ -68,7 +60,7 @@ impl Writer {
     /// disconnected: its process may be paused, its host gone. Should it ever wake up, lock and transaction are not its own any more.
     pub async fn lock(&self, pause: Duration, patience: Duration, mut tell: impl FnMut(Standby)) -> Result<Session, StoreError> {
         let mut connection = self.connect().await?;
-        sqlx::raw_sql(SESSION_SETTINGS).execute(&mut connection).await?;
+        sqlx::raw_sql(WRITER_SETTINGS).execute(&mut connection).await?;
         let mut is_told = false;
         while !try_lock(&mut connection).await? {
             if !is_told {
@@ -227,16 +219,8 @@ impl Session {
     pub async fn begin(&mut self, number: u64, hash: B256) -> Result<Batch<'_>, StoreError> {
         let epoch = self.epoch.ok_or(StoreError::Rewritten)?;
         let transaction = self.connection.begin().await?;
-        Ok(Batch { transaction, expected: Some(Expected { number, hash, epoch }), cursor: number, finalized: None, feed: 0 })
+        Ok(Batch { transaction, expected: Some(CursorPosition { number, hash, epoch }), cursor: number, finalized: None, feed: 0 })
     }
-}
-
-/// Where a writer left the cursor.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Expected {
-    pub(crate) number: u64,
-    pub(crate) hash: B256,
-    pub(crate) epoch: i64,
 }
 
 /// What was removed and must be folded again.
@@ -257,7 +241,7 @@ pub struct Batch<'a> {
     /// The highest indexed block before this batch.
     pub(crate) cursor: u64,
     /// Where the cursor must be, until it is locked and has been found there. What is below is not known before.
-    pub(crate) expected: Option<Expected>,
+    pub(crate) expected: Option<CursorPosition>,
     /// Highest indexed block known to be final before this batch.
     pub(crate) finalized: Option<u64>,
     /// The last number that listeners were given.
