@@ -85,6 +85,7 @@ check: $(INSTALLED) $(CARGO_DENY) $(API_TOOLS) ## Check formatting, lints, layer
 	$(FORGE) fmt --check
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --quiet -- --deny warnings
+	tools/layers --self-test
 	tools/layers
 	tools/named-tests
 	$(API_VENV)/bin/openapi-spec-validator crates/api/openapi.json
