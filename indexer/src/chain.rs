@@ -20,22 +20,23 @@ use std::{
 };
 
 use alloy::primitives::{Address, B256, Bytes};
-use clawpay_store::{Block, Tags};
 use futures::future::join_all;
 use tokio::time::MissedTickBehavior;
 use tokio_util::task::AbortOnDropHandle;
 
 use self::endpoint::Endpoint;
-pub use self::refusal::Fits;
-pub(crate) use self::{header::Header, heads::Heads, receipt::ReceiptLogs};
+pub(crate) use self::{
+    header::{Head, Header},
+    heads::Heads,
+    receipt::ReceiptLogs,
+};
 use crate::{
     config::Config,
     error::{IndexError, NodeError},
     log::Log,
 };
 
-/// The first time on the bench, and the time between two comparisons of all endpoints, in poll intervals.
-const BENCH_POLLS: u32 = 5;
+/// The time between two comparisons of all endpoints, in poll intervals.
 const WATCH_POLLS: u32 = 5;
 /// How often in a row an endpoint may contradict itself before another one is asked or, where there is none, before it is connected to anew;
 /// and the pause before it is asked again.
@@ -44,17 +45,6 @@ const CONTRADICTIONS: u32 = 20;
 const CONTRADICTION_PAUSE: Duration = Duration::from_millis(150);
 /// How much shorter another endpoint's chain may be and still speak against a reorganisation.
 const AS_LONG: u64 = 2;
-
-/// What a node says of its chain.
-#[derive(Debug)]
-pub(crate) struct Head {
-    /// Its highest block.
-    pub(crate) header: Header,
-    /// How high, and up to where blocks are safe and final.
-    pub(crate) tags: Tags,
-    /// The block that it calls finalized, which another node behind the same address may have named: on another branch than the highest.
-    pub(crate) promised: Option<Block>,
-}
 
 /// All endpoints, one of which is asked.
 #[derive(Debug)]
@@ -75,7 +65,7 @@ impl Node {
             let pace = config.poll_interval * WATCH_POLLS;
             AbortOnDropHandle::new(tokio::spawn(watch(Arc::clone(&endpoints), pace)))
         });
-        let contradiction_pause = config.hurried(CONTRADICTION_PAUSE);
+        let contradiction_pause = config.scaled(CONTRADICTION_PAUSE);
         Ok(Self { endpoints, current: AtomicUsize::new(0), contradiction_pause, _watch: watch })
     }
 

@@ -86,7 +86,7 @@ impl Config {
     }
 
     /// A pause or time limit, as long as this indexer takes it.
-    pub(crate) fn hurried(&self, usual: Duration) -> Duration {
+    pub(crate) fn scaled(&self, usual: Duration) -> Duration {
         usual / self.time_scale.max(1)
     }
 }
@@ -112,7 +112,7 @@ impl fmt::Debug for Config {
 }
 
 /// The part of an address that can be shown: scheme, host and port.
-pub(crate) fn origin(url: &Url) -> String {
+pub fn origin(url: &Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
 }

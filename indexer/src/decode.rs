@@ -4,7 +4,7 @@ use clawpay_bindings::{Contracts, Decoded, decode};
 use clawpay_domain::Timestamp;
 use clawpay_store::EventRecord;
 
-use crate::fetch::VerifiedLog;
+use crate::log::VerifiedLog;
 
 /// An event, raw and understood.
 #[derive(Debug)]

@@ -6,7 +6,8 @@ use alloy::primitives::{Address, B256};
 use clawpay_store::StoreError;
 use thiserror::Error;
 
-use crate::chain::Fits;
+/// What is wrong with a block whose parent is another than the one below it.
+pub(crate) const UNCONNECTED: &str = "it does not build on the block below";
 
 /// Why the indexer stopped.
 #[derive(Debug, Error)]
@@ -188,6 +189,27 @@ pub enum NodeError {
     },
 }
 
+/// What a node says it would answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fits {
+    /// This range of blocks, both included.
+    Range(u64, u64),
+    /// Any range of this many blocks.
+    Blocks(u64),
+}
+
+impl Fits {
+    /// How many blocks that is for a question which begins at `from` and was about `asked` blocks; nothing, if it is no smaller.
+    fn blocks(self, from: u64, asked: u64) -> Option<u64> {
+        let blocks = match self {
+            Self::Range(first, last) if first == from => last.checked_sub(first)?.checked_add(1)?,
+            Self::Range(..) => return None,
+            Self::Blocks(blocks) => blocks,
+        };
+        (1..asked).contains(&blocks).then_some(blocks)
+    }
+}
+
 impl NodeError {
     fn is_transient(&self) -> bool {
         match self {
@@ -266,5 +288,19 @@ mod tests {
         let quota = NodeError::Quota { method: "eth_getLogs", code: 429, message: String::new(), wait: None };
         assert_eq!(quota.smaller_span(1, 1_000), None);
         assert_eq!(NodeError::MissingBlock(7).smaller_span(1, 1_000), None);
+    }
+
+    #[test]
+    fn only_a_smaller_range_from_the_same_block_is_a_suggestion() {
+        assert_eq!(Fits::Range(100, 199).blocks(100, 1_000), Some(100));
+        assert_eq!(Fits::Range(100, 100).blocks(100, 2), Some(1));
+        // No smaller than what was asked, elsewhere, backwards, empty, and as large as numbers go.
+        assert_eq!(Fits::Range(100, 199).blocks(100, 100), None);
+        assert_eq!(Fits::Range(101, 199).blocks(100, 1_000), None);
+        assert_eq!(Fits::Range(100, 99).blocks(100, 1_000), None);
+        assert_eq!(Fits::Range(0, u64::MAX).blocks(0, u64::MAX), None);
+        assert_eq!(Fits::Blocks(0).blocks(100, 1_000), None);
+        assert_eq!(Fits::Blocks(1_000).blocks(100, 1_000), None);
+        assert_eq!(Fits::Blocks(999).blocks(100, 1_000), Some(999));
     }
 }

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
 
-use alloy::primitives::{Address, B256, BloomInput, Bytes, keccak256};
+use alloy::primitives::{Address, B256, BloomInput, keccak256};
 use clawpay_bindings::{Contracts, signatures};
 use clawpay_store::Block;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -15,28 +15,14 @@ use crate::{
     chain::{Header, Node, ReceiptLogs},
     config::FinalizedHeaders,
     decode::Event,
-    error::NodeError,
-    log::Log,
-    prefetcher::UNCONNECTED,
+    error::{NodeError, UNCONNECTED},
+    log::{Log, VerifiedLog},
 };
 
 /// Memory that an event takes beside its data, roughly.
 const EVENT: usize = 1_100;
 /// Blocks proved at once.
 const CONCURRENT_PROOFS: usize = 8;
-
-/// A log whose place in the chain is certain.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct VerifiedLog {
-    pub(crate) block_number: u64,
-    pub(crate) block_hash: B256,
-    pub(crate) tx_hash: B256,
-    pub(crate) tx_index: u64,
-    pub(crate) log_index: u64,
-    pub(crate) contract: Address,
-    pub(crate) topics: Vec<B256>,
-    pub(crate) data: Bytes,
-}
 
 /// Consecutive blocks and what happened in them.
 #[derive(Debug)]

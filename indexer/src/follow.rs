@@ -128,7 +128,7 @@ impl<'a> Follower<'a> {
             let ahead = self.read_ahead(cursor.number, &head, &tags);
             return Box::pin(self.catch_up(ahead, head.number(), &tags)).await;
         }
-        if self.head_noted.is_none_or(|noted| noted.elapsed() >= self.config.hurried(HEAD_NOTED_EVERY)) {
+        if self.head_noted.is_none_or(|noted| noted.elapsed() >= self.config.scaled(HEAD_NOTED_EVERY)) {
             self.require_promised(cursor.number).await?;
             self.index.checked_head(&tags).await?;
             self.head_noted = Some(Instant::now());
@@ -279,7 +279,7 @@ impl<'a> Follower<'a> {
     async fn finalized_block_replaced(&self, kept: &Block) -> IndexError {
         let mut found = kept.hash;
         for _ in 0..CERTAIN_LOOKS {
-            tokio::time::sleep(self.config.hurried(CERTAIN_PAUSE)).await;
+            tokio::time::sleep(self.config.scaled(CERTAIN_PAUSE)).await;
             match self.header(kept.number).await {
                 Ok(header) if header.hash != kept.hash => found = header.hash,
                 Ok(_) => return NodeError::Contradiction { number: kept.number, reason: CHANGED_BACK }.into(),

@@ -31,9 +31,8 @@ use std::{
 use clawpay_store::{Standby, Writer};
 use tokio_util::sync::CancellationToken;
 
-pub use chain::Fits;
-pub use config::{Config, FinalizedHeaders, Hashes, Secrets, ShorterChain};
-pub use error::{IndexError, NodeError};
+pub use config::{Config, FinalizedHeaders, Hashes, Secrets, ShorterChain, origin};
+pub use error::{Fits, IndexError, NodeError};
 pub use reindex::{Reindexed, reindex};
 pub use replay::{Replayed, replay};
 pub use verify::{Difference, Verified, VerifyError, verify};
@@ -68,13 +67,13 @@ async fn keep_going(config: &Config, node: &Arc<Node>, store: &Writer) -> Result
         if !error.is_transient() {
             return Err(error);
         }
-        if started.elapsed() >= config.hurried(HEALTHY) {
+        if started.elapsed() >= config.scaled(HEALTHY) {
             pause = FIRST_PAUSE;
         }
         metrics::writing(false);
         metrics::retried(&error);
         tracing::warn!(%error, "the indexer is waiting; trying again in {pause:?}");
-        tokio::time::sleep(config.hurried(pause)).await;
+        tokio::time::sleep(config.scaled(pause)).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
@@ -94,7 +93,7 @@ async fn index(config: &Config, node: &Arc<Node>, store: &Writer) -> Result<Infa
         Standby::Waiting => tracing::info!("another indexer is writing to this database; standing by"),
         Standby::WriterDisconnected => tracing::warn!("the other indexer was silent for {patience:?}; taking over"),
     };
-    let mut session = store.lock(config.hurried(STANDBY_PAUSE), patience, tell).await?;
+    let mut session = store.lock(config.scaled(STANDBY_PAUSE), patience, tell).await?;
     metrics::writing(true);
     session.initialise(&proof.chain, &proof.start, &proof.tags).await?;
     let contracts = config.deployment.contracts;

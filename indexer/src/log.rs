@@ -1,4 +1,4 @@
-//! A log as a node answers it.
+//! A log as a node answers it, and as it is once its place in the chain is certain.
 
 use alloy::primitives::{Address, B256, Bytes, U64};
 use serde::Deserialize;
@@ -31,6 +31,19 @@ impl Log {
     pub(crate) fn log_index(&self) -> Option<u64> {
         self.log_index.map(|index| index.to())
     }
+}
+
+/// A log whose place in the chain is certain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct VerifiedLog {
+    pub(crate) block_number: u64,
+    pub(crate) block_hash: B256,
+    pub(crate) tx_hash: B256,
+    pub(crate) tx_index: u64,
+    pub(crate) log_index: u64,
+    pub(crate) contract: Address,
+    pub(crate) topics: Vec<B256>,
+    pub(crate) data: Bytes,
 }
 
 #[cfg(test)]

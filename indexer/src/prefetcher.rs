@@ -15,14 +15,11 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     chain::Header,
-    error::NodeError,
+    error::{NodeError, UNCONNECTED},
     fetch::{Scrutiny, Source, Window},
     metrics,
     split::Split,
 };
-
-/// What is wrong with a block whose parent is another than the one below it.
-pub(crate) const UNCONNECTED: &str = "it does not build on the block below";
 
 /// Ranges read at once.
 const AT_ONCE: usize = 4;

@@ -51,7 +51,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::chain::Fits;
+    use crate::error::Fits;
 
     const METHOD: &str = "eth_getLogs";
 

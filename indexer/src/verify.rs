@@ -6,15 +6,13 @@
 
 mod compare;
 
-use std::fmt::Display;
-
 use alloy::{
     primitives::{Address, B256, Bytes, U256},
     sol_types::SolCall,
 };
-use clawpay_bindings::{AgentRegistry, AgentStake, Contracts, RunEscrow, TestUSDC, agent_stake::IAgentStake, run_escrow::IRunEscrow};
+use clawpay_bindings::{AgentRegistry, AgentStake, Contracts, RunEscrow, TestUSDC, run_escrow::IRunEscrow};
 use clawpay_domain::{AgentId, RunId, Usdc};
-use clawpay_store::{MarketTotals, Snapshot, StateDigest, StoreError};
+use clawpay_store::{MarketTotals, Snapshot, StoreError};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -24,7 +22,8 @@ use crate::{
     error::{IndexError, NodeError},
 };
 
-use self::compare::Sums;
+pub use self::compare::Difference;
+use self::compare::{Comparison, Identity};
 
 /// Runs or agents looked at together.
 const PAGE: u16 = 200;
@@ -60,20 +59,6 @@ impl From<NodeError> for VerifyError {
     }
 }
 
-/// One fact about which index and chain do not agree.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Difference {
-    /// What it is about, such as `run 7`.
-    pub subject: String,
-    /// Which fact, such as `reward`.
-    pub fact: &'static str,
-    /// What the index says.
-    pub index: String,
-    /// What the chain says.
-    pub chain: String,
-}
-
 /// What was looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -100,12 +85,13 @@ pub async fn verify(config: &Config, snapshot: Snapshot, report: impl FnMut(Diff
     let contracts = config.deployment.contracts;
     let chain = Chain { node, contracts, block: indexed.number };
     chain.require_block(indexed.hash).await?;
-    let mut check = Check { chain, snapshot, report, differences: 0, sums: Sums::default(), digest: StateDigest::EMPTY };
+    let parameters = snapshot.chain.parameters.stake;
+    let mut check = Check { chain, snapshot, comparison: Comparison::new(report, parameters, indexed.timestamp) };
     let runs = check.runs().await?;
     let agents = check.agents().await?;
     check.totals(runs, agents).await?;
     check.chain.require_block(indexed.hash).await?;
-    let (digest, differences) = (check.digest.to_word(), check.differences);
+    let (digest, differences) = (check.comparison.digest(), check.comparison.differences());
     Ok(Verified { block: indexed.number, block_hash: indexed.hash, runs, agents, digest, differences })
 }
 
@@ -157,22 +143,11 @@ impl Chain {
     }
 }
 
-/// An agent as registry and stakes know it.
-struct Identity {
-    owner: Option<Address>,
-    wallet: Option<Address>,
-    stake: Option<IAgentStake::Agent>,
-}
-
 /// The comparison under way.
 struct Check<F> {
     chain: Chain,
     snapshot: Snapshot,
-    report: F,
-    differences: u64,
-    /// Of what the chain says.
-    sums: Sums,
-    digest: StateDigest,
+    comparison: Comparison<F>,
 }
 
 impl<F: FnMut(Difference)> Check<F> {
@@ -186,7 +161,7 @@ impl<F: FnMut(Difference)> Check<F> {
             let mut rows = self.snapshot.runs_in(RunId(first)..=RunId(last)).await?.into_iter().peekable();
             for (id, run) in ids.iter().zip(self.chain.runs(&ids).await?) {
                 let row = rows.next_if(|row| row.run.id.0 == *id);
-                self.run(RunId(*id), row.as_ref(), run.as_ref());
+                self.comparison.run(RunId(*id), row.as_ref(), run.as_ref());
             }
         }
         // Rows that the chain knows nothing of.
@@ -196,7 +171,7 @@ impl<F: FnMut(Difference)> Check<F> {
             let Some(last) = rows.last() else { break };
             next = RunId(last.run.id.0.saturating_add(1));
             for row in &rows {
-                self.run(row.run.id, Some(row), None);
+                self.comparison.run(row.run.id, Some(row), None);
             }
         }
         Ok(count)
@@ -214,7 +189,7 @@ impl<F: FnMut(Difference)> Check<F> {
             let mut rows = self.snapshot.agents_in(AgentId(first)..=AgentId(last)).await?.into_iter().peekable();
             for (id, identity) in ids.iter().zip(self.chain.agents(&ids).await?) {
                 let row = rows.next_if(|row| row.agent.id.0 == *id);
-                self.agent(AgentId(*id), row.as_ref(), &identity);
+                self.comparison.agent(AgentId(*id), row.as_ref(), &identity);
                 compared += 1;
             }
         }
@@ -225,7 +200,7 @@ impl<F: FnMut(Difference)> Check<F> {
             next = AgentId(last.agent.id.0.saturating_add(1));
             let ids: Vec<_> = rows.iter().map(|row| row.agent.id.0).collect();
             for (row, identity) in rows.iter().zip(self.chain.agents(&ids).await?) {
-                self.agent(row.agent.id, Some(row), &identity);
+                self.comparison.agent(row.agent.id, Some(row), &identity);
                 compared += 1;
             }
         }
@@ -235,45 +210,32 @@ impl<F: FnMut(Difference)> Check<F> {
     /// What the API sums up, against the same sums over what the chain says, and against the money.
     async fn totals(&mut self, runs: u64, agents: u64) -> Result<(), VerifyError> {
         let totals = self.snapshot.totals().await?;
-        self.fact("totals", "runs", totals.runs.iter().map(|runs| runs.count).sum::<u64>(), runs);
-        self.fact("totals", "agents", totals.agents, agents);
-        self.fact("totals", "staked", totals.staked.0, self.sums.staked);
-        for state in self.sums.compared(&totals) {
-            self.differ("totals", state.fact, state.index, state.chain);
+        self.comparison.fact("totals", "runs", totals.runs.iter().map(|runs| runs.count).sum::<u64>(), runs);
+        self.comparison.fact("totals", "agents", totals.agents, agents);
+        self.comparison.fact("totals", "staked", totals.staked.0, self.comparison.sums.staked);
+        for state in self.comparison.sums.compared(&totals) {
+            self.comparison.differ("totals", state.fact, state.index, state.chain);
         }
         let contracts = self.chain.contracts;
         let fees = self.chain.number(contracts.run_escrow, RunEscrow::uncollectedFeesCall {}).await?;
-        self.at_most("uncollected fees", fees, earned(&totals).0);
+        self.comparison.at_most("uncollected fees", fees, earned(&totals).0);
         for (fact, account, owed) in [
-            ("escrowed and uncollected", contracts.run_escrow, self.sums.escrowed.saturating_add(fees)),
-            ("staked", contracts.agent_stake, self.sums.staked),
+            ("escrowed and uncollected", contracts.run_escrow, self.comparison.sums.escrowed.saturating_add(fees)),
+            ("staked", contracts.agent_stake, self.comparison.sums.staked),
         ] {
             let balance = self.chain.number(contracts.usdc, TestUSDC::balanceOfCall { account }).await?;
-            self.at_most(fact, owed, balance);
+            self.comparison.at_most(fact, owed, balance);
         }
         let noted = self.snapshot.state_digest().await?;
         if let Some(noted) = noted {
-            self.fact("state digest", "kept beside the block, and computed from the rows", noted.to_word(), self.digest.to_word());
+            self.comparison.fact(
+                "state digest",
+                "kept beside the block, and computed from the rows",
+                noted.to_word(),
+                self.comparison.digest(),
+            );
         }
         Ok(())
-    }
-
-    /// What is owed or left over cannot be more than what there is.
-    fn at_most(&mut self, fact: &'static str, owed: U256, there_is: U256) {
-        if owed > there_is {
-            self.differ("money", fact, owed, format!("at most {there_is}"));
-        }
-    }
-
-    fn fact<T: PartialEq + Display>(&mut self, subject: impl Display, fact: &'static str, index: T, chain: T) {
-        if index != chain {
-            self.differ(subject, fact, index, chain);
-        }
-    }
-
-    fn differ(&mut self, subject: impl Display, fact: &'static str, index: impl Display, chain: impl Display) {
-        self.differences += 1;
-        (self.report)(Difference { subject: subject.to_string(), fact, index: index.to_string(), chain: chain.to_string() });
     }
 }
 

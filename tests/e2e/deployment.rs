@@ -8,12 +8,12 @@ use alloy::{
     signers::local::PrivateKeySigner,
 };
 use anyhow::{Context, Result};
-use clawpay_bindings::{Deployment, NewRun};
+use clawpay_bindings::Deployment;
 use clawpay_cli::{
     actor::Actor,
     wallet::{Wallet, read},
 };
-use clawpay_domain::{Seconds, Timestamp, Usdc};
+use clawpay_domain::{NewRun, Seconds, Timestamp, Usdc};
 use clawpay_tests::{Clawpay, LiveChain, RealUsdc, key, scratch};
 use serde_json::Value;
 
@@ -121,7 +121,7 @@ async fn a_market_over_real_usdc_is_deployed_indexed_and_served_and_pays() -> Re
     worker.stake(agent, Usdc::whole(20)).await?;
     let now = chain.provider().get_block_by_number(alloy::eips::BlockNumberOrTag::Latest).await?.context("no block")?.header.timestamp;
     let deadline = Timestamp(now) + Seconds::days(1);
-    let run = poster.post(NewRun { reward: Usdc::whole(100), deadline, max_revisions: 3, content_uri: "ipfs://work".to_owned() }).await?;
+    let run = poster.post(NewRun { reward: Usdc::whole(100), deadline, max_revisions: 3, content_uri: "ipfs://work".into() }).await?;
     worker.claim(run, agent).await?;
     worker.submit(run, "ipfs://deliverable").await?;
     poster.approve(run).await?;

@@ -12,7 +12,7 @@ use alloy::{
 };
 use anyhow::{Context, Result, ensure};
 use clawpay_bindings::{
-    AgentRegistry, AgentStake, Call, CallWithSignature, Contracts, Deployment, ERC2771Forwarder, ForwardRequest, NewRun, Permit,
+    AgentRegistry, AgentStake, Call, CallWithSignature, Contracts, Deployment, ERC2771Forwarder, ForwardRequest, Permit,
     ReceiveWithAuthorization, Revert, RunEscrow, SignedAuthorization, SignedPermit, TestUSDC, create_and_fund_nonce,
     forwarder::ERC2771Forwarder::ForwardRequestData, forwarder_domain, fund_nonce, stake_nonce, token_domain,
 };
@@ -20,7 +20,7 @@ use clawpay_cli::{
     deploy::{self, Plan},
     wallet::{Wallet, read},
 };
-use clawpay_domain::{AgentId, RunId, RunState, Seconds, Timestamp, Usdc};
+use clawpay_domain::{AgentId, NewRun, RunId, RunState, Seconds, Timestamp, Usdc};
 use clawpay_tests::{Indexer, LiveChain, OPERATOR, Stack, indexed_block, key};
 use sqlx::{Connection, PgConnection, Row};
 use url::Url;
@@ -141,7 +141,7 @@ fn forgeries(call: &CallWithSignature, other: Address) -> Vec<CallWithSignature>
         with(&|_, run, _| run.reward = Usdc::base_units(100_000_001)),
         with(&|_, run, _| run.deadline = run.deadline + Seconds(1)),
         with(&|_, run, _| run.max_revisions -= 1),
-        with(&|_, run, _| run.content_uri.push('x')),
+        with(&|_, run, _| run.content_uri = "ipfs://other".into()),
         with(&|_, _, authorization| authorization.salt = B256::ZERO),
         with(&|_, _, authorization| authorization.valid_before -= U256::ONE),
     ]
@@ -196,7 +196,7 @@ impl Market {
 
     async fn terms(&self, reward: u64) -> Result<NewRun> {
         let deadline = self.now().await? + Seconds::days(30);
-        Ok(NewRun { reward: Usdc::whole(reward), deadline, max_revisions: 2, content_uri: "ipfs://wörk".to_owned() })
+        Ok(NewRun { reward: Usdc::whole(reward), deadline, max_revisions: 2, content_uri: "ipfs://wörk".into() })
     }
 
     fn register(&self) -> Bytes {
@@ -241,7 +241,7 @@ impl Market {
             reward: terms.reward.0,
             deadline: U256::from(terms.deadline.0),
             maxRevisions: U256::from(terms.max_revisions),
-            contentURI: terms.content_uri.clone(),
+            contentURI: String::from_utf8(terms.content_uri.to_vec())?,
             salt,
         };
         ensure!(nonce == self.view(escrow, &view).await?, "createAndFundNonce differs");

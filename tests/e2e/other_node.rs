@@ -8,14 +8,14 @@ use alloy::{
     providers::{DynProvider, Provider},
 };
 use anyhow::{Context, Result, ensure};
-use clawpay_bindings::{AgentStake, Deployment, NewRun};
+use clawpay_bindings::{AgentStake, Deployment};
 use clawpay_cli::{
     actor::Actor,
     deploy::{self, Plan},
     local::{Postgres, Toolbox},
     wallet::{self, Wallet, read},
 };
-use clawpay_domain::{AgentId, RunId, RunState, Seconds, Timestamp, Usdc};
+use clawpay_domain::{AgentId, NewRun, RunId, RunState, Seconds, Timestamp, Usdc};
 use clawpay_indexer::Config;
 use clawpay_tests::{Api, Hardhat, IndexDump, Indexer, OPERATOR, Stack, create_database, indexed_block, key, scratch, start_database};
 use serde_json::{Value, json};
@@ -60,7 +60,7 @@ impl Market {
     async fn offer(&self) -> Result<NewRun> {
         let block = self.provider.get_block_by_number(BlockNumberOrTag::Latest).await?.context("no latest block")?;
         let deadline = Timestamp(block.header.timestamp) + Seconds::days(30);
-        Ok(NewRun { reward: Usdc::whole(100), deadline, max_revisions: 3, content_uri: "ipfs://content".to_owned() })
+        Ok(NewRun { reward: Usdc::whole(100), deadline, max_revisions: 3, content_uri: "ipfs://content".into() })
     }
 
     async fn mine(&self) -> Result<()> {

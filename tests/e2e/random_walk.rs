@@ -12,7 +12,7 @@ use alloy::{
     sol_types::{SolCall, SolStruct, eip712_domain},
 };
 use anyhow::{Context, Result, ensure};
-use clawpay_bindings::{AgentRegistry, AgentStake, Call as Verb, NewRun as Offer, Revert, RunEscrow, TestUSDC, agent_stake::IAgentStake};
+use clawpay_bindings::{AgentRegistry, AgentStake, Call as Verb, Revert, RunEscrow, TestUSDC, agent_stake::IAgentStake};
 use clawpay_cli::wallet::read;
 use clawpay_domain::{Agent, AgentId, Parameters, Refusal, Run, RunId, Timestamp, Usdc, rules::Action};
 use clawpay_tests::{Stack, key};
@@ -122,20 +122,12 @@ impl Walk {
     /// What a wallet would send.
     fn calldata(&self, caller: Address, call: &Call) -> Result<(Address, Bytes)> {
         let contracts = &self.stack.deployment.contracts;
-        let offer = |new: &market::NewRun| -> Result<Offer> {
-            Ok(Offer {
-                reward: new.reward,
-                deadline: new.deadline,
-                max_revisions: new.max_revisions.into(),
-                content_uri: String::from_utf8(new.content_uri.to_vec())?,
-            })
-        };
         let verb = match call {
             Call::Register => Verb::Register { agent_uri: String::new() },
             Call::Stake { agent, amount } => Verb::Stake { agent: *agent, amount: *amount },
             Call::Unstake { agent, amount } => Verb::Unstake { agent: *agent, amount: *amount },
-            Call::Create(new) => Verb::Create(offer(new)?),
-            Call::CreateAndFund(new) => Verb::CreateAndFund(offer(new)?),
+            Call::Create(new) => Verb::Create(new.clone()),
+            Call::CreateAndFund(new) => Verb::CreateAndFund(new.clone()),
             Call::Act { run, action } => verb(*run, action)?,
             Call::Transfer { agent, to } => {
                 let transfer = AgentRegistry::transferFromCall { from: caller, to: *to, tokenId: U256::from(agent.0) };

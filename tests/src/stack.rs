@@ -10,14 +10,14 @@ use alloy::{
     signers::local::PrivateKeySigner,
 };
 use anyhow::{Context, Result};
-use clawpay_bindings::{Deployment, NewRun};
+use clawpay_bindings::Deployment;
 use clawpay_cli::{
     actor::Actor,
     deploy::{self, Plan},
     local::{Anvil, AnvilOptions, Durability, Postgres, Toolbox, on_free_port},
     wallet::{self, Wallet},
 };
-use clawpay_domain::{AgentId, Seconds, Timestamp, Usdc};
+use clawpay_domain::{AgentId, NewRun, Seconds, Timestamp, Usdc};
 use tempfile::TempDir;
 use url::Url;
 
@@ -61,6 +61,13 @@ impl Stack {
         std::fs::create_dir(&directory)?;
         stack.postgres = Some(database::start(&stack.toolbox, &directory)?);
         Ok(stack)
+    }
+
+    /// The same, and the connection string of that database.
+    pub async fn and_database() -> Result<(Self, String)> {
+        let stack = Self::with_database().await?;
+        let url = stack.database_url()?;
+        Ok((stack, url))
     }
 
     /// A copy of the database that follows it.
@@ -143,7 +150,7 @@ impl Stack {
 
     /// Terms that any poster could offer: `reward`, claimable for 30 days from now, three revisions.
     pub async fn offer(&self, reward: Usdc) -> Result<NewRun> {
-        Ok(NewRun { reward, deadline: self.now().await? + Seconds::days(30), max_revisions: 3, content_uri: "ipfs://content".to_owned() })
+        Ok(NewRun { reward, deadline: self.now().await? + Seconds::days(30), max_revisions: 3, content_uri: "ipfs://content".into() })
     }
 
     /// Height of the latest block.

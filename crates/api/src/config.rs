@@ -7,6 +7,9 @@ use clawpay_store::ReaderOptions;
 use metrics_exporter_prometheus::PrometheusHandle;
 use url::Url;
 
+/// Largest request body.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
 /// How one API server runs. Which market it serves is not here: the database says so.
 #[derive(Clone)]
 pub struct Config {

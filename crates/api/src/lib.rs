@@ -21,13 +21,10 @@ mod text;
 mod transactions;
 
 pub use app::App;
-pub use config::{Config, EventOptions, RateLimit, RelayOptions};
+pub use config::{Config, EventOptions, MAX_BODY_BYTES, RateLimit, RelayOptions};
 pub use server::{ServeError, router, serve, serve_probes};
 
 /// The description of this API, as it is committed in `openapi.json`.
 pub fn openapi() -> Result<String, serde_json::Error> {
     http::print(&http::document())
 }
-
-/// Largest request body.
-pub const MAX_BODY_BYTES: usize = 64 * 1024;

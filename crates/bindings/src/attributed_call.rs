@@ -50,19 +50,12 @@ pub fn forwarded_request(calldata: &[u8]) -> Option<ForwardRequestData> {
 
 #[cfg(test)]
 mod tests {
-    use alloy_primitives::{B256, Bytes, U256, address, aliases::U48};
-    use clawpay_domain::{RunId, Timestamp, Usdc};
+    use alloy_primitives::{B256, Bytes, U256, aliases::U48};
+    use clawpay_domain::{NewRun, RunId, Timestamp, Usdc};
 
     use super::*;
-    use crate::{NewRun, SignedAuthorization, SignedPermit};
+    use crate::{SignedAuthorization, SignedPermit, fixture::CONTRACTS};
 
-    const CONTRACTS: Contracts = Contracts {
-        usdc: address!("0x1000000000000000000000000000000000000001"),
-        agent_registry: address!("0x2000000000000000000000000000000000000002"),
-        agent_stake: address!("0x3000000000000000000000000000000000000003"),
-        run_escrow: address!("0x4000000000000000000000000000000000000004"),
-        forwarder: address!("0x5000000000000000000000000000000000000005"),
-    };
     const SENDER: Address = Address::repeat_byte(0xaa);
     const SIGNER: Address = Address::repeat_byte(0xbb);
 

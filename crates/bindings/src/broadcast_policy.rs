@@ -96,17 +96,10 @@ fn allowance_for(calldata: &[u8]) -> Option<Address> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use alloy_primitives::{Bytes, U256, address};
+    use alloy_primitives::{Bytes, U256};
 
     use super::*;
-
-    const CONTRACTS: Contracts = Contracts {
-        usdc: address!("0x1000000000000000000000000000000000000001"),
-        agent_registry: address!("0x2000000000000000000000000000000000000002"),
-        agent_stake: address!("0x3000000000000000000000000000000000000003"),
-        run_escrow: address!("0x4000000000000000000000000000000000000004"),
-        forwarder: address!("0x5000000000000000000000000000000000000005"),
-    };
+    use crate::fixture::CONTRACTS;
 
     /// The names of an ABI's functions that change something and that `to` is not passed.
     fn kept_back(abi: &str, to: Address) -> BTreeSet<String> {

@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, Bytes, U256};
 use alloy_sol_types::{SolCall, SolInterface};
-use clawpay_domain::{AgentId, RunId, Timestamp, Usdc};
+use clawpay_domain::{AgentId, NewRun, RunId, Timestamp, Usdc};
 use thiserror::Error;
 
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
     Contracts,
     RunEscrow::{self, RunEscrowCalls},
     TestUSDC::{self, TestUSDCCalls},
+    new_run,
 };
 
 /// One call of one contract, in the market's words.
@@ -112,19 +113,6 @@ pub enum Call {
     },
 }
 
-/// What `create` and `createAndFund` write down.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewRun {
-    /// Paid to the agent on approval.
-    pub reward: Usdc,
-    /// Claiming and funding stop here.
-    pub deadline: Timestamp,
-    /// Revisions before rejection.
-    pub max_revisions: u64,
-    /// Where the work is described.
-    pub content_uri: String,
-}
-
 /// Why a transaction is none of the market's calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum NotACall {
@@ -162,20 +150,8 @@ impl Call {
     pub fn calldata(&self) -> Bytes {
         match self.clone() {
             Self::ApproveUsdc { spender, amount } => TestUSDC::approveCall { spender, value: amount.0 }.abi_encode(),
-            Self::Create(NewRun { reward, deadline, max_revisions, content_uri }) => RunEscrow::createCall {
-                reward: reward.0,
-                deadline: U256::from(deadline.0),
-                maxRevisions: U256::from(max_revisions),
-                contentURI: content_uri,
-            }
-            .abi_encode(),
-            Self::CreateAndFund(NewRun { reward, deadline, max_revisions, content_uri }) => RunEscrow::createAndFundCall {
-                reward: reward.0,
-                deadline: U256::from(deadline.0),
-                maxRevisions: U256::from(max_revisions),
-                contentURI: content_uri,
-            }
-            .abi_encode(),
+            Self::Create(run) => new_run::calldata::<RunEscrow::createCall>(&run),
+            Self::CreateAndFund(run) => new_run::calldata::<RunEscrow::createAndFundCall>(&run),
             Self::Fund { run } => RunEscrow::fundCall { runId: U256::from(run.0) }.abi_encode(),
             Self::Cancel { run } => RunEscrow::cancelCall { runId: U256::from(run.0) }.abi_encode(),
             Self::Claim { run, agent, expected_terms } => {
@@ -255,18 +231,10 @@ impl Call {
 
     fn of_escrow(calldata: &[u8]) -> Option<Self> {
         Some(match RunEscrowCalls::abi_decode(calldata).ok()? {
-            RunEscrowCalls::create(call) => Self::Create(NewRun {
-                reward: Usdc(call.reward),
-                deadline: Timestamp(number(call.deadline)?),
-                max_revisions: number(call.maxRevisions)?,
-                content_uri: call.contentURI,
-            }),
-            RunEscrowCalls::createAndFund(call) => Self::CreateAndFund(NewRun {
-                reward: Usdc(call.reward),
-                deadline: Timestamp(number(call.deadline)?),
-                max_revisions: number(call.maxRevisions)?,
-                content_uri: call.contentURI,
-            }),
+            RunEscrowCalls::create(call) => Self::Create(new_run::read(call.reward, call.deadline, call.maxRevisions, call.contentURI)?),
+            RunEscrowCalls::createAndFund(call) => {
+                Self::CreateAndFund(new_run::read(call.reward, call.deadline, call.maxRevisions, call.contentURI)?)
+            }
             RunEscrowCalls::fund(call) => Self::Fund { run: RunId(number(call.runId)?) },
             RunEscrowCalls::cancel(call) => Self::Cancel { run: RunId(number(call.runId)?) },
             RunEscrowCalls::claim(call) => {
@@ -321,17 +289,10 @@ fn number(word: U256) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use alloy_primitives::{B256, address, hex};
+    use alloy_primitives::{B256, hex};
 
     use super::*;
-
-    const CONTRACTS: Contracts = Contracts {
-        usdc: address!("0x1000000000000000000000000000000000000001"),
-        agent_registry: address!("0x2000000000000000000000000000000000000002"),
-        agent_stake: address!("0x3000000000000000000000000000000000000003"),
-        run_escrow: address!("0x4000000000000000000000000000000000000004"),
-        forwarder: address!("0x5000000000000000000000000000000000000005"),
-    };
+    use crate::fixture::CONTRACTS;
 
     fn new_run() -> NewRun {
         NewRun { reward: Usdc::whole(100), deadline: Timestamp(1_800_000_000), max_revisions: 3, content_uri: "ipfs://Qm/ä".into() }

@@ -318,14 +318,8 @@ mod tests {
     use alloy_sol_types::SolValue;
 
     use super::*;
+    use crate::fixture::CONTRACTS;
 
-    const CONTRACTS: Contracts = Contracts {
-        usdc: Address::repeat_byte(1),
-        agent_registry: Address::repeat_byte(2),
-        agent_stake: Address::repeat_byte(3),
-        run_escrow: Address::repeat_byte(4),
-        forwarder: Address::repeat_byte(5),
-    };
     const WALLET: Address = Address::repeat_byte(0xaa);
 
     fn word(value: u64) -> B256 {

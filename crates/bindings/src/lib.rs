@@ -9,13 +9,16 @@ mod calldata;
 mod deployment;
 mod errors;
 mod events;
+#[cfg(test)]
+mod fixture;
+mod new_run;
 mod parameters;
 mod signed;
 mod with_signature;
 
 pub use attributed_call::{AttributedCall, forwarded_request};
 pub use broadcast_policy::is_of_market;
-pub use calldata::{Call, NewRun, NotACall};
+pub use calldata::{Call, NotACall};
 pub use deployment::{Contracts, Deployment};
 pub use errors::Revert;
 pub use events::{DecodeError, Decoded, Facts, decode, event_names, signatures};

@@ -6,9 +6,9 @@
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_sol_types::{Eip712Domain, SolStruct, eip712_domain, sol};
-use clawpay_domain::{AgentId, RunId, Usdc};
+use clawpay_domain::{AgentId, NewRun, RunId, Usdc};
 
-use crate::{NewRun, forwarder::ERC2771Forwarder::ForwardRequestData};
+use crate::forwarder::ERC2771Forwarder::ForwardRequestData;
 
 /// The forwarder's EIP-712 name, which wallets show.
 pub const FORWARDER_NAME: &str = "ClawPay Runs";
@@ -193,7 +193,7 @@ mod tests {
         others[3].3.reward = Usdc::base_units(100_000_001);
         others[4].3.deadline = Timestamp(1_800_000_001);
         others[5].3.max_revisions += 1;
-        others[6].3.content_uri.push('x');
+        others[6].3.content_uri = "ipfs://Qmx".into();
         others[7].4 = B256::ZERO;
         for other in others {
             assert_ne!(of(&other), of(&base), "{other:?}");

@@ -1,15 +1,22 @@
 //! The verbs that take USDC by a signature that comes along, instead of by an allowance: to calldata and back.
 
 use alloy_primitives::{Address, B256, Bytes, U256};
-use alloy_sol_types::{SolCall, SolInterface};
-use clawpay_domain::{AgentId, RunId, Timestamp, Usdc};
+use alloy_sol_types::{SolCall, SolInterface, SolType, sol_data};
+use clawpay_domain::{AgentId, NewRun, RunId, Usdc};
 
 use crate::{
     AgentStake::{self, AgentStakeCalls},
-    Call, Contracts, NewRun, NotACall,
+    Call, Contracts, NotACall,
     RunEscrow::{self, RunEscrowCalls},
-    agent_stake, run_escrow,
+    agent_stake,
+    new_run::{self, Text, Uint},
+    run_escrow,
 };
+
+/// The arguments of `createAndFundWithPermit`.
+type CreateWithPermit = (Uint, Uint, Uint, Text, run_escrow::ICustody::Permit);
+/// The arguments of `createAndFundWithAuthorization`.
+type CreateWithAuthorization = (sol_data::Address, Uint, Uint, Uint, Text, run_escrow::ICustody::Authorization);
 
 /// One call of one contract with the payer's signature over USDC in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -157,23 +164,19 @@ impl CallWithSignature {
     /// Selector and arguments.
     pub fn calldata(&self) -> Bytes {
         match self.clone() {
-            Self::CreateAndFundWithPermit { run, permit } => RunEscrow::createAndFundWithPermitCall {
-                reward: run.reward.0,
-                deadline: U256::from(run.deadline.0),
-                maxRevisions: U256::from(run.max_revisions),
-                contentURI: run.content_uri,
-                permit: permit.into(),
+            Self::CreateAndFundWithPermit { run, permit } => {
+                let (reward, deadline, max_revisions, content_uri) = new_run::words(&run);
+                let arguments = (reward, deadline, max_revisions, content_uri, run_escrow::ICustody::Permit::from(permit));
+                new_run::with_selector::<RunEscrow::createAndFundWithPermitCall>(&CreateWithPermit::abi_encode_params(&arguments))
             }
-            .abi_encode(),
-            Self::CreateAndFundWithAuthorization { poster, run, authorization } => RunEscrow::createAndFundWithAuthorizationCall {
-                poster,
-                reward: run.reward.0,
-                deadline: U256::from(run.deadline.0),
-                maxRevisions: U256::from(run.max_revisions),
-                contentURI: run.content_uri,
-                authorization: authorization.into(),
+            Self::CreateAndFundWithAuthorization { poster, run, authorization } => {
+                let (reward, deadline, max_revisions, content_uri) = new_run::words(&run);
+                let authorization = run_escrow::ICustody::Authorization::from(authorization);
+                let arguments = (poster, reward, deadline, max_revisions, content_uri, authorization);
+                new_run::with_selector::<RunEscrow::createAndFundWithAuthorizationCall>(&CreateWithAuthorization::abi_encode_params(
+                    &arguments,
+                ))
             }
-            .abi_encode(),
             Self::FundWithPermit { run, permit } => {
                 RunEscrow::fundWithPermitCall { runId: U256::from(run.0), permit: permit.into() }.abi_encode()
             }
@@ -210,22 +213,12 @@ impl CallWithSignature {
         let number = |word: U256| u64::try_from(word).ok();
         Some(match RunEscrowCalls::abi_decode(calldata).ok()? {
             RunEscrowCalls::createAndFundWithPermit(call) => Self::CreateAndFundWithPermit {
-                run: NewRun {
-                    reward: Usdc(call.reward),
-                    deadline: Timestamp(number(call.deadline)?),
-                    max_revisions: number(call.maxRevisions)?,
-                    content_uri: call.contentURI,
-                },
+                run: new_run::read(call.reward, call.deadline, call.maxRevisions, call.contentURI)?,
                 permit: call.permit.into(),
             },
             RunEscrowCalls::createAndFundWithAuthorization(call) => Self::CreateAndFundWithAuthorization {
                 poster: call.poster,
-                run: NewRun {
-                    reward: Usdc(call.reward),
-                    deadline: Timestamp(number(call.deadline)?),
-                    max_revisions: number(call.maxRevisions)?,
-                    content_uri: call.contentURI,
-                },
+                run: new_run::read(call.reward, call.deadline, call.maxRevisions, call.contentURI)?,
                 authorization: call.authorization.into(),
             },
             RunEscrowCalls::fundWithPermit(call) => Self::FundWithPermit { run: RunId(number(call.runId)?), permit: call.permit.into() },
@@ -289,17 +282,10 @@ signed_of!(agent_stake);
 
 #[cfg(test)]
 mod tests {
-    use alloy_primitives::address;
+    use clawpay_domain::Timestamp;
 
     use super::*;
-
-    const CONTRACTS: Contracts = Contracts {
-        usdc: address!("0x1000000000000000000000000000000000000001"),
-        agent_registry: address!("0x2000000000000000000000000000000000000002"),
-        agent_stake: address!("0x3000000000000000000000000000000000000003"),
-        run_escrow: address!("0x4000000000000000000000000000000000000004"),
-        forwarder: address!("0x5000000000000000000000000000000000000005"),
-    };
+    use crate::fixture::CONTRACTS;
 
     fn every_call() -> Vec<CallWithSignature> {
         let run =

@@ -8,8 +8,8 @@ use alloy::{
     sol_types::SolEvent,
 };
 use anyhow::{Context, Result};
-use clawpay_bindings::{AgentRegistry, Call, Contracts, NewRun, RunEscrow, TestUSDC, run_escrow::IRunEscrow};
-use clawpay_domain::{AgentId, RunId, Timestamp, Usdc};
+use clawpay_bindings::{AgentRegistry, Call, Contracts, RunEscrow, TestUSDC, run_escrow::IRunEscrow};
+use clawpay_domain::{AgentId, NewRun, RunId, Timestamp, Usdc};
 
 use crate::wallet::{Wallet, read};
 

@@ -4,9 +4,7 @@ use std::path::PathBuf;
 
 use alloy::primitives::Address;
 use clap::{Args, Parser, Subcommand};
-use clawpay_domain::{AmountError, Parameters, Seconds, Usdc};
-
-use crate::config::parse_address;
+use clawpay_domain::{AmountError, Parameters, Seconds, Usdc, parse_account};
 
 /// A marketplace where people and programs pay AI agents in USDC, held by contracts.
 ///
@@ -134,7 +132,7 @@ impl Deploy {
 }
 
 fn address(text: &str) -> Result<Address, String> {
-    parse_address(text).map_err(|error| error.to_string())
+    parse_account(text).map_err(|error| error.to_string())
 }
 
 fn usdc(text: &str) -> Result<Usdc, AmountError> {

@@ -10,6 +10,7 @@ use alloy::{
 use anyhow::{Context, Result, bail};
 use clawpay_api::{RateLimit, RelayOptions};
 use clawpay_bindings::Deployment;
+use clawpay_domain::parse_account;
 use clawpay_indexer::{Hashes, Secrets};
 use tracing_subscriber::EnvFilter;
 use url::Url;
@@ -123,7 +124,7 @@ impl Config {
             relayer_key: take("CLAWPAY_RELAYER_KEY").map(|text| key("CLAWPAY_RELAYER_KEY", &text)).transpose()?.map(Secret),
             relayer_budget: take("CLAWPAY_RELAYER_BUDGET").map(|text| wei(&text)).transpose()?,
             usdc: take("CLAWPAY_USDC")
-                .map(|text| parse_address(&text).with_context(|| format!("CLAWPAY_USDC: {text} is not an address")))
+                .map(|text| parse_account(&text).with_context(|| format!("CLAWPAY_USDC: {text} is not an address")))
                 .transpose()?,
             metrics_addr: take("CLAWPAY_METRICS_ADDR").map(|text| socket_address(&text)).transpose()?,
             log: take("CLAWPAY_LOG").map(filter).transpose()?,
@@ -165,17 +166,6 @@ impl Config {
     /// The keys in the nodes' addresses, which libraries repeat in their errors.
     pub fn secrets(&self) -> Secrets {
         Secrets::of(self.rpc_urls.iter().map(|url| &url.0))
-    }
-}
-
-/// An address in one case, or in mixed case with the right EIP-55 checksum.
-pub fn parse_address(text: &str) -> Result<Address> {
-    let digits = text.strip_prefix("0x").context("an address begins with 0x")?;
-    let one_case = !digits.bytes().any(|b| b.is_ascii_uppercase()) || !digits.bytes().any(|b| b.is_ascii_lowercase());
-    if one_case {
-        text.parse().context("an address is 0x and 40 hex digits")
-    } else {
-        Address::parse_checksummed(text, None).context("an address is 0x and 40 hex digits, with a right checksum if in mixed case")
     }
 }
 

@@ -7,24 +7,26 @@
 
 mod check;
 mod journal;
+mod plan;
 mod step;
 mod verify;
 
 use alloy::{
     eips::BlockNumberOrTag,
     primitives::{Address, Bytes},
-    providers::{DynProvider, Provider},
+    providers::Provider,
     sol_types::SolConstructor,
 };
 use anyhow::{Context, Result, bail, ensure};
 use clawpay_bindings::{AgentRegistry, AgentStake, Contracts, Deployment, ERC2771Forwarder, FORWARDER_NAME, RunEscrow, TestUSDC};
-use clawpay_domain::Parameters;
 
 pub use journal::Journal;
+pub use plan::Plan;
 pub use step::Step;
 
-use crate::wallet::{LAST_WAIT, MINED_WITHIN, Wallet};
+use crate::wallet::{LAST_WAIT, MINED_WITHIN, Wallet, has_code};
 use journal::Note;
+use plan::Settled;
 
 /// Chain ids that development nodes use: anvil's and hardhat's, and ganache's.
 const LOCAL_CHAINS: [u64; 2] = [31_337, 1_337];
@@ -32,33 +34,6 @@ const LOCAL_CHAINS: [u64; 2] = [31_337, 1_337];
 /// Whether `chain_id` is a development node's, where a token anyone can mint does no harm.
 pub fn is_local(chain_id: u64) -> bool {
     LOCAL_CHAINS.contains(&chain_id)
-}
-
-/// What to deploy. The default is what a local chain gets.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Plan {
-    /// The token; on a local chain `TestUSDC` is deployed if there is none.
-    pub usdc: Option<Address>,
-    /// An existing ERC-8004 registry; ours is deployed if there is none.
-    pub agent_registry: Option<Address>,
-    /// Where collected fees go; the deployer if not said.
-    pub treasury: Option<Address>,
-    /// Who may change the treasury and pause new business; the deployer if not said.
-    pub owner: Option<Address>,
-    /// The rules, immutable once deployed.
-    pub parameters: Parameters,
-    /// Blocks that must follow the last contract's before the deployment is checked and reported.
-    pub confirmations: u64,
-}
-
-/// A plan in which nothing is left to be decided.
-struct Settled {
-    /// None on a local chain that is to have its own.
-    usdc: Option<Address>,
-    agent_registry: Option<Address>,
-    treasury: Address,
-    owner: Address,
-    parameters: Parameters,
 }
 
 /// Deploys from `deployer`, which nothing else may send from meanwhile. `report` hears of each step.
@@ -76,19 +51,13 @@ pub async fn deploy_or_continue(deployer: &Wallet, plan: &Plan, journal: &mut Jo
     if plan.usdc.is_none() && !is_local(chain_id) {
         bail!("chain {chain_id} is not a local one: say which token to use (--usdc or CLAWPAY_USDC)");
     }
-    let settled = Settled {
-        usdc: plan.usdc,
-        agent_registry: plan.agent_registry,
-        treasury: plan.treasury.unwrap_or(deployer.address()),
-        owner: plan.owner.unwrap_or(deployer.address()),
-        parameters: plan.parameters,
-    };
+    let settled = plan.settled(deployer.address());
     check::arguments(provider, &settled).await?;
 
     journal.belong_to(chain_id, genesis_hash, deployer.address());
     let nonce = settled_nonce(deployer, &report).await?;
     let mut site = Site { deployer, nonce, journal, report };
-    check::purse(&site, &settled).await?;
+    check::purse(deployer, site.journal, &settled).await?;
     let contracts = site.build(&settled).await?;
 
     site.wait_for_confirmations(plan.confirmations).await?;
@@ -253,8 +222,4 @@ impl<R: Fn(&Step<'_>)> Site<'_, R> {
 /// What creates a contract.
 fn code(bytecode: &[u8], arguments: &[u8]) -> Bytes {
     [bytecode, arguments].concat().into()
-}
-
-async fn has_code(provider: &DynProvider, address: Address) -> Result<bool> {
-    Ok(!provider.get_code_at(address).await?.is_empty())
 }

@@ -12,6 +12,7 @@ use alloy::{
 };
 use anyhow::{Context, Result, bail};
 use clawpay_bindings::Deployment;
+use clawpay_indexer::origin;
 
 use crate::{config::Config, deploy::is_local, output::progress, wallet};
 
@@ -49,7 +50,7 @@ pub async fn wait_and_find(config: &Config) -> Result<Deployment> {
     config.require_rpc_url()?;
     let rpc_urls: Vec<_> = config.rpc_urls.iter().map(|url| url.0.clone()).collect();
     let provider = wallet::wait_for_node(&rpc_urls, |rpc_url, error| {
-        progress(format_args!("Waiting for the node at {}: {error:#}", wallet::shown(rpc_url)));
+        progress(format_args!("Waiting for the node at {}: {error:#}", origin(rpc_url)));
     })
     .await;
     find(config, &provider).await

@@ -14,7 +14,7 @@ const TALKATIVE: [&str; 6] = ["alloy_transport_http", "hyper", "hyper_util", "re
 /// Starts logging what `filter` lets through. `json` where nobody watches; a second call changes nothing.
 pub fn start(filter: &str, json: bool) {
     let layer =
-        fmt().with_env_filter(discreet(filter)).with_writer(|| Redacting(std::io::stderr())).with_ansi(std::io::stderr().is_terminal());
+        fmt().with_env_filter(redacted(filter)).with_writer(|| Redacting(std::io::stderr())).with_ansi(std::io::stderr().is_terminal());
     // Somebody else, such as a test, may have installed a subscriber already.
     let _already = if json { layer.json().try_init() } else { layer.with_target(false).try_init() };
 }
@@ -48,7 +48,7 @@ pub fn count() -> Result<PrometheusHandle> {
 }
 
 /// `filter`, without what could hold a key.
-fn discreet(filter: &str) -> EnvFilter {
+fn redacted(filter: &str) -> EnvFilter {
     let held = TALKATIVE.map(|library| format!("{library}=warn")).join(",");
     EnvFilter::new(format!("{filter},{held}"))
 }
@@ -79,7 +79,7 @@ mod tests {
     fn no_filter_makes_a_library_show_the_nodes_address() {
         let written = Written::default();
         let writer = written.clone();
-        let subscriber = fmt().with_env_filter(discreet("trace,alloy_transport_http=trace")).with_writer(move || writer.clone()).finish();
+        let subscriber = fmt().with_env_filter(redacted("trace,alloy_transport_http=trace")).with_writer(move || writer.clone()).finish();
         tracing::subscriber::with_default(subscriber, || {
             let span = tracing::debug_span!(target: "alloy_transport_http", "ReqwestTransport", url = "https://node.example/v3/secret");
             let _entered = span.enter();

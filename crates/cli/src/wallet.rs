@@ -15,6 +15,7 @@ use alloy::{
     transports::ws::WsConnect,
 };
 use anyhow::{Context, Result, bail};
+use clawpay_indexer::origin;
 use url::Url;
 
 use crate::local::MNEMONIC;
@@ -37,7 +38,7 @@ async fn client(rpc_url: &Url) -> Result<RpcClient> {
         "ws" | "wss" => ClientBuilder::default()
             .ws(WsConnect::new(rpc_url.as_str()))
             .await
-            .with_context(|| format!("no node answers at {}", shown(rpc_url))),
+            .with_context(|| format!("no node answers at {}", origin(rpc_url))),
         "http" | "https" => {
             let http = alloy::transports::http::reqwest::Client::builder().timeout(CALL_TIMEOUT).build()?;
             Ok(ClientBuilder::default().http_with_client(http, rpc_url.clone()))
@@ -67,11 +68,12 @@ pub async fn wait_for_node(rpc_urls: &[Url], report: impl Fn(&Url, &anyhow::Erro
     }
 }
 
-/// An RPC URL as it may be shown: providers put keys into user info, path and query.
-pub fn shown(rpc_url: &Url) -> String {
-    let host = rpc_url.host_str().unwrap_or_default();
-    let port = rpc_url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    format!("{}://{host}{port}", rpc_url.scheme())
+/// Whether there is a contract at `address`.
+///
+/// # Errors
+/// The node does not answer.
+pub(crate) async fn has_code(provider: &DynProvider, address: Address) -> Result<bool> {
+    Ok(!provider.get_code_at(address).await?.is_empty())
 }
 
 /// One view call at the latest block.

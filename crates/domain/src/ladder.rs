@@ -1,39 +1,13 @@
 //! The trust ladder: an agent's status as a pure function of its stake record and chain time. Restates `TrustLadder.sol`.
 
-use crate::{Seconds, StakeParameters, StakeRecord, Timestamp, words::words};
-
-words! {
-    /// An agent's standing. Only PROVISIONAL and ESTABLISHED may claim.
-    AgentStatus {
-        /// Stake below the minimum.
-        Unverified = "UNVERIFIED",
-        /// Stake at or above the minimum.
-        Provisional = "PROVISIONAL",
-        /// PROVISIONAL, staked without interruption for long enough, with enough completions.
-        Established = "ESTABLISHED",
-        /// Slashed, and what was slashed has not been staked again in full.
-        Frozen = "FROZEN",
-        /// Slashed too often. Forever.
-        Banned = "BANNED",
-    }
-}
-
-impl AgentStatus {
-    /// Whether the status allows claiming.
-    pub const fn may_claim(self) -> bool {
-        match self {
-            Self::Provisional | Self::Established => true,
-            Self::Unverified | Self::Frozen | Self::Banned => false,
-        }
-    }
-}
+use crate::{AgentStatus, Seconds, StakeParameters, StakeRecord, Timestamp, Usdc};
 
 impl StakeRecord {
     /// The status at `now`; the first rung that applies, from the worst.
     pub fn status(&self, parameters: &StakeParameters, now: Timestamp) -> AgentStatus {
         if self.slashes >= parameters.banned_after_slashes {
             AgentStatus::Banned
-        } else if self.owed > crate::Usdc::ZERO {
+        } else if self.owed > Usdc::ZERO {
             AgentStatus::Frozen
         } else if self.stake < parameters.minimum_stake {
             AgentStatus::Unverified

@@ -1,61 +1,11 @@
-//! A run: its facts, and how the events of the escrow change them.
+//! A run: its facts, and what an event of the escrow states about one.
 
 use alloy_primitives::{Address, Bytes, U256};
 
-use crate::{AgentId, EscrowParameters, Inconsistency, Refusal, RunId, Timestamp, Usdc, rules, words::words};
-
-words! {
-    /// Where a run stands.
-    RunState {
-        /// Created, not funded.
-        Draft = "DRAFT",
-        /// Funded and claimable until its deadline.
-        Open = "OPEN",
-        /// In an agent's hands.
-        Claimed = "CLAIMED",
-        /// The agent said it works.
-        InProgress = "IN_PROGRESS",
-        /// Delivered, waiting for the poster.
-        Submitted = "SUBMITTED",
-        /// Paid. Terminal.
-        Approved = "APPROVED",
-        /// Sent back for changes.
-        RevisionRequested = "REVISION_REQUESTED",
-        /// Refunded, stake untouched. Terminal.
-        Rejected = "REJECTED",
-        /// Refunded, stake at risk paid to the poster. Terminal.
-        Slashed = "SLASHED",
-        /// Withdrawn before any claim. Terminal.
-        Cancelled = "CANCELLED",
-    }
-}
-
-impl RunState {
-    /// Whether an agent holds the run.
-    pub const fn is_in_hand(self) -> bool {
-        match self {
-            Self::Claimed | Self::InProgress | Self::Submitted | Self::RevisionRequested => true,
-            Self::Draft | Self::Open | Self::Approved | Self::Rejected | Self::Slashed | Self::Cancelled => false,
-        }
-    }
-}
-
-/// What a poster offers. Immutable once written down.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Terms {
-    /// Who pays and reviews.
-    pub poster: Address,
-    /// Paid to the agent on approval.
-    pub reward: Usdc,
-    /// Escrowed on top, kept by the platform when the agent is paid.
-    pub fee: Usdc,
-    /// Claiming and funding stop here.
-    pub deadline: Timestamp,
-    /// Revisions the poster may request before it may reject.
-    pub max_revisions: u8,
-    /// Where the work is described; arbitrary bytes.
-    pub content_uri: Bytes,
-}
+use crate::{
+    AgentId, RunId, RunState, Terms, Timestamp, Usdc,
+    time::{is_before, is_reached},
+};
 
 /// The claim that put a run into an agent's hands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,40 +142,7 @@ pub struct Payment {
     pub fee: Usdc,
 }
 
-impl Terms {
-    /// Reward and fee: what funding takes and a refund returns.
-    pub fn escrowed(&self) -> Usdc {
-        self.reward.saturating_add(self.fee)
-    }
-}
-
 impl Run {
-    /// A run as `RunCreated` states it.
-    pub fn created(id: RunId, terms: Terms, at: Timestamp, parameters: &EscrowParameters) -> Result<Self, Inconsistency> {
-        let fee = rules::fee(terms.reward, parameters);
-        if terms.fee != fee {
-            return Err(Inconsistency::new("fee", terms.fee.0, fee.0));
-        }
-        if let Err(refusal) = rules::create(&rules::Offer::of(&terms), at, parameters) {
-            return Err(Inconsistency::new("RunCreated", "emitted", refusal));
-        }
-        Ok(Self {
-            id,
-            terms,
-            state: RunState::Draft,
-            claim: None,
-            submission: None,
-            revisions: 0,
-            feedback: None,
-            due_at: None,
-            review_by: None,
-            created_at: at,
-            funded_at: None,
-            settled_at: None,
-            finalized_by_silence: false,
-        })
-    }
-
     /// The terms word of the funded run, as `termsOf` answers it: poster, reward, deadline, revisions, stage.
     pub fn terms_word(&self) -> U256 {
         const FUNDED: u64 = 1;
@@ -243,131 +160,16 @@ impl Run {
 
     /// Whether the deadline still allows claiming at `now`.
     pub fn is_claimable(&self, now: Timestamp) -> bool {
-        self.state == RunState::Open && rules::is_before(now, self.terms.deadline)
+        self.state == RunState::Open && is_before(now, self.terms.deadline)
     }
 
     /// Whether the poster may slash at `now`.
     pub fn is_slashable(&self, now: Timestamp) -> bool {
-        matches!(self.state, RunState::Claimed | RunState::InProgress) && self.due_at.is_some_and(|due| rules::is_reached(now, due))
+        matches!(self.state, RunState::Claimed | RunState::InProgress) && self.due_at.is_some_and(|due| is_reached(now, due))
     }
 
     /// Whether anyone may finalize at `now`.
     pub fn is_finalizable(&self, now: Timestamp) -> bool {
-        self.state == RunState::Submitted && self.review_by.is_some_and(|by| rules::is_reached(now, by))
+        self.state == RunState::Submitted && self.review_by.is_some_and(|by| is_reached(now, by))
     }
-
-    /// Folds one event in. On an error the run is unchanged.
-    ///
-    /// The event has happened; this checks that it could have: the edge is legal, at that time, with those amounts. Who called is not
-    /// in the events, and so not checked here.
-    pub fn apply(&mut self, event: &RunEvent, at: Timestamp, parameters: &EscrowParameters) -> Result<(), Inconsistency> {
-        match event {
-            RunEvent::Created { .. } => return Err(Inconsistency::new("runId", self.id, "a new one")),
-            RunEvent::Funded { amount } => {
-                self.legal(self.require_state(&[RunState::Draft]).and_then(|()| self.require_before_deadline(at)))?;
-                same("amount", amount.0, self.terms.escrowed().0)?;
-                self.funded_at = Some(at);
-                self.state = RunState::Open;
-            }
-            RunEvent::Cancelled { refund } => {
-                self.legal(self.require_state(&[RunState::Draft, RunState::Open]))?;
-                same("refund", refund.0, self.escrowed().0)?;
-                self.settle(RunState::Cancelled, at);
-            }
-            RunEvent::Claimed { agent, wallet, stake_at_risk, due_at } => {
-                self.legal(self.require_state(&[RunState::Open]).and_then(|()| self.require_before_deadline(at)))?;
-                if *wallet == self.terms.poster {
-                    return Err(Inconsistency::new("wallet", wallet, "not the poster"));
-                }
-                same("dueAt", *due_at, at + parameters.submission_timeout)?;
-                self.claim = Some(Claim { agent: *agent, wallet: *wallet, stake_at_risk: *stake_at_risk, at });
-                self.due_at = Some(*due_at);
-                self.state = RunState::Claimed;
-            }
-            RunEvent::Started => {
-                self.legal(self.require_state(&[RunState::Claimed]).and_then(|()| self.require_before_due(at)))?;
-                self.state = RunState::InProgress;
-            }
-            RunEvent::Submitted { review_by, deliverable_uri } => {
-                self.legal(
-                    self.require_state(&[RunState::InProgress, RunState::RevisionRequested]).and_then(|()| self.require_before_due(at)),
-                )?;
-                same("reviewBy", *review_by, at + parameters.review_period)?;
-                self.submission = Some(Submission { deliverable_uri: deliverable_uri.clone(), at });
-                self.due_at = None;
-                self.review_by = Some(*review_by);
-                self.state = RunState::Submitted;
-            }
-            RunEvent::RevisionRequested { revision, due_at, feedback } => {
-                self.legal(
-                    self.require_state(&[RunState::Submitted])
-                        .and_then(|()| self.require_before_review(at))
-                        .and_then(|()| self.require_revisions_left()),
-                )?;
-                same("revision", *revision, u64::from(self.revisions) + 1)?;
-                same("dueAt", *due_at, at + parameters.submission_timeout)?;
-                self.revisions += 1;
-                self.feedback = Some(feedback.clone());
-                self.review_by = None;
-                self.due_at = Some(*due_at);
-                self.state = RunState::RevisionRequested;
-            }
-            RunEvent::Approved(payment) => {
-                self.legal(self.require_state(&[RunState::Submitted]))?;
-                self.pay(payment, at)?;
-            }
-            RunEvent::Finalized(payment) => {
-                self.legal(self.require_state(&[RunState::Submitted]).and_then(|()| self.require_reviewed(at)))?;
-                self.pay(payment, at)?;
-                self.finalized_by_silence = true;
-            }
-            RunEvent::Rejected { agent, refund } => {
-                self.legal(self.require_rejectable(at))?;
-                self.same_agent(*agent)?;
-                same("refund", refund.0, self.escrowed().0)?;
-                self.settle(RunState::Rejected, at);
-            }
-            RunEvent::Slashed { agent, refund, slashed } => {
-                self.legal(self.require_state(&[RunState::Claimed, RunState::InProgress]).and_then(|()| self.require_due(at)))?;
-                self.same_agent(*agent)?;
-                same("refund", refund.0, self.escrowed().0)?;
-                same("slashed", slashed.0, self.claim.map_or(Usdc::ZERO, |claim| claim.stake_at_risk).0)?;
-                self.settle(RunState::Slashed, at);
-            }
-        }
-        Ok(())
-    }
-
-    /// Turns a refusal of the rules into a contradiction with the event that happened anyway.
-    fn legal(&self, outcome: Result<(), Refusal>) -> Result<(), Inconsistency> {
-        outcome.map_err(|refusal| Inconsistency::new("event", "emitted", refusal))
-    }
-
-    fn pay(&mut self, payment: &Payment, at: Timestamp) -> Result<(), Inconsistency> {
-        self.same_agent(payment.agent)?;
-        same("wallet", payment.wallet, self.claim.map_or(Address::ZERO, |claim| claim.wallet))?;
-        same("reward", payment.reward.0, self.terms.reward.0)?;
-        same("fee", payment.fee.0, self.terms.fee.0)?;
-        self.settle(RunState::Approved, at);
-        Ok(())
-    }
-
-    fn same_agent(&self, agent: AgentId) -> Result<(), Inconsistency> {
-        match self.claim {
-            Some(claim) => same("agentId", agent, claim.agent),
-            None => Err(Inconsistency::new("agentId", agent, "no agent")),
-        }
-    }
-
-    fn settle(&mut self, state: RunState, at: Timestamp) {
-        self.state = state;
-        self.due_at = None;
-        self.review_by = None;
-        self.settled_at = Some(at);
-    }
-}
-
-/// Refuses a value that the rules do not expect there.
-fn same<T: PartialEq + std::fmt::Display>(field: &'static str, stated: T, expected: T) -> Result<(), Inconsistency> {
-    if stated == expected { Ok(()) } else { Err(Inconsistency::new(field, stated, expected)) }
 }

@@ -42,3 +42,13 @@ impl fmt::Display for Timestamp {
         self.0.fmt(f)
     }
 }
+
+/// What stops at `deadline` is still possible at `now`.
+pub fn is_before(now: Timestamp, deadline: Timestamp) -> bool {
+    now < deadline
+}
+
+/// What starts at `deadline` is possible at `now`.
+pub fn is_reached(now: Timestamp, deadline: Timestamp) -> bool {
+    !is_before(now, deadline)
+}

@@ -1,4 +1,4 @@
-//! The relayer's one lane of nonces: each is given once, and what it was given for is written down before it is sent.
+//! The relayer's nonces: each is given to one job, and the job is written down before its transaction is sent.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub struct GasOffer {
     pub priority_fee: Option<u64>,
 }
 
-/// What somebody asked the relayer to send.
+/// What a caller asked the relayer to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RelayJob {
     /// Hash of all that was posted.
@@ -52,10 +52,10 @@ pub struct RelayAttempt {
     pub raw: Bytes,
 }
 
-/// An errand that has its nonce.
+/// A job that has its nonce.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Relayed {
-    /// Its place in the lane.
+    /// The relayer's nonce that it has.
     pub nonce: u64,
     /// What is to be done.
     pub job: RelayJob,
@@ -68,13 +68,13 @@ pub struct Relayed {
 /// What has been taken on in the last 24 hours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spent {
-    /// Errands of one signer.
+    /// Jobs of one signer.
     pub of_signer: u64,
-    /// Wei that all errands may cost at most.
+    /// Wei that all jobs may cost at most.
     pub wei: U256,
 }
 
-/// The lane of one relayer, held until dropped: nobody else gets a nonce meanwhile.
+/// The right to give one relayer's nonces, held until dropped: no other server gives one meanwhile.
 #[derive(Debug)]
 pub struct NonceLock {
     transaction: Transaction<'static, Postgres>,
@@ -82,7 +82,7 @@ pub struct NonceLock {
 }
 
 impl SubmittedTransactions {
-    /// Waits for the lane of `relayer`, across all servers of this database.
+    /// Waits for the right to give the nonces of `relayer`, across all servers of this database.
     pub async fn nonce_lock(&self, relayer: Address) -> Result<NonceLock, StoreError> {
         let mut transaction = self.pool.begin().await?;
         let [.., a, b, c, d] = relayer.into_array();
@@ -155,7 +155,7 @@ impl SubmittedTransactions {
             .collect()
     }
 
-    /// Puts another transaction in the place of `old`, and notes it as sent. False if somebody else has done so meanwhile.
+    /// Puts another transaction in the place of `old`, and notes it as sent. False if another server has done so meanwhile.
     pub async fn attempt_again(&self, relayer: Address, nonce: u64, old: B256, attempt: &RelayAttempt) -> Result<bool, StoreError> {
         let replaced = sqlx::query!(
             "WITH raised AS (
@@ -201,7 +201,7 @@ impl NonceLock {
         Ok(next.max(mined))
     }
 
-    /// Writes the errand down, notes its transaction as sent, and lets go of the lane. False if what was signed has been taken on already.
+    /// Writes the job down, notes its transaction as sent, and releases the lock. False if what was signed has been taken on already.
     pub async fn take_on(mut self, nonce: u64, job: &RelayJob, attempt: &RelayAttempt) -> Result<bool, StoreError> {
         let inserted = sqlx::query!(
             "INSERT INTO relayed (relayer, nonce, posted, signed, signer, target, data, gas, max_fee, priority_fee, hash, raw)

@@ -27,9 +27,8 @@ use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
 use super::{
-    Head,
-    header::Header,
-    health::Health,
+    header::{Head, Header},
+    health::{BENCH_POLLS, Health},
     receipt::{self, Receipt, ReceiptLogs},
     refusal::{self, Meaning},
 };
@@ -102,12 +101,12 @@ impl Endpoint {
             secrets: Secrets::of([url]),
             url: url.clone(),
             client: Mutex::default(),
-            timeout: config.hurried(config.node_timeout),
-            short_timeout: config.hurried(config.node_timeout.min(SHORT_TIMEOUT)),
+            timeout: config.scaled(config.node_timeout),
+            short_timeout: config.scaled(config.node_timeout.min(SHORT_TIMEOUT)),
             confirmations: config.confirmations,
             chain_id: config.deployment.chain_id,
             genesis_hash: config.deployment.genesis_hash,
-            health: Mutex::new(Health::new(config.poll_interval * super::BENCH_POLLS)),
+            health: Mutex::new(Health::new(config.poll_interval * BENCH_POLLS)),
             is_proven: AtomicBool::new(false),
             recomputes: AtomicBool::new(config.hashes == Hashes::Recomputed),
             knows_finality: AtomicBool::new(false),
@@ -413,7 +412,7 @@ impl Endpoint {
                 let data: Option<Value> = payload.data.as_ref().and_then(|data| serde_json::from_str(data.get()).ok());
                 self.refused(method, payload.code, &payload.message, data.as_ref())
             }
-            RpcError::DeserError { err, .. } => NodeError::NotUnderstood { method, reason: self.discreet(&err.to_string()) },
+            RpcError::DeserError { err, .. } => NodeError::NotUnderstood { method, reason: self.redacted(&err.to_string()) },
             RpcError::NullResp => NodeError::NotUnderstood { method, reason: "it is null".to_owned() },
             RpcError::Transport(TransportErrorKind::MissingBatchResponse(_)) => {
                 NodeError::NotUnderstood { method, reason: "a part of the batch is not answered".to_owned() }
@@ -426,12 +425,12 @@ impl Endpoint {
                 let message = format!("HTTP status {}, retry after {} s", http.status, retry_after.as_secs());
                 self.refused(method, 429, &message, None)
             }
-            other => NodeError::Unreachable { origin: self.origin.clone(), reason: self.discreet(&root(other).to_string()) },
+            other => NodeError::Unreachable { origin: self.origin.clone(), reason: self.redacted(&root(other).to_string()) },
         }
     }
 
     fn refused(&self, method: &'static str, code: i64, message: &str, data: Option<&Value>) -> NodeError {
-        let shown = self.discreet(message);
+        let shown = self.redacted(message);
         match refusal::meaning(code, message, data) {
             Meaning::Quota { wait } => NodeError::Quota { method, code, message: shown, wait },
             Meaning::UnknownBlock => NodeError::UnknownBlock { method },
@@ -440,7 +439,7 @@ impl Endpoint {
     }
 
     /// The beginning of a text that is not ours, without what is secret about the address.
-    fn discreet(&self, text: &str) -> String {
+    fn redacted(&self, text: &str) -> String {
         self.secrets.hide(text).chars().take(MESSAGE_LENGTH).collect()
     }
 }

@@ -5,7 +5,7 @@ use alloy::{
     primitives::{Address, B64, B256, Bloom, Bytes, U64, U256},
 };
 use clawpay_domain::Timestamp;
-use clawpay_store::Block;
+use clawpay_store::{Block, Tags};
 use serde::Deserialize;
 
 /// What the index reads of a header.
@@ -21,6 +21,17 @@ pub(crate) struct Header {
     /// Whether the hash follows from the rest; nothing, where the node leaves out what it takes to tell.
     is_genuine: Option<bool>,
     receipts_root: Option<B256>,
+}
+
+/// What a node says of its chain.
+#[derive(Debug)]
+pub(crate) struct Head {
+    /// Its highest block.
+    pub(crate) header: Header,
+    /// How high, and up to where blocks are safe and final.
+    pub(crate) tags: Tags,
+    /// The block that it calls finalized, which another node behind the same address may have named: on another branch than the highest.
+    pub(crate) promised: Option<Block>,
 }
 
 impl Header {

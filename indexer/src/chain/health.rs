@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+/// The first time on the bench, in poll intervals.
+pub(super) const BENCH_POLLS: u32 = 5;
 /// Longest time on the bench, unless the node itself asks for more.
 const LONGEST: Duration = Duration::from_secs(60);
 /// Blocks behind the others that are put down to a block taking its time.

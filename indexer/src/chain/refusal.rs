@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::error::Fits;
+
 /// Characters of a refusal that are looked at.
 const READ: usize = 2_000;
 /// Longest wait that a node may ask for.
@@ -27,27 +29,6 @@ pub(crate) enum Meaning {
         /// What the node would answer, if it says so.
         fits: Option<Fits>,
     },
-}
-
-/// What a node says it would answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fits {
-    /// This range of blocks, both included.
-    Range(u64, u64),
-    /// Any range of this many blocks.
-    Blocks(u64),
-}
-
-impl Fits {
-    /// How many blocks that is for a question which begins at `from` and was about `asked` blocks; nothing, if it is no smaller.
-    pub(crate) fn blocks(self, from: u64, asked: u64) -> Option<u64> {
-        let blocks = match self {
-            Self::Range(first, last) if first == from => last.checked_sub(first)?.checked_add(1)?,
-            Self::Range(..) => return None,
-            Self::Blocks(blocks) => blocks,
-        };
-        (1..asked).contains(&blocks).then_some(blocks)
-    }
 }
 
 /// Reads an error answer: its code (an HTTP status where there was no other), message and data.
@@ -280,20 +261,6 @@ mod tests {
             assert_eq!(meaning(code, message, None), Meaning::UnknownBlock, "{message}");
         }
         assert_eq!(meaning(-32000, "block range is too large", None), Meaning::Other { fits: None });
-    }
-
-    #[test]
-    fn only_a_smaller_range_from_the_same_block_is_a_suggestion() {
-        assert_eq!(Fits::Range(100, 199).blocks(100, 1_000), Some(100));
-        assert_eq!(Fits::Range(100, 100).blocks(100, 2), Some(1));
-        // No smaller than what was asked, elsewhere, backwards, empty, and as large as numbers go.
-        assert_eq!(Fits::Range(100, 199).blocks(100, 100), None);
-        assert_eq!(Fits::Range(101, 199).blocks(100, 1_000), None);
-        assert_eq!(Fits::Range(100, 99).blocks(100, 1_000), None);
-        assert_eq!(Fits::Range(0, u64::MAX).blocks(0, u64::MAX), None);
-        assert_eq!(Fits::Blocks(0).blocks(100, 1_000), None);
-        assert_eq!(Fits::Blocks(1_000).blocks(100, 1_000), None);
-        assert_eq!(Fits::Blocks(999).blocks(100, 1_000), Some(999));
     }
 
     #[test]

@@ -1,14 +1,47 @@
 //! One row against one answer.
 
-use alloy::primitives::{Address, U256};
-use clawpay_bindings::{agent_stake::IAgentStake, run_escrow::IRunEscrow};
-use clawpay_domain::{AgentId, AgentStatus, RunId, RunState, Timestamp};
-use clawpay_store::{AgentRecord, MarketTotals, RunRecord};
+use std::fmt::Display;
 
-use super::{Check, Difference, Identity};
+use alloy::primitives::{Address, B256, U256};
+use clawpay_bindings::{agent_stake::IAgentStake, run_escrow::IRunEscrow};
+use clawpay_domain::{AgentId, AgentStatus, RunId, RunState, StakeParameters, Timestamp};
+use clawpay_store::{AgentRecord, MarketTotals, RunRecord, StateDigest};
+use serde::Serialize;
 
 /// What a side says that has nothing to say.
 const NOTHING: &str = "nothing";
+
+/// One fact about which index and chain do not agree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Difference {
+    /// What it is about, such as `run 7`.
+    pub subject: String,
+    /// Which fact, such as `reward`.
+    pub fact: &'static str,
+    /// What the index says.
+    pub index: String,
+    /// What the chain says.
+    pub chain: String,
+}
+
+/// An agent as registry and stakes know it.
+pub(super) struct Identity {
+    pub(super) owner: Option<Address>,
+    pub(super) wallet: Option<Address>,
+    pub(super) stake: Option<IAgentStake::Agent>,
+}
+
+/// What has been compared so far.
+pub(super) struct Comparison<F> {
+    report: F,
+    differences: u64,
+    /// Of what the chain says.
+    pub(super) sums: Sums,
+    digest: StateDigest,
+    parameters: StakeParameters,
+    now: Timestamp,
+}
 
 /// Sums over the chain's answers.
 #[derive(Default)]
@@ -48,7 +81,40 @@ impl Sums {
     }
 }
 
-impl<F: FnMut(Difference)> Check<F> {
+impl<F: FnMut(Difference)> Comparison<F> {
+    /// Nothing yet, in a market with these rules at this time.
+    pub(super) fn new(report: F, parameters: StakeParameters, now: Timestamp) -> Self {
+        Self { report, differences: 0, sums: Sums::default(), digest: StateDigest::EMPTY, parameters, now }
+    }
+
+    /// Of the rows compared.
+    pub(super) fn digest(&self) -> B256 {
+        self.digest.to_word()
+    }
+
+    /// How many facts differ.
+    pub(super) const fn differences(&self) -> u64 {
+        self.differences
+    }
+
+    /// What is owed or left over cannot be more than what there is.
+    pub(super) fn at_most(&mut self, fact: &'static str, owed: U256, there_is: U256) {
+        if owed > there_is {
+            self.differ("money", fact, owed, format!("at most {there_is}"));
+        }
+    }
+
+    pub(super) fn fact<T: PartialEq + Display>(&mut self, subject: impl Display, fact: &'static str, index: T, chain: T) {
+        if index != chain {
+            self.differ(subject, fact, index, chain);
+        }
+    }
+
+    pub(super) fn differ(&mut self, subject: impl Display, fact: &'static str, index: impl Display, chain: impl Display) {
+        self.differences += 1;
+        (self.report)(Difference { subject: subject.to_string(), fact, index: index.to_string(), chain: chain.to_string() });
+    }
+
     pub(super) fn run(&mut self, id: RunId, row: Option<&RunRecord>, chain: Option<&IRunEscrow::Run>) {
         if let Some(row) = row {
             self.digest.add(row.row_hash());
@@ -99,7 +165,7 @@ impl<F: FnMut(Difference)> Check<F> {
             self.fact(&subject, "wallet", agent.wallet.unwrap_or_default(), chain.wallet.unwrap_or_default());
         }
         let Some(stake) = &chain.stake else { return self.differ(subject, "stake", agent.record.stake.0, NOTHING) };
-        let parameters = self.snapshot.chain.parameters.stake;
+        let parameters = self.parameters;
         let record = &agent.record;
         self.fact(&subject, "stake", record.stake.0, stake.stake);
         self.fact(&subject, "committed", record.committed(&parameters).0, stake.committed);
@@ -115,8 +181,7 @@ impl<F: FnMut(Difference)> Check<F> {
 
     /// What follows from the facts at the block's time, on both sides.
     fn status(&mut self, subject: &str, row: &AgentRecord, stake: &IAgentStake::Agent) {
-        let now = self.snapshot.indexed.timestamp;
-        let status = row.agent.record.status(&self.snapshot.chain.parameters.stake, now);
+        let status = row.agent.record.status(&self.parameters, self.now);
         let chain = AgentStatus::from_index(stake.status).map_or_else(|| format!("{}", stake.status), |status| status.to_string());
         self.fact(subject, "status", status.to_string(), chain);
     }

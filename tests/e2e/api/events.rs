@@ -282,8 +282,7 @@ async fn a_reorg_takes_back_what_was_told_and_tells_what_is_there_now() -> Resul
 
 #[tokio::test]
 async fn killing_the_indexer_in_between_leaves_no_gap_and_no_repeat() -> Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     let directory = clawpay_tests::scratch()?;
     let deployment = directory.path().join("deployment.json");
     std::fs::write(&deployment, serde_json::to_string(&stack.deployment)?)?;

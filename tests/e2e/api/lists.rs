@@ -1,8 +1,7 @@
 //! Lists: filters, orders, pages, and their edges.
 
 use anyhow::Result;
-use clawpay_bindings::NewRun;
-use clawpay_domain::{Seconds, Timestamp, Usdc};
+use clawpay_domain::{NewRun, Seconds, Timestamp, Usdc};
 use serde_json::Value;
 
 use super::served::{Served, account};
@@ -37,7 +36,7 @@ async fn market() -> Result<(Served, u64)> {
     poster.cancel(cancelled).await?;
     stack.warp(Seconds::days(7)).await?;
     let other = offer(Usdc::base_units(70_000_001), 70).await?;
-    poster.post(NewRun { content_uri: "https://example.org/50%_off".to_owned(), ..other }).await?;
+    poster.post(NewRun { content_uri: "https://example.org/50%_off".into(), ..other }).await?;
     served.settle().await?;
     Ok((served, agent.0))
 }

@@ -308,7 +308,7 @@ async fn text_that_is_not_utf8_is_shown_and_refuses_nothing() -> Result<()> {
     let served = Served::start().await?;
     let poster = served.stack.actor(1).await?;
     let mut offer = served.stack.offer(Usdc::whole(1)).await?;
-    offer.content_uri = "ipfs://AB\0".to_owned();
+    offer.content_uri = "ipfs://AB\0".into();
     let mut calldata = clawpay_bindings::Call::Create(offer).calldata().to_vec();
     let position = calldata.windows(2).position(|bytes| bytes == b"AB").unwrap();
     calldata[position] = 0xff;

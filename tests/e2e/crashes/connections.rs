@@ -8,8 +8,7 @@ use crate::indexer::{assert_equals_fresh, number};
 
 #[tokio::test]
 async fn a_connection_lost_at_any_statement_costs_nothing() -> Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     let proxy = DatabaseProxy::start(&url).await?;
     let mut market = Busy::start(&stack).await?;
     let mut cuts = 0;

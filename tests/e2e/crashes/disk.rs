@@ -26,7 +26,7 @@ async fn a_full_disk_stops_the_index_and_spoils_nothing() -> Result<()> {
         for _ in 0..20 {
             for _ in 0..5 {
                 let mut offer = stack.offer(Usdc::whole(2)).await?;
-                offer.content_uri = "x".repeat(2_000);
+                offer.content_uri = "x".repeat(2_000).into_bytes().into();
                 let poster = stack.actor(1).await?;
                 Box::pin(poster.draft(offer)).await?;
                 market.step().await?;

@@ -14,8 +14,7 @@ const USUAL_KILLS: usize = 20;
 
 #[tokio::test]
 async fn an_indexer_killed_at_any_moment_while_the_chain_reorganises_loses_and_repeats_nothing() -> Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     let directory = scratch()?;
     let kills = std::env::var(KILLS).ok().and_then(|text| text.parse().ok()).unwrap_or(USUAL_KILLS);
     let mut market = Busy::start(&stack).await?;

@@ -27,8 +27,7 @@ async fn until_written(stack: &Stack, url: &str) -> Result<Duration> {
 
 #[tokio::test]
 async fn a_standby_takes_over_from_a_killed_writer_and_from_a_paused_one_which_can_never_write_again() -> Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     let directory = scratch()?;
     let mut market = Busy::start(&stack).await?;
     let standby = Config { standby_patience: PATIENCE, ..stack.index_config() };

@@ -2,7 +2,7 @@
 
 use clawpay_api::Config;
 use clawpay_domain::Seconds;
-use clawpay_tests::{Api, Indexer, Stack, create_database};
+use clawpay_tests::{Api, Following, Indexer, Stack, create_database};
 use serde_json::Value;
 
 use super::{assert_equals_fresh, execute, text, trade};
@@ -20,8 +20,7 @@ async fn finalized_state(api: &Api) -> anyhow::Result<Value> {
 
 #[tokio::test]
 async fn adjusted_batch_by_batch_it_equals_a_full_pass_over_the_rows() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     for _ in 0..2 {
         let indexer = Indexer::start(stack.index_config(), &url)?;
         trade(&stack).await?;
@@ -43,9 +42,7 @@ async fn adjusted_batch_by_batch_it_equals_a_full_pass_over_the_rows() -> anyhow
 
 #[tokio::test]
 async fn at_the_finalized_block_the_api_shows_the_state_as_it_was_there() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
-    let indexer = Indexer::start(stack.index_config(), &url)?;
+    let Following { stack, url, indexer } = Following::start().await?;
     let api = Api::start(Config::new(stack.rpc_url(), url.as_str())).await?;
     stack.until_indexed(&url).await?;
     trade(&stack).await?;
@@ -77,8 +74,7 @@ async fn at_the_finalized_block_the_api_shows_the_state_as_it_was_there() -> any
 
 #[tokio::test]
 async fn a_row_that_differs_by_one_unit_has_another_digest() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     let mut digests = Vec::new();
     trade(&stack).await?;
     for change in [

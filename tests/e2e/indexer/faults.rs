@@ -15,14 +15,13 @@ use clawpay_bindings::{AgentRegistry, Deployment, RunEscrow};
 use clawpay_cli::local::{Anvil, AnvilOptions, Toolbox};
 use clawpay_domain::{RunId, Usdc};
 use clawpay_indexer::Config;
-use clawpay_tests::{IndexDump, Indexer, Lie, LyingNode, OPERATOR, Stack, create_database, indexed_block, scratch};
+use clawpay_tests::{Following, IndexDump, Indexer, Lie, LyingNode, OPERATOR, Stack, create_database, indexed_block, scratch};
 
 use super::{assert_equals_fresh, execute, hash_at, index_process, number, run_column, trade};
 
 #[tokio::test]
 async fn an_indexer_killed_at_any_point_of_its_backfill_loses_and_repeats_nothing() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     trade(&stack).await?;
     stack.mine(150).await?;
     // One block per transaction, so that most of the time there is one to be cut short.
@@ -57,9 +56,7 @@ async fn an_indexer_killed_at_any_point_of_its_backfill_loses_and_repeats_nothin
 
 #[tokio::test]
 async fn a_database_that_restarts_is_waited_for() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
-    let indexer = Indexer::start(stack.index_config(), &url)?;
+    let Following { stack, url, indexer } = Following::start().await?;
     trade(&stack).await?;
     stack.until_indexed(&url).await?;
     // Connections are cut first; then the server itself crashes and recovers, as it does whenever one of its processes is killed.
@@ -78,8 +75,7 @@ async fn a_database_that_restarts_is_waited_for() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn a_node_that_is_away_is_waited_for() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     let node = LyingNode::start(vec![stack.rpc_url()], Lie::Away).await?;
     let indexer = Indexer::start(Config::new(node.url(), stack.deployment), &url)?;
     tokio::time::sleep(Duration::from_millis(400)).await;
@@ -99,9 +95,7 @@ async fn a_node_that_is_away_is_waited_for() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn a_node_that_is_killed_and_started_again_is_followed_on() -> anyhow::Result<()> {
-    let mut stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
-    let indexer = Indexer::start(stack.index_config(), &url)?;
+    let Following { mut stack, url, indexer } = Following::start().await?;
     trade(&stack).await?;
     stack.until_indexed(&url).await?;
     let state = stack.provider().anvil_dump_state().await?;
@@ -132,8 +126,7 @@ async fn a_database_that_is_away_is_waited_for() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn lies_that_pass_leave_the_rows_of_a_fresh_index() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let server = stack.database_url()?;
+    let (stack, server) = Stack::and_database().await?;
     trade(&stack).await?;
     stack.mine(70).await?;
     trade(&stack).await?;
@@ -182,11 +175,7 @@ const fn is_told(lie: Lie) -> bool {
 
 /// What no honest node says, said of everything and without end, keeps the index where it is.
 async fn never_written(lie: Lie) -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
-    let node = LyingNode::start(vec![stack.rpc_url()], Lie::None).await?;
-    let indexer = Indexer::start(Config::new(node.url(), stack.deployment), &url)?;
-    stack.until_indexed(&url).await?;
+    let (Following { stack, url, indexer }, node) = Following::through_a_liar().await?;
     node.tell(lie);
     let before = stack.head().await?;
     let registrar = stack.actor(1).await?;
@@ -241,11 +230,7 @@ async fn a_block_that_is_null_is_never_written() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn a_node_that_is_asked_too_often_is_left_alone_as_long_as_it_says() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
-    let node = LyingNode::start(vec![stack.rpc_url()], Lie::None).await?;
-    let indexer = Indexer::start(Config::new(node.url(), stack.deployment), &url)?;
-    stack.until_indexed(&url).await?;
+    let (Following { stack, url, indexer }, node) = Following::through_a_liar().await?;
     node.tell(Lie::Busy(2));
     tokio::time::sleep(Duration::from_millis(500)).await;
     let asked = node.requests();
@@ -265,11 +250,7 @@ async fn a_node_that_is_asked_too_often_is_left_alone_as_long_as_it_says() -> an
 #[tokio::test]
 async fn a_block_that_is_unknown_for_a_moment_is_looked_for_again_by_the_same_writer() -> anyhow::Result<()> {
     const WRITER: &str = "SELECT pid::bigint FROM pg_stat_activity WHERE application_name = 'clawpay indexer'";
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
-    let node = LyingNode::start(vec![stack.rpc_url()], Lie::None).await?;
-    let indexer = Indexer::start(Config::new(node.url(), stack.deployment), &url)?;
-    stack.until_indexed(&url).await?;
+    let (Following { stack, url, indexer }, node) = Following::through_a_liar().await?;
     let writer = number(&url, WRITER).await?;
     node.tell(Lie::ForgetsBlocks(12));
     trade(&stack).await?;
@@ -283,8 +264,7 @@ async fn a_block_that_is_unknown_for_a_moment_is_looked_for_again_by_the_same_wr
 
 #[tokio::test]
 async fn an_older_head_is_no_reorganisation() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     let node = LyingNode::start(vec![stack.rpc_url()], Lie::None).await?;
     let indexer = Indexer::start(Config::new(node.url(), stack.deployment), &url)?;
     let older = stack.head().await?;
@@ -306,8 +286,7 @@ async fn an_older_head_is_no_reorganisation() -> anyhow::Result<()> {
 /// Two agents register in one block, and the answer about a range ends between them: the block's filter knows no difference.
 #[tokio::test]
 async fn an_answer_that_ends_inside_a_block_is_noticed() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     stack.provider().anvil_set_auto_mine(false).await?;
     let registry = stack.deployment.contracts.agent_registry;
     let calldata = AgentRegistry::register_2Call { agentURI: "ipfs://agent".to_owned() }.abi_encode();
@@ -330,11 +309,7 @@ async fn an_answer_that_ends_inside_a_block_is_noticed() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn a_log_kept_back_for_good_is_never_passed() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
-    let node = LyingNode::start(vec![stack.rpc_url()], Lie::None).await?;
-    let indexer = Indexer::start(Config::new(node.url(), stack.deployment), &url)?;
-    stack.until_indexed(&url).await?;
+    let (Following { stack, url, indexer }, node) = Following::through_a_liar().await?;
     let before = indexed_block(&url).await?;
     node.tell(Lie::DropsALog(usize::MAX));
     let (_, agent) = stack.staked_agent(2).await?;
@@ -366,8 +341,7 @@ pub(super) async fn fork(stack: &Stack) -> anyhow::Result<Stack> {
 
 #[tokio::test]
 async fn a_block_that_does_not_build_on_the_last_is_not_written() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     let other = fork(&stack).await?;
     let node = LyingNode::start(vec![stack.rpc_url(), other.rpc_url()], Lie::None).await?;
     let indexer = Indexer::start(Config::new(node.url(), stack.deployment), &url)?;
@@ -389,8 +363,7 @@ async fn a_block_that_does_not_build_on_the_last_is_not_written() -> anyhow::Res
 /// them do not, and the two do not fit together.
 #[tokio::test]
 async fn blocks_are_not_undone_down_to_one_that_their_rivals_do_not_build_on() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     let other = fork(&stack).await?;
     for chain in [&stack, &other] {
         chain.mine(12).await?;
@@ -416,8 +389,7 @@ async fn blocks_are_not_undone_down_to_one_that_their_rivals_do_not_build_on() -
 
 #[tokio::test]
 async fn two_nodes_on_different_forks_behind_one_address_corrupt_nothing() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     let other = fork(&stack).await?;
     let node = LyingNode::start(vec![stack.rpc_url(), other.rpc_url()], Lie::MixesForks).await?;
     let indexer = Indexer::start(Config::new(node.url(), stack.deployment), &url)?;
@@ -436,8 +408,7 @@ async fn two_nodes_on_different_forks_behind_one_address_corrupt_nothing() -> an
 /// The blocks come from one branch and the word on what is final from another, when not even the first block indexed is on that branch.
 #[tokio::test]
 async fn a_first_block_is_not_replaced_against_what_is_final() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     let other = fork(&stack).await?;
     let parted = stack.head().await?;
     let deployment = Deployment { deployment_block: parted + 1, ..stack.deployment };
@@ -489,8 +460,7 @@ async fn emit(stack: &Stack, contract: Address, logs: Vec<(B256, B256, Vec<u8>)>
 
 #[tokio::test]
 async fn events_that_cannot_be_are_kept_flagged_and_change_nothing_else() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     trade(&stack).await?;
     let open = RunId(5);
     let word = |number: u64| B256::from(U256::from(number));
@@ -532,9 +502,7 @@ async fn events_that_cannot_be_are_kept_flagged_and_change_nothing_else() -> any
 
 #[tokio::test]
 async fn a_flag_is_undone_with_the_event_that_raised_it() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
-    let indexer = Indexer::start(stack.index_config(), &url)?;
+    let Following { stack, url, indexer } = Following::start().await?;
     trade(&stack).await?;
     let fork = stack.provider().anvil_snapshot().await?;
     let started = (RunEscrow::RunStarted::SIGNATURE_HASH, B256::from(U256::from(5)), Vec::new());
@@ -551,9 +519,7 @@ async fn a_flag_is_undone_with_the_event_that_raised_it() -> anyhow::Result<()> 
 
 #[tokio::test]
 async fn text_that_is_no_text_is_kept_byte_for_byte() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
-    let indexer = Indexer::start(stack.index_config(), &url)?;
+    let Following { stack, url, indexer } = Following::start().await?;
     stack.staked_agent(2).await?;
     let registry = stack.deployment.contracts.agent_registry;
     let poison = [b"\0nul".to_vec(), b"\xff\xfe\xc3(".to_vec(), vec![0; 100_000]];
@@ -573,8 +539,7 @@ async fn text_that_is_no_text_is_kept_byte_for_byte() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn stopping_takes_less_than_a_second_whatever_it_is_doing() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     stack.funded_actor(1, Usdc::whole(1)).await?;
     for _ in 0..3 {
         stack.mine(500).await?;

@@ -4,16 +4,14 @@ use std::time::{Duration, Instant};
 
 use clawpay_indexer::{Config, FinalizedHeaders, IndexError};
 use clawpay_store::Writer;
-use clawpay_tests::{IndexDump, Indexer, Stack, create_database, indexed_block};
+use clawpay_tests::{Following, IndexDump, Indexer, Stack, create_database, indexed_block};
 use sqlx::{Connection, PgConnection};
 
 use super::{assert_equals_fresh, number, trade};
 
 #[tokio::test]
 async fn live_equals_backfill_while_every_block_may_still_be_replaced() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
-    let live = Indexer::start(stack.index_config(), &url)?;
+    let Following { stack, url, indexer: live } = Following::start().await?;
     trade(&stack).await?;
 
     let dump = assert_equals_fresh(&stack, &url, "fresh").await?;
@@ -29,9 +27,7 @@ async fn live_equals_backfill_while_every_block_may_still_be_replaced() -> anyho
 
 #[tokio::test]
 async fn live_equals_backfill_when_most_blocks_are_final() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
-    let live = Indexer::start(stack.index_config(), &url)?;
+    let Following { stack, url, indexer: live } = Following::start().await?;
     trade(&stack).await?;
     stack.until_indexed(&url).await?;
     stack.mine(120).await?;
@@ -58,8 +54,7 @@ async fn live_equals_backfill_when_most_blocks_are_final() -> anyhow::Result<()>
 
 #[tokio::test]
 async fn indexes_left_out_of_the_first_reading_are_built_after_it() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     Writer::new(&url)?.migrate().await?;
     let (all, first) = (indexes(&url).await?, number(&url, "SELECT 'runs_state'::regclass::oid::bigint").await?);
     trade(&stack).await?;
@@ -120,8 +115,7 @@ async fn a_block_without_our_events_shows_within_a_second_and_an_idle_head_is_ch
 
 #[tokio::test]
 async fn an_indexer_that_was_stopped_goes_on_where_it_was() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     for _ in 0..3 {
         let indexer = Indexer::start(stack.index_config(), &url)?;
         stack.until_indexed(&url).await?;
@@ -136,10 +130,7 @@ async fn an_indexer_that_was_stopped_goes_on_where_it_was() -> anyhow::Result<()
 
 #[tokio::test]
 async fn a_second_indexer_stands_by_and_takes_over() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
-    let first = Indexer::start(stack.index_config(), &url)?;
-    stack.until_indexed(&url).await?;
+    let Following { stack, url, indexer: first } = Following::start().await?;
     let second = Indexer::start(stack.index_config(), &url)?;
     tokio::time::sleep(Duration::from_millis(500)).await;
     let writers = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = x'636c6177'::int::oid";
@@ -157,8 +148,7 @@ async fn a_second_indexer_stands_by_and_takes_over() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn another_chain_or_deployment_is_refused_by_name() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     let refused = async |change: fn(&mut Config)| -> anyhow::Result<IndexError> {
         let mut config = stack.index_config();
         change(&mut config);

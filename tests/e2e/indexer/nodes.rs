@@ -23,8 +23,7 @@ const LOOKS: usize = 3;
 
 /// The preferred node fails in each of these ways, then recovers.
 async fn fail_over_and_back(failures: &[(&'static str, Lie)]) -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     let preferred = LyingNode::start(vec![stack.rpc_url()], Lie::None).await?;
     let next = LyingNode::start(vec![stack.rpc_url()], Lie::None).await?;
     let indexer = Indexer::start(config(&stack, &[preferred.url(), next.url()]), &url)?;
@@ -66,8 +65,7 @@ async fn the_next_node_is_followed_while_the_preferred_one_lags_or_contradicts_i
 
 #[tokio::test]
 async fn a_dead_preferred_node_does_not_keep_an_indexer_from_starting() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     trade(&stack).await?;
     let dead = LyingNode::start(vec![stack.rpc_url()], Lie::Silent).await?;
     let refusing: Url = "http://127.0.0.1:1/".parse()?;
@@ -79,8 +77,7 @@ async fn a_dead_preferred_node_does_not_keep_an_indexer_from_starting() -> anyho
 
 #[tokio::test]
 async fn a_node_of_another_chain_is_passed_over_and_alone_it_is_an_error() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     // Chains that begin in the same second begin with the same block.
     let mut other = Stack::node().await?;
     while other.deployment.genesis_hash == stack.deployment.genesis_hash {
@@ -98,8 +95,7 @@ async fn a_node_of_another_chain_is_passed_over_and_alone_it_is_an_error() -> an
 
 #[tokio::test]
 async fn a_node_that_moves_to_a_fork_nobody_else_is_on_is_not_followed() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     let other = fork(&stack).await?;
     stack.mine(2).await?;
     let astray = LyingNode::start(vec![stack.rpc_url(), other.rpc_url()], Lie::None).await?;
@@ -119,8 +115,7 @@ async fn a_node_that_moves_to_a_fork_nobody_else_is_on_is_not_followed() -> anyh
 
 #[tokio::test]
 async fn a_fork_that_the_only_healthy_node_is_on_is_followed() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     let other = fork(&stack).await?;
     let astray = LyingNode::start(vec![other.rpc_url()], Lie::None).await?;
     let indexer = Indexer::start(config(&stack, &[astray.url(), stack.rpc_url()]), &url)?;
@@ -135,8 +130,7 @@ async fn a_fork_that_the_only_healthy_node_is_on_is_followed() -> anyhow::Result
 /// The bloom filter of a block says that there is something, the preferred node and its receipts say that there is nothing.
 #[tokio::test]
 async fn a_suspicious_block_is_asked_of_another_node() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let server = stack.database_url()?;
+    let (stack, server) = Stack::and_database().await?;
     trade(&stack).await?;
     let honest = stack.fresh_index("honest").await?;
 
@@ -167,8 +161,7 @@ async fn talk(stack: &Stack, database_url: &str, rpc_url: &str) -> anyhow::Resul
 
 #[tokio::test]
 async fn no_key_of_a_node_is_in_any_log() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     stack.actor(1).await?.register("ipfs://agent").await?;
     let http = LyingNode::start(vec![stack.rpc_url()], Lie::None).await?;
     let lying = LyingNode::start(vec![stack.rpc_url()], Lie::BusyInWords).await?;
@@ -205,8 +198,7 @@ async fn no_key_of_a_node_is_in_any_log() -> anyhow::Result<()> {
 /// Two nodes that take turns failing, while runs are played and blocks are replaced.
 #[tokio::test]
 async fn nodes_that_take_turns_failing_leave_the_rows_of_a_fresh_index() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     let one = LyingNode::start(vec![stack.rpc_url()], Lie::None).await?;
     let two = LyingNode::start(vec![stack.rpc_url()], Lie::None).await?;
     let indexer = Indexer::start(config(&stack, &[one.url(), two.url()]), &url)?;

@@ -11,7 +11,7 @@ use alloy::{
 use anyhow::Context;
 use clawpay_domain::{AgentId, RunId, Seconds, Usdc};
 use clawpay_indexer::{Config, IndexError, ShorterChain};
-use clawpay_tests::{IndexDump, Indexer, Lie, LyingNode, Stack, create_database, indexed_block};
+use clawpay_tests::{Following, IndexDump, Indexer, Lie, LyingNode, Stack, create_database, indexed_block};
 
 use super::{assert_equals_fresh, faults::fork, hash_at, run_column, trade};
 
@@ -32,9 +32,7 @@ async fn revert(stack: &Stack, snapshot: U256) -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn events_of_replaced_blocks_are_gone_at_depth_1_3_and_20() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
-    let indexer = Indexer::start(stack.index_config(), &url)?;
+    let Following { stack, url, indexer } = Following::start().await?;
     trade(&stack).await?;
     for (depth, name) in [(1, "depth_1"), (3, "depth_3"), (20, "depth_20")] {
         stack.until_indexed(&url).await?;
@@ -50,8 +48,7 @@ async fn events_of_replaced_blocks_are_gone_at_depth_1_3_and_20() -> anyhow::Res
 
 #[tokio::test]
 async fn a_batch_is_undone_from_its_middle() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     trade(&stack).await?;
     trade(&stack).await?;
     for (depth, name) in [(2, "depth_2"), (9, "depth_9"), (30, "depth_30")] {
@@ -70,9 +67,7 @@ async fn a_batch_is_undone_from_its_middle() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn a_branch_with_other_events_replaces_the_first() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
-    let indexer = Indexer::start(stack.index_config(), &url)?;
+    let Following { stack, url, indexer } = Following::start().await?;
     trade(&stack).await?;
     let (poster, worker, open) = (stack.actor(1).await?, stack.actor(2).await?, RunId(5));
     worker.stake(AgentId(1), Usdc::whole(1)).await?;
@@ -95,9 +90,7 @@ async fn a_branch_with_other_events_replaces_the_first() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn a_reorg_while_the_indexer_is_down_is_found_when_it_comes_back() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
-    let indexer = Indexer::start(stack.index_config(), &url)?;
+    let Following { stack, url, indexer } = Following::start().await?;
     trade(&stack).await?;
     stack.until_indexed(&url).await?;
     indexer.stop().await??;
@@ -112,9 +105,7 @@ async fn a_reorg_while_the_indexer_is_down_is_found_when_it_comes_back() -> anyh
 
 #[tokio::test]
 async fn two_reorgs_in_a_second_leave_the_last_branch() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
-    let indexer = Indexer::start(stack.index_config(), &url)?;
+    let Following { stack, url, indexer } = Following::start().await?;
     trade(&stack).await?;
     stack.until_indexed(&url).await?;
     reorg(&stack, 4).await?;
@@ -127,8 +118,7 @@ async fn two_reorgs_in_a_second_leave_the_last_branch() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn a_reorg_of_everything_back_to_the_deployment_leaves_no_row() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     let deployed = stack.head().await?;
     let indexer = Indexer::start(stack.index_config(), &url)?;
     let (_, agent) = stack.staked_agent(2).await?;
@@ -143,9 +133,7 @@ async fn a_reorg_of_everything_back_to_the_deployment_leaves_no_row() -> anyhow:
 
 #[tokio::test]
 async fn a_shorter_chain_is_waited_for_unless_its_blocks_are_known_to_be_lost() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
-    let indexer = Indexer::start(stack.index_config(), &url)?;
+    let Following { stack, url, indexer } = Following::start().await?;
     trade(&stack).await?;
     let shorter = snapshot(&stack).await?;
     stack.actor(1).await?.cancel(RunId(5)).await?;
@@ -171,8 +159,7 @@ async fn a_shorter_chain_is_waited_for_unless_its_blocks_are_known_to_be_lost() 
 
 #[tokio::test]
 async fn a_final_block_that_is_replaced_stops_the_indexer_and_changes_nothing() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     trade(&stack).await?;
     stack.mine(100).await?;
     let indexer = Indexer::start(stack.index_config(), &url)?;
@@ -196,8 +183,7 @@ async fn a_final_block_that_is_replaced_stops_the_indexer_and_changes_nothing() 
 
 #[tokio::test]
 async fn a_chain_that_ends_below_what_was_final_is_told_apart() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     let older = snapshot(&stack).await?;
     trade(&stack).await?;
     stack.mine(150).await?;
@@ -220,8 +206,7 @@ async fn a_chain_that_ends_below_what_was_final_is_told_apart() -> anyhow::Resul
 
 #[tokio::test]
 async fn the_deepest_reorganisation_above_final_blocks_is_undone() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     trade(&stack).await?;
     stack.mine(60).await?;
     trade(&stack).await?;
@@ -238,9 +223,7 @@ async fn the_deepest_reorganisation_above_final_blocks_is_undone() -> anyhow::Re
 
 #[tokio::test]
 async fn the_same_transactions_in_another_order_are_other_rows() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
-    let indexer = Indexer::start(stack.index_config(), &url)?;
+    let Following { stack, url, indexer } = Following::start().await?;
     let (one, two) = (stack.funded_actor(1, Usdc::whole(10)).await?, stack.funded_actor(2, Usdc::whole(10)).await?);
     let offer = stack.offer(Usdc::whole(2)).await?;
     // The market's first draft pays for a word of storage that the others find there; each must have gas enough in either place.
@@ -272,8 +255,7 @@ async fn the_same_transactions_in_another_order_are_other_rows() -> anyhow::Resu
 
 #[tokio::test]
 async fn a_chain_that_goes_to_another_branch_and_back_is_followed_each_time() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     let other = fork(&stack).await?;
     let node = LyingNode::start(vec![stack.rpc_url(), other.rpc_url()], Lie::None).await?;
     let indexer = Indexer::start(Config::new(node.url(), stack.deployment), &url)?;
@@ -300,8 +282,7 @@ async fn a_chain_that_goes_to_another_branch_and_back_is_followed_each_time() ->
 
 #[tokio::test]
 async fn a_reorganisation_during_the_backfill_is_found() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     trade(&stack).await?;
     stack.mine(10).await?;
     trade(&stack).await?;
@@ -320,8 +301,7 @@ async fn a_reorganisation_during_the_backfill_is_found() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn a_reorganisation_between_headers_and_logs_leaves_no_half_of_either() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let server = stack.database_url()?;
+    let (stack, server) = Stack::and_database().await?;
     for depth in [1, 2, 7] {
         let url = create_database(&server, &format!("depth_{depth}")).await?;
         trade(&stack).await?;
@@ -341,8 +321,7 @@ async fn a_reorganisation_between_headers_and_logs_leaves_no_half_of_either() ->
 
 #[tokio::test]
 async fn without_the_tag_blocks_are_final_as_deep_as_is_said() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     let node = LyingNode::start(vec![stack.rpc_url()], Lie::KnowsNoTags).await?;
     trade(&stack).await?;
     let config = Config { confirmations: Some(6), ..Config::new(node.url(), stack.deployment) };

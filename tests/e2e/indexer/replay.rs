@@ -2,7 +2,7 @@
 
 use clawpay_indexer::Replayed;
 use clawpay_store::{Tags, Writer};
-use clawpay_tests::{IndexDump, Indexer, Stack};
+use clawpay_tests::{Following, IndexDump};
 
 use super::{execute, number, trade};
 
@@ -34,9 +34,7 @@ async fn replay(url: &str) -> anyhow::Result<Replayed> {
 
 #[tokio::test]
 async fn a_replay_gives_the_rows_that_following_gave() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
-    let indexer = Indexer::start(stack.index_config(), &url)?;
+    let Following { stack, url, indexer } = Following::start().await?;
     trade(&stack).await?;
     trade(&stack).await?;
     stack.until_indexed(&url).await?;
@@ -53,9 +51,7 @@ async fn a_replay_gives_the_rows_that_following_gave() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn a_replay_believes_the_logs_and_not_what_was_understood_of_them() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
-    let indexer = Indexer::start(stack.index_config(), &url)?;
+    let Following { stack, url, indexer } = Following::start().await?;
     trade(&stack).await?;
     stack.until_indexed(&url).await?;
     indexer.stop().await??;

@@ -21,8 +21,7 @@ const SOON: Duration = Duration::from_secs(5);
 
 #[tokio::test]
 async fn a_mute_subscription_is_noticed_and_made_anew() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     let proxy = WebSocketProxy::start(&stack.ws_url()).await?;
     let indexer = Indexer::start(Config { poll_interval: Duration::from_millis(300), ..Config::new(proxy.url(), stack.deployment) }, &url)?;
     stack.until_indexed(&url).await?;
@@ -42,8 +41,7 @@ async fn a_mute_subscription_is_noticed_and_made_anew() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn heads_are_pushed_again_after_the_socket_was_cut() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     let proxy = WebSocketProxy::start(&stack.ws_url()).await?;
     // Questions go over HTTP, so that only the pushing stops.
     let mut config = Config { poll_interval: SLOW, ..Config::new(stack.rpc_url(), stack.deployment) };
@@ -68,8 +66,7 @@ async fn heads_are_pushed_again_after_the_socket_was_cut() -> anyhow::Result<()>
 
 #[tokio::test]
 async fn losing_every_third_head_costs_nothing_but_time() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     let proxy = WebSocketProxy::start(&stack.ws_url()).await?;
     let indexer = Indexer::start(Config::new(proxy.url(), stack.deployment), &url)?;
     stack.until_indexed(&url).await?;
@@ -86,8 +83,7 @@ async fn losing_every_third_head_costs_nothing_but_time() -> anyhow::Result<()> 
 /// A pushed head says when to look and what to ask for. What it says is not believed.
 #[tokio::test]
 async fn lies_about_pushed_heads_are_noticed_by_nobody() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     let proxy = WebSocketProxy::start(&stack.ws_url()).await?;
     let indexer = Indexer::start(Config { poll_interval: SLOW, ..Config::new(proxy.url(), stack.deployment) }, &url)?;
     stack.until_indexed(&url).await?;
@@ -106,8 +102,7 @@ async fn lies_about_pushed_heads_are_noticed_by_nobody() -> anyhow::Result<()> {
 /// The connection stays open and nothing comes any more, answers included.
 #[tokio::test]
 async fn a_socket_that_goes_mute_is_given_up() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     let proxy = WebSocketProxy::start(&stack.ws_url()).await?;
     let config = Config { node_timeout: Duration::from_millis(700), ..Config::new(proxy.url(), stack.deployment) };
     let indexer = Indexer::start(config, &url)?;
@@ -124,8 +119,7 @@ async fn a_socket_that_goes_mute_is_given_up() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn a_killed_socket_fails_over_to_http() -> anyhow::Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     let proxy = WebSocketProxy::start(&stack.ws_url()).await?;
     let fallback = LyingNode::start(vec![stack.rpc_url()], Lie::None).await?;
     let mut config = Config::new(proxy.url(), stack.deployment);

@@ -19,8 +19,7 @@ fn value(text: &str, series: &str) -> Result<u64> {
 
 #[tokio::test]
 async fn an_indexer_shows_its_numbers_on_a_port_of_its_own() -> Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     let directory = scratch()?;
     let deployment = directory.path().join("deployment.json");
     std::fs::write(&deployment, serde_json::to_vec(&stack.deployment)?)?;
@@ -68,8 +67,7 @@ async fn an_indexer_shows_its_numbers_on_a_port_of_its_own() -> Result<()> {
 
 #[tokio::test]
 async fn an_api_counts_its_requests_by_route() -> Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     let directory = scratch()?;
     let rpc = stack.rpc_url();
     let port = clawpay_cli::local::free_port()?.to_string();

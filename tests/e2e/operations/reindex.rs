@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clawpay_api::Config;
 use clawpay_store::Writer;
-use clawpay_tests::{Api, Clawpay, Indexer, Stack, scratch};
+use clawpay_tests::{Api, Clawpay, Following, Indexer, Stack, scratch};
 
 use super::reads::Reads;
 use crate::indexer::{assert_equals_fresh, execute, number, trade};
@@ -35,8 +35,7 @@ const DAMAGE: [&str; 7] = [
 
 #[tokio::test]
 async fn a_damaged_index_is_a_fresh_one_afterwards() -> Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
+    let (stack, url) = Stack::and_database().await?;
     for is_final in [false, true] {
         let indexer = Indexer::start(stack.index_config(), &url)?;
         trade(&stack).await?;
@@ -61,9 +60,7 @@ async fn a_damaged_index_is_a_fresh_one_afterwards() -> Result<()> {
 
 #[tokio::test]
 async fn reads_are_answered_and_no_count_goes_down_while_it_rebuilds_again_and_again() -> Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
-    let indexer = Indexer::start(stack.index_config(), &url)?;
+    let Following { stack, url, indexer } = Following::start().await?;
     let api = Api::start(Config::new(stack.rpc_url(), url.as_str())).await?;
     trade(&stack).await?;
     stack.mine(70).await?;
@@ -98,9 +95,7 @@ async fn reads_are_answered_and_no_count_goes_down_while_it_rebuilds_again_and_a
 
 #[tokio::test]
 async fn a_second_rebuild_is_refused_and_one_that_is_cut_short_has_not_happened() -> Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
-    let indexer = Indexer::start(stack.index_config(), &url)?;
+    let Following { stack, url, indexer } = Following::start().await?;
     trade(&stack).await?;
     stack.until_indexed(&url).await?;
     execute(&url, "UPDATE runs SET reward = 1 WHERE id = 1").await?;

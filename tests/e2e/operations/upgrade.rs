@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clawpay_api::Config;
-use clawpay_tests::{Api, Indexer, Stack};
+use clawpay_tests::{Api, Following, Indexer, Stack};
 use sqlx::{Connection, PgConnection};
 
 use super::reads::Reads;
@@ -19,9 +19,7 @@ const AS_BEFORE: [&str; 3] = [
 
 #[tokio::test]
 async fn the_second_migration_needs_no_pause_and_waits_for_nobody() -> Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
-    let indexer = Indexer::start(stack.index_config(), &url)?;
+    let Following { stack, url, indexer } = Following::start().await?;
     trade(&stack).await?;
     stack.until_indexed(&url).await?;
     indexer.stop().await??;
@@ -83,9 +81,7 @@ const WITHOUT_SUMS: [&str; 5] = [
 
 #[tokio::test]
 async fn sums_that_an_older_version_did_not_keep_are_made_of_what_it_wrote() -> Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
-    let indexer = Indexer::start(stack.index_config(), &url)?;
+    let Following { stack, url, indexer } = Following::start().await?;
     trade(&stack).await?;
     stack.until_indexed(&url).await?;
     indexer.stop().await??;
@@ -119,10 +115,7 @@ async fn sums_that_an_older_version_did_not_keep_are_made_of_what_it_wrote() -> 
 
 #[tokio::test]
 async fn a_schema_that_a_later_version_has_widened_is_as_good() -> Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
-    let indexer = Indexer::start(stack.index_config(), &url)?;
-    stack.until_indexed(&url).await?;
+    let Following { stack, url, indexer } = Following::start().await?;
     indexer.stop().await??;
     execute(&url, "ALTER TABLE blocks ADD COLUMN later text").await?;
     execute(

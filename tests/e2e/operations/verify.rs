@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use clawpay_tests::{Clawpay, Indexer, Stack, create_database_like, scratch};
+use clawpay_tests::{Clawpay, Following, Stack, create_database_like, scratch};
 use serde_json::{Value, json};
 
 use crate::indexer::{execute, trade};
@@ -25,9 +25,7 @@ async fn verify(stack: &Stack, database_url: &str) -> Result<(bool, Vec<Value>)>
 
 #[tokio::test]
 async fn an_index_that_is_right_has_no_difference_while_blocks_come() -> Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
-    let indexer = Indexer::start(stack.index_config(), &url)?;
+    let Following { stack, url, indexer } = Following::start().await?;
     trade(&stack).await?;
     stack.until_indexed(&url).await?;
     let (verified, traded) = tokio::join!(verify(&stack, &url), trade(&stack));
@@ -49,9 +47,7 @@ async fn an_index_that_is_right_has_no_difference_while_blocks_come() -> Result<
 
 #[tokio::test]
 async fn each_doctored_row_is_named_with_both_values() -> Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
-    let indexer = Indexer::start(stack.index_config(), &url)?;
+    let Following { stack, url, indexer } = Following::start().await?;
     trade(&stack).await?;
     stack.until_indexed(&url).await?;
     indexer.stop().await??;
@@ -86,9 +82,7 @@ async fn each_doctored_row_is_named_with_both_values() -> Result<()> {
 
 #[tokio::test]
 async fn what_no_view_shows_is_missed_by_the_views_and_found_by_the_digest() -> Result<()> {
-    let stack = Stack::with_database().await?;
-    let url = stack.database_url()?;
-    let indexer = Indexer::start(stack.index_config(), &url)?;
+    let Following { stack, url, indexer } = Following::start().await?;
     trade(&stack).await?;
     stack.until_indexed(&url).await?;
     indexer.stop().await??;

@@ -16,7 +16,7 @@ pub(crate) struct Emission {
 
 /// Where a log is.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
+pub(crate) struct LogContext {
     pub(crate) block_number: u64,
     pub(crate) block_hash: B256,
     pub(crate) timestamp: Timestamp,
@@ -41,7 +41,7 @@ impl Ledger {
     }
 
     /// Enters one log, and answers its row.
-    pub(crate) fn enter(&mut self, emission: &Emission, place: &Place) -> EventRecord {
+    pub(crate) fn enter(&mut self, emission: &Emission, place: &LogContext) -> EventRecord {
         let Emission { contract, log } = emission;
         let decoded = decode(&self.contracts, *contract, log.topics(), &log.data);
         let refusal = match &decoded.error {
@@ -75,7 +75,7 @@ impl Ledger {
     }
 
     /// Changes the run and the agent, or neither.
-    fn happen(&mut self, run: Option<(RunId, RunEvent)>, agent: Option<(AgentId, AgentEvent)>, place: &Place) -> Result<(), String> {
+    fn happen(&mut self, run: Option<(RunId, RunEvent)>, agent: Option<(AgentId, AgentEvent)>, place: &LogContext) -> Result<(), String> {
         let run = run.map(|(id, fact)| self.run_after(id, &fact, place)).transpose()?;
         let agent = agent.map(|(id, fact)| self.agent_after(id, &fact, place)).transpose()?;
         if let Some(row) = run {
@@ -87,7 +87,7 @@ impl Ledger {
         Ok(())
     }
 
-    fn run_after(&self, id: RunId, fact: &RunEvent, place: &Place) -> Result<RunRecord, String> {
+    fn run_after(&self, id: RunId, fact: &RunEvent, place: &LogContext) -> Result<RunRecord, String> {
         let rules = &self.parameters.escrow;
         match (self.runs.get(&id).cloned(), fact) {
             (Some(mut row), fact) => {
@@ -102,7 +102,7 @@ impl Ledger {
         }
     }
 
-    fn agent_after(&self, id: AgentId, fact: &AgentEvent, place: &Place) -> Result<AgentRecord, String> {
+    fn agent_after(&self, id: AgentId, fact: &AgentEvent, place: &LogContext) -> Result<AgentRecord, String> {
         let mut row = self.agents.get(&id).cloned().unwrap_or_else(|| unknown(id));
         row.agent.apply(fact, place.timestamp, &self.parameters.stake).map_err(|error| error.to_string())?;
         Ok(row)

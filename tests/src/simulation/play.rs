@@ -7,8 +7,8 @@ use alloy::{
 };
 use clawpay_bindings::{AgentRegistry as Registry, AgentStake as Stake, Contracts, RunEscrow as Escrow, TestUSDC};
 use clawpay_domain::{
-    Agent, AgentId, Payment, Run, RunEvent, RunId, RunState, Terms, Timestamp, Usdc,
-    rules::{self, Action, Circumstances, Offer},
+    Agent, AgentId, NewRun, Payment, Run, RunEvent, RunId, RunState, Terms, Timestamp, Usdc,
+    rules::{self, Action, Circumstances},
 };
 
 use super::{
@@ -126,7 +126,7 @@ impl Player<'_> {
             content_uri: Bytes::new(),
         };
         let content = self.text();
-        rules::create(&Offer { content_uri_bytes: content.len() as u64, ..Offer::of(&terms) }, self.now, rules).ok()?;
+        rules::create(&NewRun { content_uri: content.clone().into_bytes().into(), ..NewRun::from(&terms) }, self.now, rules).ok()?;
         let created = Escrow::RunCreated {
             runId: U256::from(id.0),
             poster: terms.poster,

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{
     dice::Dice,
-    ledger::{Emission, Ledger, Place},
+    ledger::{Emission, Ledger, LogContext},
     play,
 };
 
@@ -122,7 +122,7 @@ impl Tree {
 
     /// New transactions, each of which meets what those before it did.
     fn play(&mut self, dice: &mut Dice, mut ledger: Ledger, now: Timestamp, count: u64) -> Vec<Transaction> {
-        let place = Place { block_number: 0, block_hash: B256::ZERO, timestamp: now, tx_hash: B256::ZERO, tx_index: 0, log_index: 0 };
+        let place = LogContext { block_number: 0, block_hash: B256::ZERO, timestamp: now, tx_hash: B256::ZERO, tx_index: 0, log_index: 0 };
         let mut transactions = Vec::new();
         for _ in 0..count {
             let emissions = play::transaction(dice, &self.contracts, &ledger, now);
@@ -206,7 +206,8 @@ impl Tree {
         let (mut logs, mut events, mut log_index) = (Vec::new(), Vec::new(), 0);
         for (tx_index, transaction) in (0_u64..).zip(&transactions) {
             for emission in &transaction.emissions {
-                let place = Place { block_number: number, block_hash: hash, timestamp, tx_hash: transaction.hash, tx_index, log_index };
+                let place =
+                    LogContext { block_number: number, block_hash: hash, timestamp, tx_hash: transaction.hash, tx_index, log_index };
                 if self.contracts.indexed().contains(&emission.contract) {
                     events.push(ledger.enter(emission, &place));
                 }
@@ -225,7 +226,7 @@ impl Tree {
     }
 }
 
-fn as_answered(emission: &Emission, place: &Place) -> Log {
+fn as_answered(emission: &Emission, place: &LogContext) -> Log {
     Log {
         inner: RawLog { address: emission.contract, data: emission.log.clone() },
         block_hash: Some(place.block_hash),

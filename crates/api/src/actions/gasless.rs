@@ -8,8 +8,8 @@ use alloy::{
     sol_types::Eip712Domain,
 };
 use clawpay_bindings::{
-    Call, CallWithSignature, Contracts, ERC2771Forwarder, ForwardRequest, NewRun, Permit, ReceiveWithAuthorization, SignedAuthorization,
-    TestUSDC, create_and_fund_nonce, forwarder_domain, fund_nonce, stake_nonce,
+    Call, CallWithSignature, Contracts, ERC2771Forwarder, ForwardRequest, Permit, ReceiveWithAuthorization, SignedAuthorization, TestUSDC,
+    create_and_fund_nonce, forwarder_domain, fund_nonce, stake_nonce,
 };
 use clawpay_domain::Timestamp;
 use clawpay_store::Chain;
@@ -79,14 +79,7 @@ fn authorization(verb: &Verb<'_>, payment: Payment, domain: &Eip712Domain, chain
         Call::CreateAndFund(run) => create_and_fund_nonce(chain.chain_id, payment.spender, payer, run, salt),
         Call::Fund { run } => {
             let terms = &verb.facts.run.as_ref()?.run.terms;
-            let terms = NewRun {
-                reward: terms.reward,
-                deadline: terms.deadline,
-                max_revisions: terms.max_revisions.into(),
-                // The contract hashes the bytes it was given; a text of other bytes cannot be funded this way.
-                content_uri: String::from_utf8(terms.content_uri.to_vec()).ok()?,
-            };
-            fund_nonce(chain.chain_id, payment.spender, payer, *run, &terms, salt)
+            fund_nonce(chain.chain_id, payment.spender, payer, *run, &terms.into(), salt)
         }
         Call::Stake { agent, amount } => stake_nonce(chain.chain_id, payment.spender, payer, *agent, *amount, salt),
         _ => return None,

@@ -1,10 +1,10 @@
 //! From what a wallet wants to the call that does it: where verbs, rules and words meet.
 
 use alloy::primitives::Address;
-use clawpay_bindings::{Call, Contracts, NewRun, SignedPermit};
+use clawpay_bindings::{Call, Contracts, SignedPermit};
 use clawpay_domain::{
-    Agent, AgentId, Parameters, Refusal, Run, RunId, Timestamp, Usdc,
-    rules::{self, Action, Circumstances, Offer},
+    Agent, AgentId, NewRun, Parameters, Refusal, Run, RunId, Timestamp, Usdc,
+    rules::{self, Action, Circumstances},
 };
 
 use super::{Facts, Payment};
@@ -163,11 +163,8 @@ pub(crate) fn plan(intent: &Intent, facts: &Facts, now: Timestamp, parameters: &
 impl<'a> Asker<'a> {
     /// What the escrow takes for an offer that may be written down.
     fn offer(&self, run: &NewRun) -> Result<Usdc, Refusal> {
-        let NewRun { reward, deadline, max_revisions, content_uri } = run;
-        let content_uri_bytes = u64::try_from(content_uri.len()).unwrap_or(u64::MAX);
-        let offer = Offer { reward: *reward, deadline: *deadline, max_revisions: *max_revisions, content_uri_bytes };
-        rules::create(&offer, self.now, &self.parameters.escrow)?;
-        Ok(reward.saturating_add(rules::fee(*reward, &self.parameters.escrow)))
+        rules::create(run, self.now, &self.parameters.escrow)?;
+        Ok(run.reward.saturating_add(rules::fee(run.reward, &self.parameters.escrow)))
     }
 
     fn agent(&self, id: AgentId) -> Result<&'a Agent, Refusal> {

@@ -21,7 +21,7 @@ use utoipa::{
 };
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{App, http::reading::MIN_BLOCK};
+use crate::{App, http::extract::query::MIN_BLOCK};
 
 pub(crate) use print::print;
 pub(crate) use problems::{EXTENSION as PROBLEMS, ProblemCode};

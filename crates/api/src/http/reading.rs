@@ -17,7 +17,10 @@ use crate::{
     App,
     error::ApiError,
     http::dto::stamped::{INDEXED_BLOCK, Stamped},
-    http::extract::{Digits, query},
+    http::extract::{
+        Digits,
+        query::{self, MIN_BLOCK},
+    },
 };
 
 /// Longest a read waits for the block its client asks for.
@@ -107,9 +110,6 @@ impl FromRequestParts<App> for Momentary {
         Ok(Self(Reading { snapshot, app: app.clone(), tag: None }))
     }
 }
-
-/// The parameter that every read takes.
-pub(crate) const MIN_BLOCK: &str = "minBlock";
 
 impl Reading {
     /// `body` as of the block.

@@ -2,13 +2,14 @@
 
 use alloy::providers::Provider;
 use anyhow::{Context, Result, bail};
+use clawpay_indexer::origin;
 
 use crate::{
     args,
     config::Config,
     deploy::{self, Journal, Plan, is_local},
     deployment_file, output,
-    wallet::{self, Wallet, shown},
+    wallet::{self, Wallet},
 };
 
 /// Blocks that must follow a live chain's contracts unless told otherwise.
@@ -18,9 +19,9 @@ const LIVE_CONFIRMATIONS: u64 = 3;
 pub async fn run(arguments: &args::Deploy, config: &Config) -> Result<()> {
     let rpc_url = config.require_rpc_url()?;
     let provider = wallet::connect(rpc_url).await?;
-    let chain_id = provider.get_chain_id().await.with_context(|| format!("no node answers at {}", shown(rpc_url)))?;
+    let chain_id = provider.get_chain_id().await.with_context(|| format!("no node answers at {}", origin(rpc_url)))?;
     if let Some(wanted) = arguments.chain_id.filter(|wanted| *wanted != chain_id) {
-        bail!("the node at {} is on chain {chain_id}, not {wanted}", shown(rpc_url));
+        bail!("the node at {} is on chain {chain_id}, not {wanted}", origin(rpc_url));
     }
 
     let path = arguments.output.clone().unwrap_or_else(|| deployment_file::of_chain(&config.data_dir, chain_id));

@@ -21,6 +21,7 @@ use std::{
 use alloy::providers::Provider;
 use anyhow::{Context, Result, bail};
 use clawpay_bindings::Deployment;
+use clawpay_indexer::origin;
 use clawpay_store::{Chain, IndexedBlock, StoreError, Writer};
 use tokio::{net::TcpListener, task::JoinHandle, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -33,8 +34,7 @@ use crate::{
     deployment_file,
     local::{Durability, Postgres, Toolbox},
     output::{self, progress},
-    shutdown, telemetry,
-    wallet::{self, shown},
+    shutdown, telemetry, wallet,
 };
 
 /// How long indexer and API may take to end before they are cut off.
@@ -352,7 +352,7 @@ fn summary(places: &ServiceAddresses, api: SocketAddr) -> String {
         let _infallible = writeln!(text, "  {name:<14} {value}");
     };
     line("API", &format_args!("http://{api}"));
-    line("RPC", &format_args!("{} (chain {})", shown(&places.rpc_url), places.deployment.chain_id));
+    line("RPC", &format_args!("{} (chain {})", origin(&places.rpc_url), places.deployment.chain_id));
     line("Database", &database);
     line("USDC", &contracts.usdc);
     line("AgentRegistry", &contracts.agent_registry);

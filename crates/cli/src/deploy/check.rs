@@ -8,8 +8,8 @@ use alloy::{
 use anyhow::{Context, Result, ensure};
 use clawpay_bindings::{AgentRegistry, AgentStake, ERC2771Forwarder, RunEscrow, TestUSDC};
 
-use super::{Settled, Site, has_code};
-use crate::wallet::read;
+use super::{journal::Journal, plan::Settled};
+use crate::wallet::{Wallet, has_code, read};
 
 /// ERC-165's name for ERC-721, which ERC-8004's identity registry is.
 const ERC_721: FixedBytes<4> = fixed_bytes!("0x80ac58cd");
@@ -49,7 +49,7 @@ async fn ask<C: SolCall>(provider: &DynProvider, to: Address, call: &C) -> Optio
 
 /// Refuses a deployer that cannot pay for what is still to be created, at twice the present base fee. A rollup's share of the cost of data
 /// on its parent chain comes on top and is small beside this.
-pub(super) async fn purse<R>(site: &Site<'_, R>, plan: &Settled) -> Result<()> {
+pub(super) async fn purse(deployer: &Wallet, journal: &Journal, plan: &Settled) -> Result<()> {
     let created: [(&str, &Bytes, bool); 5] = [
         ("TestUSDC", &TestUSDC::BYTECODE, plan.usdc.is_none()),
         ("ERC2771Forwarder", &ERC2771Forwarder::BYTECODE, true),
@@ -57,12 +57,9 @@ pub(super) async fn purse<R>(site: &Site<'_, R>, plan: &Settled) -> Result<()> {
         ("AgentStake", &AgentStake::BYTECODE, true),
         ("RunEscrow", &RunEscrow::BYTECODE, true),
     ];
-    let gas: u64 = created
-        .iter()
-        .filter(|(name, _, is_ours)| *is_ours && site.journal.address(name).is_none())
-        .map(|(_, code, _)| most_gas(code))
-        .sum();
-    let (provider, deployer) = (site.deployer.provider(), site.deployer.address());
+    let gas: u64 =
+        created.iter().filter(|(name, _, is_ours)| *is_ours && journal.address(name).is_none()).map(|(_, code, _)| most_gas(code)).sum();
+    let (provider, deployer) = (deployer.provider(), deployer.address());
     let fee = provider.estimate_eip1559_fees().await.context("the node names no gas price")?.max_fee_per_gas;
     let cost = U256::from(gas) * U256::from(fee);
     let balance = provider.get_balance(deployer).await?;

@@ -7,8 +7,8 @@ use clawpay_bindings::{
     run_escrow::IRunEscrow::Parameters as EscrowRules,
 };
 
-use super::{Settled, has_code};
-use crate::wallet::read;
+use super::plan::Settled;
+use crate::wallet::{has_code, read};
 
 /// Compares everything that was asked for with what the chain holds.
 pub(super) async fn verify(provider: &DynProvider, contracts: &Contracts, plan: &Settled) -> Result<()> {

@@ -1,10 +1,10 @@
 //! Offers around every limit, at an ordinary time and where the terms word ends.
 
-use clawpay_domain::{RunState, Timestamp, Usdc};
+use clawpay_domain::{NewRun, RunState, Timestamp, Usdc};
 
 use crate::{
     columns::{Columns, Legend, Tables},
-    market::{Call, NewRun},
+    market::Call,
     world::{DAY, Role, START, Stage, refusal_name, text},
 };
 

@@ -1,11 +1,11 @@
 //! The market that every replay starts in: its accounts, its agents, and the calls that make them what they are.
 
 use alloy_primitives::{Address, Bytes, U256, address, keccak256};
-use clawpay_domain::{AgentId, AgentStatus, Parameters, Refusal, Run, RunId, RunState, Timestamp, Usdc, rules::Action};
+use clawpay_domain::{AgentId, AgentStatus, NewRun, Parameters, Refusal, Run, RunId, RunState, Timestamp, Usdc, rules::Action};
 
 use crate::{
     columns::{Columns, Tables},
-    market::{Call, Market, NewRun},
+    market::{Call, Market},
 };
 
 /// Chain time once the prelude has been played.
@@ -158,7 +158,7 @@ pub(crate) fn text(bytes: usize) -> Bytes {
 
 /// A run as most of the prelude's are.
 pub(crate) fn offer(deadline: Timestamp, max_revisions: u8) -> NewRun {
-    NewRun { reward: REWARD, deadline, max_revisions, content_uri: text(1) }
+    NewRun { reward: REWARD, deadline, max_revisions: max_revisions.into(), content_uri: text(1) }
 }
 
 /// The outcome's name in a legend: the state reached, or the error reverted with.

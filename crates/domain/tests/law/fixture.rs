@@ -1,9 +1,9 @@
 //! One market with good defaults; a test states only what differs.
 
 use alloy_primitives::{Address, Bytes, U256, address};
-use clawpay_domain::{AgentId, Parameters, Refusal, Run, RunId, RunState, StakeRecord, Timestamp, Usdc, rules::Action};
+use clawpay_domain::{AgentId, NewRun, Parameters, Refusal, Run, RunId, RunState, StakeRecord, Timestamp, Usdc, rules::Action};
 
-use crate::market::{Call, Market, NewRun};
+use crate::market::{Call, Market};
 
 pub(crate) const POSTER: Address = address!("0x1000000000000000000000000000000000000001");
 /// Owns [`AGENT`], and claims with it unless a test says otherwise.
@@ -52,7 +52,12 @@ pub(crate) fn with_run(state: RunState) -> Market {
 
 pub(crate) fn with_run_of(max_revisions: u8, state: RunState) -> Market {
     let mut market = market();
-    let new = NewRun { reward: REWARD, deadline: DEADLINE, max_revisions, content_uri: Bytes::from_static(b"ipfs://content") };
+    let new = NewRun {
+        reward: REWARD,
+        deadline: DEADLINE,
+        max_revisions: max_revisions.into(),
+        content_uri: Bytes::from_static(b"ipfs://content"),
+    };
     if state == RunState::Draft {
         market.make(POSTER, &Call::Create(new), NOW);
         return market;

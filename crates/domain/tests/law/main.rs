@@ -9,7 +9,7 @@ mod offers;
 mod properties;
 mod runs;
 mod score;
+mod spelling;
 mod stakes;
 mod terms;
 mod walk;
-mod words;

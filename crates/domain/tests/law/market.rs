@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use alloy_primitives::{Address, Bytes};
 use clawpay_domain::{
-    Agent, AgentEvent, AgentId, Inconsistency, Parameters, Refusal, Run, RunEvent, RunId, Terms, Timestamp, Usdc,
-    rules::{self, Action, Circumstances, Offer},
+    Agent, AgentEvent, AgentId, Inconsistency, NewRun, Parameters, Refusal, Run, RunEvent, RunId, Terms, Timestamp, Usdc,
+    rules::{self, Action, Circumstances},
 };
 
 /// A state-changing call to one of the contracts.
@@ -27,15 +27,6 @@ pub(crate) enum Call {
     CreateAndFund(NewRun),
     /// Does something with a run that exists.
     Act { run: RunId, action: Action },
-}
-
-/// What a poster offers, before anybody checked it.
-#[derive(Clone, Debug)]
-pub(crate) struct NewRun {
-    pub(crate) reward: Usdc,
-    pub(crate) deadline: Timestamp,
-    pub(crate) max_revisions: u8,
-    pub(crate) content_uri: Bytes,
 }
 
 /// Runs and agents in the order of their ids, which count from 1, and where the USDC is.
@@ -136,15 +127,15 @@ impl Market {
     }
 
     fn create(&mut self, poster: Address, new: &NewRun, now: Timestamp) -> Result<RunId, Refusal> {
+        rules::create(new, now, &self.parameters.escrow)?;
         let terms = Terms {
             poster,
             reward: new.reward,
             fee: rules::fee(new.reward, &self.parameters.escrow),
             deadline: new.deadline,
-            max_revisions: new.max_revisions,
+            max_revisions: u8::try_from(new.max_revisions).unwrap_or(u8::MAX),
             content_uri: new.content_uri.clone(),
         };
-        rules::create(&Offer::of(&terms), now, &self.parameters.escrow)?;
         let id = RunId(self.runs.len() as u64 + 1);
         self.runs.push(must(Run::created(id, terms, now, &self.parameters.escrow)));
         Ok(id)

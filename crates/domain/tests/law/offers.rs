@@ -1,11 +1,11 @@
 //! Creating a run: the limits of an offer, and the fee on top of it.
 
 use alloy_primitives::Bytes;
-use clawpay_domain::{EscrowParameters, Parameters, Timestamp, Usdc, rules};
+use clawpay_domain::{EscrowParameters, NewRun, Parameters, Timestamp, Usdc, rules};
 
 use crate::{
     fixture::{DEADLINE, NOW, POSTER, REWARD, market},
-    market::{Call, NewRun},
+    market::Call,
 };
 
 const YEAR: u64 = 365 * 86_400;

@@ -132,7 +132,8 @@ fn claim_commits_ten_usdc_so_twenty_hold_two_runs() {
     let mut market = with_run(Open);
     for id in 1..=3 {
         if id > 1 {
-            let new = crate::market::NewRun { reward: REWARD, deadline: DEADLINE, max_revisions: 3, content_uri: Bytes::from_static(b"x") };
+            let new =
+                clawpay_domain::NewRun { reward: REWARD, deadline: DEADLINE, max_revisions: 3, content_uri: Bytes::from_static(b"x") };
             market.make(POSTER, &Call::CreateAndFund(new), NOW);
         }
         let run = clawpay_domain::RunId(id);

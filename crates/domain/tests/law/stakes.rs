@@ -1,10 +1,10 @@
 //! Depositing and withdrawing: who, how much, and what it does to the record.
 
-use clawpay_domain::{AgentId, Refusal, RunState, Timestamp, Usdc, rules};
+use clawpay_domain::{AgentId, NewRun, Refusal, RunState, Timestamp, Usdc, rules};
 
 use crate::{
     fixture::{ACCOUNTS, AGENT, CLAIMED_AT, DUE_AT, NOW, OWNER, POSTER, RUN, STRANGER, WALLET, claim, market, with_run},
-    market::{Call, Market, NewRun},
+    market::{Call, Market},
 };
 
 fn stake(amount: Usdc) -> Call {

@@ -1,9 +1,9 @@
 //! Random walks through a market: what somebody might do next, by a few random choices. Most of it is refused, which is part of the point.
 
 use alloy_primitives::{Address, Bytes};
-use clawpay_domain::{AgentId, Run, RunState, Timestamp, Usdc, rules::Action};
+use clawpay_domain::{AgentId, NewRun, Run, RunState, Timestamp, Usdc, rules::Action};
 
-use super::market::{Call, Market, NewRun};
+use super::market::{Call, Market};
 
 /// One random choice for each thing a step needs; what they mean depends on the market they meet.
 #[derive(Clone, Copy, Debug)]
@@ -89,7 +89,7 @@ fn offer(choice: &Choice, now: Timestamp) -> NewRun {
     NewRun {
         reward: Usdc::base_units(choice.amount + 900_000),
         deadline: Timestamp(now.0 + choice.amount / 100),
-        max_revisions: u8::try_from(choice.amount % 5).unwrap_or_default(),
+        max_revisions: choice.amount % 5,
         content_uri: Bytes::from_static(b"x"),
     }
 }

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clawpay_tests::{Stack, memory_kib};
 use sqlx::{Connection, PgConnection};
 
-use crate::live::Watch;
+use crate::watch::Watch;
 
 /// Longest wait for a block.
 const PATIENCE: Duration = Duration::from_secs(600);

@@ -8,6 +8,7 @@ mod indexer;
 mod live;
 mod mill;
 mod replay;
+mod watch;
 
 use std::{
     fmt::Write,
@@ -23,7 +24,7 @@ use clawpay_cli::{
 use clawpay_tests::{Stack, create_database};
 use tempfile::TempDir;
 
-use crate::{indexer::Indexer, live::Watch, mill::Mill};
+use crate::{indexer::Indexer, mill::Mill, watch::Watch};
 
 const BLOCKS: u64 = 4_000;
 /// New runs a block, of six events each: about 150,000 events, and ten times as many.

@@ -5,10 +5,7 @@ use std::collections::BTreeSet;
 use alloy::primitives::Address;
 use clawpay_domain::{AgentId, AgentStatus, RunId, RunState, Usdc};
 
-use crate::{
-    cast::Cast,
-    expected::{POSTER_BEGINS_WITH, WORKER_BEGINS_WITH},
-};
+use crate::cast::{Cast, POSTER_BEGINS_WITH, WORKER_BEGINS_WITH};
 
 /// Everything that is compared.
 #[derive(Clone, Debug)]

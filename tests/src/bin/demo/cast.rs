@@ -1,8 +1,14 @@
-//! Who takes part in the story.
+//! Who takes part in the story, and what they begin with.
 
 use alloy::{primitives::Address, signers::local::PrivateKeySigner};
 use clawpay_bindings::Contracts;
+use clawpay_domain::Usdc;
 use clawpay_tests::{OPERATOR, key};
+
+/// What the poster has before the story.
+pub(crate) const POSTER_BEGINS_WITH: Usdc = Usdc::base_units(1_000_000_000);
+/// What each agent's owner has before the story.
+pub(crate) const WORKER_BEGINS_WITH: Usdc = Usdc::base_units(50_000_000);
 
 /// The story's people. Each is one of the node's accounts and signs with its own key.
 #[derive(Debug)]

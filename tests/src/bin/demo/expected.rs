@@ -5,14 +5,10 @@ use clawpay_domain::{AgentId, AgentStatus, RunId, RunState, Seconds, Usdc};
 
 use crate::{
     books::{AgentEntry, Balances, Books, RunEntry, Totals},
-    cast::Cast,
+    cast::{Cast, POSTER_BEGINS_WITH, WORKER_BEGINS_WITH},
     movements::Movement,
 };
 
-/// What the poster has before the story.
-pub(crate) const POSTER_BEGINS_WITH: Usdc = Usdc::base_units(1_000_000_000);
-/// What each agent's owner has before the story.
-pub(crate) const WORKER_BEGINS_WITH: Usdc = Usdc::base_units(50_000_000);
 /// What each agent stakes, the minimum.
 pub(crate) const STAKE: Usdc = Usdc::base_units(20_000_000);
 

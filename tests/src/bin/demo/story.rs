@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
-    cast::Cast,
-    expected::{FIRST_REWARD, POSTER_BEGINS_WITH, SECOND_REWARD, STAKE, SUBMISSION_TIMEOUT, WORKER_BEGINS_WITH},
+    cast::{Cast, POSTER_BEGINS_WITH, WORKER_BEGINS_WITH},
+    expected::{FIRST_REWARD, SECOND_REWARD, STAKE, SUBMISSION_TIMEOUT},
     market::{Done, Market},
     movements::Purposes,
 };

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt};
 
 use alloy::primitives::{Address, B256};
 use clawpay_bindings::event_names;
-use clawpay_domain::{AmountError, RunState, Timestamp, Usdc, rules};
+use clawpay_domain::{AccountError, AmountError, RunState, Timestamp, Usdc, parse_account, rules};
 use serde::Deserialize;
 use time::{OffsetDateTime, format_description::well_known};
 
@@ -15,6 +15,12 @@ pub(crate) struct NotAWord(pub String);
 impl fmt::Display for NotAWord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+impl From<AccountError> for NotAWord {
+    fn from(error: AccountError) -> Self {
+        Self(error.to_string())
     }
 }
 
@@ -37,17 +43,7 @@ impl TryFrom<String> for Account {
     type Error = NotAWord;
 
     fn try_from(text: String) -> Result<Self, NotAWord> {
-        let digits = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-            Some(digits) if digits.len() == 40 && digits.bytes().all(|b| b.is_ascii_hexdigit()) => digits,
-            _ => return refuse("must be an address: 0x and 40 hex digits"),
-        };
-        let Ok(address) = digits.parse::<Address>() else { return refuse("must be an address: 0x and 40 hex digits") };
-        let one_case = !digits.bytes().any(|b| b.is_ascii_uppercase()) || !digits.bytes().any(|b| b.is_ascii_lowercase());
-        if one_case || address.to_checksum(None).ends_with(digits) {
-            Ok(Self(address))
-        } else {
-            refuse("the checksum of the address is wrong (EIP-55): a character may be mistyped")
-        }
+        Ok(Self(parse_account(&text)?))
     }
 }
 

@@ -6,10 +6,10 @@ use serde_json::{Map, Value};
 use url::form_urlencoded;
 
 use super::fields::read;
-use crate::{
-    error::{ApiError, Invalid},
-    http::reading::MIN_BLOCK,
-};
+use crate::error::{ApiError, Invalid};
+
+/// The parameter that every read takes.
+pub(crate) const MIN_BLOCK: &str = "minBlock";
 
 /// A query string as a `T`, whose fields are its parameters. Each parameter is a text, and may be given once.
 #[derive(Clone, Copy, Debug)]

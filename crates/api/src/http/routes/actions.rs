@@ -6,8 +6,8 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use clawpay_bindings::{Call, CallWithSignature, NewRun};
-use clawpay_domain::{AgentId, RunId};
+use clawpay_bindings::{Call, CallWithSignature};
+use clawpay_domain::{AgentId, NewRun, RunId};
 use serde::{Deserialize, de::DeserializeOwned};
 use utoipa::{
     IntoParams, ToSchema,
@@ -120,7 +120,7 @@ impl Create {
             reward: self.reward.0,
             deadline: self.deadline.0,
             max_revisions: self.max_revisions.unwrap_or(DEFAULT_REVISIONS).into(),
-            content_uri: self.ipfs_hash.0,
+            content_uri: self.ipfs_hash.0.into_bytes().into(),
         };
         if self.draft.unwrap_or(false) { Call::Create(run) } else { Call::CreateAndFund(run) }
     }

@@ -10,8 +10,8 @@ use crate::{
     error::{ApiError, Invalid},
     http::cursor::Cursor,
     http::dto::page::{Neighbours, Pagination},
+    http::extract::query::MIN_BLOCK,
     http::extract::{PageNumber, PageSize, query},
-    http::reading::MIN_BLOCK,
 };
 
 /// Items on a page unless the client says.

@@ -7,8 +7,8 @@ use alloy::{
     providers::{Provider, ext::AnvilApi},
 };
 use anyhow::{Context, Result, ensure};
-use clawpay_bindings::{Contracts, NewRun};
-use clawpay_domain::{AgentId, RunId, Seconds, Timestamp, Usdc};
+use clawpay_bindings::Contracts;
+use clawpay_domain::{AgentId, NewRun, RunId, Seconds, Timestamp, Usdc};
 use serde_json::json;
 use url::Url;
 
@@ -162,7 +162,12 @@ impl Market<'_> {
     async fn offer(&self, reward: u64, max_revisions: u64, brief: &Brief) -> Result<NewRun> {
         let pending = self.clock.wallet().provider().get_block_by_number(BlockNumberOrTag::Pending).await?;
         let now = Timestamp(pending.context("the node knows no pending block")?.header.timestamp);
-        Ok(NewRun { reward: Usdc::whole(reward), deadline: now + Seconds::days(30), max_revisions, content_uri: content(brief) })
+        Ok(NewRun {
+            reward: Usdc::whole(reward),
+            deadline: now + Seconds::days(30),
+            max_revisions,
+            content_uri: content(brief).into_bytes().into(),
+        })
     }
 
     async fn post(&self, poster: &Actor, reward: u64, max_revisions: u64, brief: &Brief) -> Result<RunId> {

@@ -1,7 +1,7 @@
 //! Enums whose spelling is shared by Solidity, Rust, SQL and JSON.
 
 /// Defines an enum whose variants travel as one upper-case word, or as their position in the Solidity enum.
-macro_rules! words {
+macro_rules! spelled {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -47,7 +47,7 @@ macro_rules! words {
     };
 }
 
-pub(crate) use words;
+pub(crate) use spelled;
 
 /// A text that is none of an enum's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
