@@ -342,7 +342,7 @@ async fn on_a_node_of_somebody_elses_the_stack_needs_a_deployment_and_sends_noth
 
 #[tokio::test]
 async fn a_database_of_somebody_elses_is_emptied_of_a_local_market_but_never_of_a_real_one() -> Result<()> {
-    let (stack, database_url) = Stack::and_database().await?;
+    let (_stack, database_url) = Stack::and_database().await?;
     let settings = [("DATABASE_URL", database_url.as_str()), ("CLAWPAY_EMPTY", "1")];
 
     let first = scratch()?;

@@ -249,7 +249,7 @@ async fn rewinding_answers_what_remains_of_what_it_touched() -> anyhow::Result<(
 
 #[tokio::test]
 async fn many_events_at_once_are_told_in_their_order() -> anyhow::Result<()> {
-    let (stack, url) = Stack::and_database().await?;
+    let (_stack, url) = Stack::and_database().await?;
     let writer = Writer::new(&url)?;
     writer.migrate().await?;
     let mut session = writer.try_lock().await?.expect("nobody else");
