@@ -23,11 +23,17 @@ PYTHON_TOOLS := $(VENV)/.installed
 # openapi-spec-validator, schemathesis, and pgbench.
 API_VENV := target/tools/api-venv
 API_TOOLS := $(API_VENV)/.installed
+# What generates clients from the API's description, and what they run on.
+CLIENT_VENV := target/tools/client-venv
+CLIENT_TOOLS := $(CLIENT_VENV)/.installed
+CLIENTS := tests/clients
+CLIENTS_INSTALLED := $(CLIENTS)/node_modules/.package-lock.json
+CLIENTS_COMPILED := $(CLIENTS)/compiled/.made
 # The Python libraries by which wallets sign.
 WALLET_VENV := target/tools/wallet-venv
 WALLET_TOOLS := $(WALLET_VENV)/.installed
 
-.PHONY: help up demo test test-contracts test-rust try-api test-deep mutants coverage symbolic slither evidence check fresh gas bench bench-index bench-api clean
+.PHONY: help up demo test test-contracts test-rust try-api try-clients try-clients-deep test-deep mutants coverage symbolic slither evidence check fresh gas bench bench-index bench-api clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -39,7 +45,7 @@ up: $(INSTALLED) ## Start the local stack: chain, database, indexer, API, demo m
 demo: $(INSTALLED) ## Play two runs, one paid and one slashed, and check every balance
 	cargo run --quiet --package clawpay-tests --bin demo
 
-test: test-contracts test-rust try-api ## Run every test: contracts, crates, end to end, the API by its description
+test: test-contracts test-rust try-api try-clients ## Run every test: contracts, crates, end to end, the API by its description
 
 test-contracts: $(INSTALLED) ## Run the contracts' unit, fuzz, vector and invariant tests, and compare their gas
 	$(FORGE) test
@@ -60,10 +66,18 @@ try-api: $(INSTALLED) $(API_TOOLS) ## Try every path of the API with made-up req
 	cargo build --quiet --package clawpay-tests --bin try_api
 	target/debug/try_api $(TRY_API)
 
+try-clients: $(INSTALLED) $(CLIENTS_COMPILED) ## Play a run by each client that is generated from the API's description
+	cargo build --quiet --package clawpay-tests --bin try_clients
+	target/debug/try_clients
+
+try-clients-deep: $(CLIENT_TOOLS) ## Generate and compile the clients of more languages
+	tools/clients deep
+
 test-deep: $(INSTALLED) ## Run the tests with many more random cases, and every long check of the contracts
 	FOUNDRY_PROFILE=deep $(FORGE) test
 	$(MAKE) mutants symbolic slither coverage
 	PROPTEST_CASES=20000 INDEXER_KILLS=200 CLAWPAY_SIMULATION_SEEDS=3000 $(MAKE) test-rust
+	$(MAKE) try-clients-deep
 	$(MAKE) try-api TRY_API="--max-time 1800 --max-examples 1000 --seed $$RANDOM"
 
 mutants: $(INSTALLED) ## Break the contracts in a thousand places, one at a time, and see that a test notices
@@ -116,7 +130,7 @@ bench-api: $(INSTALLED) $(API_TOOLS) ## Measure the API at a million runs beside
 	@target/release/bench_api
 
 clean: ## Remove what was built; the local stack's data stays
-	rm -rf target node_modules
+	rm -rf target node_modules $(CLIENTS)/node_modules $(CLIENTS)/generated $(CLIENTS)/compiled
 
 $(INSTALLED): package.json package-lock.json
 	npm ci --no-audit --no-fund
@@ -124,6 +138,17 @@ $(INSTALLED): package.json package-lock.json
 
 $(PYTHON_TOOLS): tools/requirements.txt
 	$(call venv,$(VENV),$<)
+
+$(CLIENT_TOOLS): tools/client-requirements.txt
+	$(call venv,$(CLIENT_VENV),$<)
+
+$(CLIENTS_INSTALLED): $(CLIENTS)/package.json $(CLIENTS)/package-lock.json
+	npm ci --prefix $(CLIENTS) --no-audit --no-fund --ignore-scripts
+	@touch $@
+
+$(CLIENTS_COMPILED): tools/clients crates/api/openapi.json $(wildcard $(CLIENTS)/*.ts $(CLIENTS)/*.json $(CLIENTS)/*.cjs) $(CLIENTS_INSTALLED) $(CLIENT_TOOLS)
+	tools/clients
+	@touch $@
 
 $(API_TOOLS): tools/api-requirements.txt
 	$(call venv,$(API_VENV),$<)
