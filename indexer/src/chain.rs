@@ -57,7 +57,7 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// Asks nobody yet. Endpoints beyond the first are watched in the background from here on.
+    /// Asks no node yet. Endpoints beyond the first are watched in the background from here on.
     pub(crate) fn new(config: &Config) -> Result<Self, NodeError> {
         let urls = [&config.rpc_url].into_iter().chain(&config.fallback_rpc_urls);
         let endpoints: Arc<[Endpoint]> = urls.map(|url| Endpoint::new(url, config)).collect::<Result<Vec<_>, _>>()?.into();
@@ -117,7 +117,7 @@ impl Node {
         self.asked().health().praise();
     }
 
-    /// The look failed. Answers how long to wait before the next, or the error if there is nobody left to ask.
+    /// The look failed. Answers how long to wait before the next, or the error if there is no node left to ask.
     pub(crate) fn failed(&self, error: NodeError) -> Result<Duration, NodeError> {
         let endpoint = self.asked();
         let has_other = self.others().next().is_some();
@@ -270,7 +270,7 @@ fn bench(endpoint: &Endpoint, error: &IndexError) {
             tracing::debug!(%error, node = endpoint.origin, "this node is left alone for a while");
             endpoint.bench(error);
         }
-        // Somebody has to change something.
+        // The operator has to change something.
         error => {
             tracing::error!(%error, node = endpoint.origin, "this node is no use");
             endpoint.bench(&NodeError::MissingBlock(0));

@@ -61,7 +61,7 @@ pub enum Hashes {
 pub enum ShorterChain {
     /// The node is syncing, or another one behind a balancer: wait for it.
     NodeIsBehind,
-    /// Nobody else extends this chain, so blocks are lost: stop with [`IndexError::ChainBehindIndex`](crate::IndexError::ChainBehindIndex).
+    /// No other node extends this chain, so blocks are lost: stop with [`IndexError::ChainBehindIndex`](crate::IndexError::ChainBehindIndex).
     BlocksAreLost,
 }
 

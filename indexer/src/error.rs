@@ -56,7 +56,7 @@ pub enum IndexError {
         /// What the node says.
         found: B256,
     },
-    /// The chain lost blocks that are indexed, and nobody else has them.
+    /// The chain lost blocks that are indexed, and no other node has them.
     #[error("the chain ends at block {head}, the index at block {indexed}")]
     ChainBehindIndex {
         /// The chain's last block.
@@ -82,7 +82,7 @@ impl IndexError {
         matches!(self, Self::FinalizedBlockReplaced { .. } | Self::ChainBehindIndex { .. } | Self::Store(StoreError::OtherMarket { .. }))
     }
 
-    /// Whether trying again later may succeed without anybody changing anything.
+    /// Whether trying again later may succeed without the operator changing anything.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Node(error) => error.is_transient(),
@@ -144,7 +144,7 @@ pub enum NodeError {
         /// How long it wants to be left alone, if it says so.
         wait: Option<Duration>,
     },
-    /// It asked to be left alone, and nobody else is there to be asked.
+    /// It asked to be left alone, and no other node is there to be asked.
     #[error("the node at {origin} wants to be left alone for another {seconds} s")]
     Busy {
         /// Scheme, host and port.

@@ -1,4 +1,4 @@
-//! What an indexer counts, for whoever installs a recorder. Names and meanings are listed in [`describe`]; nothing else here is public.
+//! What an indexer counts, for a process that installs a recorder. Names and meanings are listed in [`describe`]; nothing else here is public.
 
 use std::time::{Duration, SystemTime};
 

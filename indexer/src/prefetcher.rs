@@ -111,7 +111,7 @@ impl Reader {
             while next <= self.walk.head.number() && readings.len() < AT_ONCE {
                 let (range, size) = self.plan(next);
                 let room = if readings.is_empty() {
-                    // Whoever writes gives room back, and waits for nothing but this.
+                    // The writer gives room back, and waits for nothing but this.
                     Arc::clone(&self.room).acquire_many_owned(size).await.ok()
                 } else {
                     Arc::clone(&self.room).try_acquire_many_owned(size).ok()

@@ -1,4 +1,4 @@
-//! Wallets that hold USDC and no ETH: they sign, somebody else sends. Played over our token and over real USDC, by nonces and typed data that
+//! Wallets that hold USDC and no ETH: they sign, another account sends. Played over our token and over real USDC, by nonces and typed data that
 //! this program works out and the chain has to accept.
 
 use alloy::{
@@ -25,7 +25,7 @@ use clawpay_tests::{Indexer, LiveChain, OPERATOR, Stack, indexed_block, key};
 use sqlx::{Connection, PgConnection, Row};
 use url::Url;
 
-/// Pays for gas and is trusted by nobody.
+/// Pays for gas and is trusted with nothing.
 const RELAYER: u32 = 8;
 /// Gas that a request allows its call; several times what any verb uses.
 const GAS: u64 = 1_000_000;
@@ -64,7 +64,7 @@ async fn play(market: &Market, mint: impl AsyncFn(Address, Usdc) -> Result<()>, 
     ensure!(market.refusal(&stake).await?.contains("used"), "an authorization counts once");
     market.forward_signed(&worker, &market.stake_by_permit(&worker, agent, Usdc::whole(15)).await?).await?;
 
-    // The poster pays by authorization. Whoever sends it can change nothing.
+    // The poster pays by authorization. The account that sends it can change nothing.
     let terms = market.terms(100).await?;
     let post = market.post_by_authorization(&poster, &terms).await?;
     for forged in forgeries(&post, worker.address()) {

@@ -21,7 +21,7 @@ use url::Url;
 const READY_WITHIN: Duration = Duration::from_secs(120);
 /// What the stack promises.
 const STOPS_WITHIN: Duration = Duration::from_secs(5);
-/// After a kill there is nobody to wait for, but the children have to notice.
+/// After a kill there is no process to wait for, but the children have to notice.
 const CHILDREN_END_WITHIN: Duration = Duration::from_secs(10);
 
 /// A stack that is ready.
@@ -68,7 +68,7 @@ impl Up {
         until_no_process_of(directory.path(), Duration::ZERO).await
     }
 
-    /// As the kernel does when memory runs out: nobody says goodbye.
+    /// As the kernel does when memory runs out: no process says goodbye.
     async fn kill(mut self, directory: &TempDir) -> Result<()> {
         self.process.signal("KILL")?;
         self.process.end(STOPS_WITHIN).await?;

@@ -75,7 +75,7 @@ pub async fn create_database(url: &str, name: &str) -> Result<String> {
     Ok(url.into())
 }
 
-/// Makes a copy of the database at `url`, to which nobody else may be connected, and answers how to reach it.
+/// Makes a copy of the database at `url`, to which no process may be connected, and answers how to reach it.
 pub async fn create_database_like(url: &str, name: &str) -> Result<String> {
     let mut copy = Url::parse(url)?;
     let original = copy.path().trim_start_matches('/').to_owned();

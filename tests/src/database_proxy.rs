@@ -82,7 +82,7 @@ impl DatabaseProxy {
         line.cut = Some((request, loss));
     }
 
-    /// From now on carries nothing, as a line does that nobody has noticed to be dead.
+    /// From now on carries nothing, as a dead line does before an end of it notices.
     pub fn hold(&self) {
         self.held.send_replace(true);
     }

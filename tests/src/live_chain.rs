@@ -88,7 +88,7 @@ impl LiveChain {
         self.postgres.url()
     }
 
-    /// A key nobody has used before, with `wei` to spend.
+    /// A key never used before, with `wei` to spend.
     pub async fn new_account(&self, wei: u128) -> Result<PrivateKeySigner> {
         let signer = PrivateKeySigner::random();
         self.provider.anvil_set_balance(signer.address(), U256::from(wei)).await?;

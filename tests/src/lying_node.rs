@@ -71,7 +71,7 @@ pub enum Lie {
     KnowsNoTags,
     /// The last blocks, this many, are replaced by empty ones just before logs are answered; once.
     ReorganisesInBetween(u64),
-    /// `eth_getLogs` over more than this many blocks is refused, in words nobody knows.
+    /// `eth_getLogs` over more than this many blocks is refused, in words no other node uses.
     RefusesRangesOver(u64),
     /// The same, and the refusal names a range that would do.
     SuggestsRangesOf(u64),
@@ -145,7 +145,7 @@ impl LyingNode {
         self.requests.load(Relaxed)
     }
 
-    /// How often its head was asked for, as whoever follows it does.
+    /// How often its head was asked for, as an indexer that follows it does.
     pub fn looks(&self) -> usize {
         self.looks.load(Relaxed)
     }

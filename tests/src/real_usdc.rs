@@ -29,7 +29,7 @@ sol! {
     }
 }
 
-/// Whoever the proxy's upgrades belong to; it may not use the token.
+/// The account the proxy's upgrades belong to; it may not use the token.
 const ADMIN: Address = Address::repeat_byte(0xad);
 
 /// One token on one chain. Its creator mints, pauses and blacklists.

@@ -2,14 +2,17 @@
 //!
 //! It knows what is below it (actions, transactions, relay, feed); nothing below knows of HTTP.
 
+mod app;
 mod cursor;
 pub(crate) mod dto;
 mod extract;
+mod gate;
 pub(crate) mod layers;
 mod openapi;
 mod problem;
 mod reading;
 mod routes;
 
+pub use app::App;
 pub(crate) use openapi::print;
 pub(crate) use routes::{document, paths, probes};

@@ -7,7 +7,6 @@
 //! Used by `clawpay serve` and `clawpay up`, and by tests, through [`serve`].
 
 mod actions;
-mod app;
 mod config;
 mod error;
 mod feed;
@@ -20,8 +19,8 @@ mod server;
 mod text;
 mod transactions;
 
-pub use app::App;
 pub use config::{Config, EventOptions, MAX_BODY_BYTES, RateLimit, RelayOptions};
+pub use http::App;
 pub use server::{ServeError, router, serve, serve_probes};
 
 /// The description of this API, as it is committed in `openapi.json`.

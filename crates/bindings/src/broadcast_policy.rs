@@ -1,4 +1,4 @@
-//! Which transactions somebody may ask the market's server to pass on to the chain: what users of the market do, and nothing else.
+//! Which transactions a client may ask the market's server to pass on to the chain: what users of the market do, and nothing else.
 
 use alloy_primitives::Address;
 use alloy_sol_types::{SolCall, SolInterface};
@@ -82,7 +82,7 @@ pub fn is_of_market(to: Address, calldata: &[u8], contracts: &Contracts) -> bool
     }
 }
 
-/// Whom a call of the token lets take somebody's USDC, if that is all it does.
+/// Whom a call of the token lets take its caller's USDC, if that is all it does.
 fn allowance_for(calldata: &[u8]) -> Option<Address> {
     match TestUSDCCalls::abi_decode(calldata).ok()? {
         TestUSDCCalls::approve(TestUSDC::approveCall { spender, .. }) => Some(spender),

@@ -59,7 +59,7 @@ pub mod agent_registry {
     );
 }
 
-/// `ERC2771Forwarder`: calls the others in the name of whoever signed a request.
+/// `ERC2771Forwarder`: calls the others in the name of a request's signer.
 #[allow(missing_docs, reason = "generated; the library's NatSpec documents it")]
 pub mod forwarder {
     alloy_sol_types::sol!(

@@ -1,7 +1,7 @@
 //! What a wallet signs instead of sending: permits and authorizations of USDC, and requests to the forwarder, as EIP-712 typed data.
 //!
 //! An authorization (EIP-3009) names no purpose, only a nonce. Ours is the hash of a purpose: of one verb of one contract on one chain, its
-//! payer and all its terms. So whoever submits the authorization can do that with it and nothing else, and the same terms can be
+//! payer and all its terms. So the account that submits the authorization can do that with it and nothing else, and the same terms can be
 //! authorized again under another salt.
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
@@ -24,7 +24,7 @@ sol! {
         uint256 deadline;
     }
 
-    /// EIP-3009: `to`, and nobody else, may take `value` of `from`'s USDC once, later than `validAfter` and before `validBefore`.
+    /// EIP-3009: `to`, and no other account, may take `value` of `from`'s USDC once, later than `validAfter` and before `validBefore`.
     #[derive(Debug, PartialEq, Eq)]
     struct ReceiveWithAuthorization {
         address from;
@@ -80,7 +80,7 @@ sol! {
     }
 }
 
-/// Nonce of the authorization by which `poster` pays for a run that whoever submits it creates in the poster's name.
+/// Nonce of the authorization by which `poster` pays for a run that the submitting account creates in the poster's name.
 pub fn create_and_fund_nonce(chain_id: u64, run_escrow: Address, poster: Address, run: &NewRun, salt: B256) -> B256 {
     CreateAndFund {
         chainId: U256::from(chain_id),

@@ -1,4 +1,4 @@
-//! Somebody on the market who calls the contracts directly: posts, claims, delivers, reviews.
+//! An account on the market that calls the contracts directly: posts, claims, delivers, reviews.
 //!
 //! Used where transactions come from this program itself, as the demo market's do, and by tests.
 

@@ -53,7 +53,7 @@ pub struct Deploy {
     /// The token; CLAWPAY_USDC if not given, and a new TestUSDC on a local chain.
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub usdc: Option<Address>,
-    /// An existing ERC-8004 identity registry instead of a new one. Whoever can upgrade it is trusted with the stakes.
+    /// An existing ERC-8004 identity registry instead of a new one. The account that can upgrade it is trusted with the stakes.
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub agent_registry: Option<Address>,
     /// Where collected fees go; the deployer if not given.

@@ -55,7 +55,7 @@ pub struct Config {
     pub log: Option<String>,
 }
 
-/// A port, and whether somebody insists on it.
+/// A port, and whether the operator insists on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Port {
     /// The number.

@@ -11,11 +11,11 @@ use crate::redact::Redacting;
 /// Libraries that write whole addresses into their details, and whole answers. They are held at warnings, whatever is asked for.
 const TALKATIVE: [&str; 6] = ["alloy_transport_http", "hyper", "hyper_util", "reqwest", "tokio_tungstenite", "tungstenite"];
 
-/// Starts logging what `filter` lets through. `json` where nobody watches; a second call changes nothing.
+/// Starts logging what `filter` lets through. `json` where no terminal shows it; a second call changes nothing.
 pub fn start(filter: &str, json: bool) {
     let layer =
         fmt().with_env_filter(redacted(filter)).with_writer(|| Redacting(std::io::stderr())).with_ansi(std::io::stderr().is_terminal());
-    // Somebody else, such as a test, may have installed a subscriber already.
+    // Another caller, such as a test, may have installed a subscriber already.
     let _already = if json { layer.json().try_init() } else { layer.with_target(false).try_init() };
 }
 

@@ -139,7 +139,7 @@ pub enum AgentEvent {
         /// The new wallet, or nothing.
         wallet: Option<Address>,
     },
-    /// Somebody deposited for it.
+    /// An account deposited for it.
     Staked {
         /// Who paid.
         from: Address,

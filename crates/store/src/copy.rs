@@ -33,7 +33,7 @@ pub(crate) async fn insert<R>(
     chunk.extend_from_slice(HEADER);
     for record in records {
         chunk.extend_from_slice(&columns.to_be_bytes());
-        // A row that cannot be written drops the copy, and whoever called drops the transaction.
+        // A row that cannot be written drops the copy, and its caller drops the transaction.
         write(&mut Row(&mut chunk), record)?;
         if chunk.len() >= CHUNK {
             copy.send(chunk.as_slice()).await?;

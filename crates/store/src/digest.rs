@@ -1,6 +1,6 @@
 //! One string for everything an index says: the state digest.
 //!
-//! Two indexes that agree about every run and every agent after a block have the same digest there, whoever wrote them and in whichever
+//! Two indexes that agree about every run and every agent after a block have the same digest there, by whichever indexer and in whichever
 //! batches. It is the sum, modulo 2^256, of one hash per row, so that a batch adjusts it by the rows it touches, in any order, and a full
 //! pass over the rows gives the same number. Nothing that time alone changes is in it.
 //!

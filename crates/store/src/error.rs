@@ -24,7 +24,7 @@ pub enum StoreError {
         /// What was found.
         found: String,
     },
-    /// Somebody else moved the cursor.
+    /// Another indexer moved the cursor.
     #[error("the cursor is at {found}, expected {expected}: another indexer wrote here")]
     Fenced {
         /// Where this writer left it.
@@ -35,7 +35,7 @@ pub enum StoreError {
     /// The projections are not what this writer has read of them.
     #[error("the projections were rewritten meanwhile and must be read again")]
     Rewritten,
-    /// Somebody else is rebuilding the projections.
+    /// Another process is rebuilding the projections.
     #[error("the projections of this database are being rebuilt already")]
     Rebuilding,
     /// Another indexer holds the writer's lock.
@@ -55,7 +55,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether trying again later may succeed without anybody changing anything.
+    /// Whether trying again later may succeed without the operator changing anything.
     pub fn is_transient(&self) -> bool {
         // Serialization failure, deadlock, lock not available; connection exceptions; shutting down or starting up; out of connections.
         const CODES: [&str; 3] = ["40001", "40P01", "55P03"];

@@ -1,6 +1,6 @@
 //! Projections folded anew beside those that are read, and put in their place.
 //!
-//! The new rows are built in temporary tables, which hide the real ones from whoever writes through the same [`Batch`]. Putting them in place
+//! The new rows are built in temporary tables, which hide the real ones from what writes through the same [`Batch`]. Putting them in place
 //! is plain SQL on the rows that differ, committed with everything else: a reader sees all of the old rows or all of the new ones, and waits
 //! for nothing. An indexer may follow the chain meanwhile; it waits for the cursor once [`Batch::hold`] has it, and finds by the cursor's
 //! epoch that the rows it remembers are not those of the database any more.
@@ -40,7 +40,7 @@ pub struct Replaced {
 }
 
 impl Writer {
-    /// Prepares to rebuild; nothing while somebody else does.
+    /// Prepares to rebuild; nothing while another process does.
     pub async fn rebuild(&self) -> Result<Option<Rebuild>, StoreError> {
         let mut connection = self.connect().await?;
         sqlx::raw_sql(REBUILD_SETTINGS).execute(&mut connection).await?;
@@ -95,8 +95,8 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Puts the new rows in the place of the old ones, whose indexer must have been held back with [`Batch::hold`], and wakes up whoever waits for
-    /// the index to move.
+    /// Puts the new rows in the place of the old ones, whose indexer must have been held back with [`Batch::hold`], and wakes up the servers that wait
+    /// for the index to move.
     pub async fn replace(&mut self) -> Result<Replaced, StoreError> {
         let connection = &mut *self.transaction;
         sqlx::raw_sql("ANALYZE runs, agents, new_digests").execute(&mut *connection).await?;

@@ -24,7 +24,7 @@ use crate::{
 /// Key of the writer's advisory lock, which is per database: the ASCII of "clawpay!".
 const LOCK: i64 = 0x636c_6177_7061_7921;
 
-/// The way to one database, for whoever will write to it. Does not connect by itself.
+/// The way to one database, for an indexer that will write to it. Does not connect by itself.
 #[derive(Clone, Debug)]
 pub struct Writer {
     options: PgConnectOptions,
@@ -56,7 +56,7 @@ impl Writer {
         Ok(locked.then_some(Session { connection, epoch: None, lacks_indexes: false }))
     }
 
-    /// Becomes the writer once nobody else is, asking again after each `pause`, and tells of it while somebody is. A writer whose connection has said nothing for `patience` is
+    /// Becomes the writer once no other process is, asking again after each `pause`, and tells of it while one is. A writer whose connection has said nothing for `patience` is
     /// disconnected: its process may be paused, its host gone. Should it ever wake up, lock and transaction are not its own any more.
     pub async fn lock(&self, pause: Duration, patience: Duration, mut tell: impl FnMut(Standby)) -> Result<Session, StoreError> {
         let mut connection = self.connect().await?;
@@ -114,7 +114,7 @@ async fn disconnect_silent(connection: &mut PgConnection, patience: Duration) ->
     Ok(ended.unwrap_or(false))
 }
 
-/// What happens to whoever waits to become the writer.
+/// What happens to an indexer that waits to become the writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standby {
     /// Another process is the writer.
@@ -165,7 +165,7 @@ impl Session {
     }
 
     /// Makes an empty database this chain's, indexed up to `start`, without the indexes that [`Session::build_indexes`] builds; refuses one
-    /// that is another's. What is read from here on may be written back, until somebody rewrites the projections.
+    /// that is another's. What is read from here on may be written back, until a rebuild rewrites the projections.
     pub async fn initialise(&mut self, chain: &Chain, start: &Block, tags: &Tags) -> Result<(), StoreError> {
         let mut transaction = self.connection.begin().await?;
         match Chain::read(&mut transaction).await? {
@@ -197,7 +197,7 @@ impl Session {
         self.lacks_indexes
     }
 
-    /// Builds the indexes that were left out. Nobody can write meanwhile, and everybody can read.
+    /// Builds the indexes that were left out. No indexer can write meanwhile, and all servers can read.
     pub async fn build_indexes(&mut self) -> Result<(), StoreError> {
         let mut transaction = self.connection.begin().await?;
         sqlx::query(LONG_TIMEOUT).execute(&mut *transaction).await?;
@@ -373,7 +373,7 @@ impl Batch<'_> {
         digest::at_cursor(&mut self.transaction, number).await
     }
 
-    /// Moves the cursor to `block` and the finality of all rows with it, and wakes up whoever waits for `block` once that is committed. What is
+    /// Moves the cursor to `block` and the finality of all rows with it, and wakes up the servers that wait for `block` once that is committed. What is
     /// final stays final; nothing above the cursor is.
     pub async fn advance(&mut self, block: &Block, tags: &Tags) -> Result<(), StoreError> {
         self.require_cursor().await?;

@@ -38,7 +38,7 @@ use crate::{
     log::Log,
 };
 
-/// Blocks on top of a final one, where neither the node nor anybody else says.
+/// Blocks on top of a final one, where neither the node nor the operator says.
 const CONFIRMATIONS: u64 = 64;
 /// Longest time for a question with a short answer.
 const SHORT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -125,7 +125,7 @@ impl Endpoint {
         self.is_proven.load(Relaxed) && self.health().is_well()
     }
 
-    /// Whether nobody has looked at it yet.
+    /// Whether it has not been looked at yet.
     pub(super) fn is_unknown(&self) -> bool {
         !self.is_proven.load(Relaxed) && self.health().is_well()
     }
@@ -273,7 +273,7 @@ impl Endpoint {
         self.ask_many("eth_getLogs", &params).await
     }
 
-    /// Keeps the receipts of a block, which are on their way, for whoever asks for them.
+    /// Keeps the receipts of a block, which are on their way, for the question that comes for them.
     pub(super) fn expect_receipts(&self, block: B256, receipts: AbortOnDropHandle<Result<Option<Vec<Receipt>>, NodeError>>) {
         *self.expected() = Some(Expected { block, receipts });
     }
@@ -421,7 +421,7 @@ impl Endpoint {
                 self.refused(method, http.status.into(), &format!("HTTP status {}", http.status), None)
             }
             RpcError::Transport(TransportErrorKind::HttpErrorWithRetryAfter { error: http, retry_after }) => {
-                // Whoever says when to come back means that it is busy, whatever the status.
+                // A node that says when to come back means that it is busy, whatever the status.
                 let message = format!("HTTP status {}, retry after {} s", http.status, retry_after.as_secs());
                 self.refused(method, 429, &message, None)
             }

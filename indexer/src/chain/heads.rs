@@ -1,4 +1,4 @@
-//! Heads that nodes push: a wake-up, and a hint of what to ask for. Whoever waits for one keeps a timer running as well, and asks the node for
+//! Heads that nodes push: a wake-up, and a hint of what to ask for. The follower that waits for one keeps a timer running as well, and asks the node for
 //! everything that it goes by.
 //!
 //! The subscription has a connection of its own. When that dies, it is opened anew, on the next WebSocket there is; and also when it is open

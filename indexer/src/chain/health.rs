@@ -142,7 +142,7 @@ mod tests {
         assert!(!health.measure(10, 10));
         assert!(!health.measure(6, 10));
         assert!(health.measure(6, 10));
-        // Nobody comes back from the bench to lag on.
+        // No endpoint comes back from the bench to lag on.
         health.bench(Instant::now(), None);
         assert!(health.measure(6, 10));
         assert!(!health.measure(7, 10));

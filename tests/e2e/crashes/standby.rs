@@ -14,7 +14,7 @@ const WRITERS: &str = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'
 const PATIENCE: Duration = Duration::from_secs(2);
 const WITHIN: Duration = Duration::from_secs(30);
 
-/// How long it takes until somebody writes, from now.
+/// How long it takes until an indexer writes, from now.
 async fn until_written(stack: &Stack, url: &str) -> Result<Duration> {
     let (started, before) = (Instant::now(), indexed_block(url).await?);
     stack.mine(1).await?;

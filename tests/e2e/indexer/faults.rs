@@ -470,7 +470,7 @@ async fn events_that_cannot_be_are_kept_flagged_and_change_nothing_else() -> any
         &stack,
         escrow,
         vec![
-            // A run nobody created, an edge that is not one, an amount that is not its own, an id beyond all ids, data that is no encoding.
+            // A run never created, an edge that is not one, an amount that is not its own, an id beyond all ids, data that is no encoding.
             (funded, word(99), U256::from(1).abi_encode()),
             (started, word(open.0), Vec::new()),
             (RunEscrow::RunCancelled::SIGNATURE_HASH, word(open.0), U256::from(7).abi_encode()),

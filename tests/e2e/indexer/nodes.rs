@@ -37,7 +37,7 @@ async fn fail_over_and_back(failures: &[(&'static str, Lie)]) -> anyhow::Result<
         });
         trade(&stack).await?;
         stack.until_indexed(&url).await.map_err(|error| error.context(*name))?;
-        // Nobody else tells what happened. Once that is indexed, a node that only lies about news may be asked again at any time.
+        // No other node tells what happened. Once that is indexed, a node that only lies about news may be asked again at any time.
         assert!(next.looks() > asked, "{name}");
         preferred.tell(Lie::None);
     }

@@ -1,4 +1,4 @@
-//! Somebody who never stops reading, and for whom nothing may go wrong.
+//! A client that never stops reading, and for which nothing may go wrong.
 
 use std::sync::{
     Arc,

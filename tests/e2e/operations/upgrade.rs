@@ -31,7 +31,7 @@ async fn the_second_migration_needs_no_pause_and_waits_for_nobody() -> Result<()
     let status = reqwest::get(api.url().join("api/status")?).await?;
     assert_eq!(status.status(), 200, "status is served from the old schema");
     let reads = Reads::start(&api, &["api/runs?limit=100", "api/agents"])?;
-    // Somebody reads for a long time, and would make everybody else queue behind a migration that insists.
+    // A client reads for a long time, and would make all others queue behind a migration that insists.
     let mut slow = PgConnection::connect(&url).await?;
     let mut long_read = slow.begin().await?;
     sqlx::query("SELECT * FROM blocks, cursor").fetch_all(&mut *long_read).await?;

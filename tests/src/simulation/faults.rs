@@ -147,7 +147,7 @@ fn range(node: &Node<'_>, params: &Value, dice: &mut Dice) -> Spoilt {
     let mut logs = logs_of(&node.answer("eth_getLogs", params))?;
     let sparse = node.setting.finalized_headers == FinalizedHeaders::WithEvents;
     let what = match dice.below(5) {
-        // Whoever reads no other headers cannot miss a block.
+        // An indexer that reads no other headers cannot miss a block.
         0 | 1 if !sparse => {
             let mut blocks = Vec::from_iter(logs.iter().filter_map(|log| log.block_number));
             blocks.dedup();

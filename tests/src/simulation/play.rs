@@ -144,7 +144,7 @@ impl Player<'_> {
         Some(emissions)
     }
 
-    /// Whatever fits a run's state, by whoever may do it.
+    /// Whatever fits a run's state, by an account that may do it.
     fn act(&mut self) -> Option<Vec<Emission>> {
         let runs = Vec::from_iter(self.ledger.runs.values().rev().take(6));
         if runs.is_empty() {
@@ -198,7 +198,7 @@ impl Player<'_> {
         Some(emissions)
     }
 
-    /// What no honest contract emits, or nobody but the contracts' owner could.
+    /// What no honest contract emits, or none but the contracts' owner could.
     fn nonsense(&mut self) -> Vec<Emission> {
         let escrow = self.contracts.run_escrow;
         let run = RunId(self.dice.between(1, self.ledger.runs.len() as u64 + 2));
@@ -268,7 +268,7 @@ impl Player<'_> {
         })
     }
 
-    /// The token's logs of an event: of a contract that nobody asks for.
+    /// The token's logs of an event: of a contract that no indexer asks for.
     fn payments(&self, run: &Run, event: &RunEvent) -> Vec<Emission> {
         let escrow = self.contracts.run_escrow;
         let poster = run.terms.poster;

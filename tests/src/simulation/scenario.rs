@@ -33,7 +33,7 @@ const TIME_SCALE: u32 = 40;
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(2);
 
-/// Whoever connects thousands of times cannot hash a password thousands of times each.
+/// A test that connects thousands of times cannot hash a password each time.
 const QUICK_LOGIN: &str = "SET scram_iterations = 1;
     DO $$ BEGIN CREATE ROLE simulation SUPERUSER LOGIN PASSWORD 'quick'; EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$";
 
@@ -103,7 +103,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Empties the database once nobody writes to it any more: a killed indexer's connection may outlive it for a moment, and what it was doing
+    /// Empties the database once no indexer writes to it any more: a killed indexer's connection may outlive it for a moment, and what it was doing
     /// with it.
     async fn clear(&mut self) -> Result<()> {
         let writer = Writer::new(&self.database_url)?;

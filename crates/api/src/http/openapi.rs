@@ -4,24 +4,25 @@
 //! layers around the routes add to all of them, headers and shared problems, is added here to all of them.
 
 mod headers;
+mod operations;
 mod print;
 mod problems;
 pub(crate) mod schemas;
 mod shape;
-pub(crate) mod verb;
 
 use axum::Router;
 use utoipa::{
     OpenApi as _,
     openapi::{
-        Components, ObjectBuilder, OpenApi, PathItem, Ref, RefOr, Type,
-        path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn},
+        Components, ObjectBuilder, OpenApi, Ref, RefOr, Type,
+        path::{Operation, ParameterBuilder, ParameterIn},
         response::Response,
     },
 };
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{App, http::extract::query::MIN_BLOCK};
+use self::operations::{is_read, operations};
+use crate::App;
 
 pub(crate) use print::print;
 pub(crate) use problems::{EXTENSION as PROBLEMS, ProblemCode};
@@ -84,19 +85,6 @@ pub(crate) fn split(router: OpenApiRouter<App>) -> (Router<App>, OpenApi) {
     components.headers.extend(headers::components());
     shape::shape(&mut document);
     (router, document)
-}
-
-/// The operations of a path. The others that HTTP knows no route of ours has.
-fn operations(item: &mut PathItem) -> impl Iterator<Item = (HttpMethod, &mut Operation)> {
-    let get = item.get.as_mut().map(|operation| (HttpMethod::Get, operation));
-    let post = item.post.as_mut().map(|operation| (HttpMethod::Post, operation));
-    get.into_iter().chain(post)
-}
-
-/// Whether this reads the index, as those do that take a block to wait for.
-fn is_read(operation: &Operation) -> bool {
-    let takes = |parameter: &RefOr<Parameter>| matches!(parameter, RefOr::T(parameter) if parameter.name == MIN_BLOCK);
-    operation.parameters.as_ref().is_some_and(|parameters| parameters.iter().any(takes))
 }
 
 /// Documents that a client that has an answer does not get it again.

@@ -1,5 +1,6 @@
 //! Every path, who answers it, and what is said of it.
 
+mod about;
 mod actions;
 mod agents;
 mod docs;

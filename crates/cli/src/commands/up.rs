@@ -1,7 +1,7 @@
 //! `clawpay up`: a whole market on this machine, in the foreground, until it is told to stop.
 //!
 //! Order: data directory, ports, Postgres, chain, then indexer and API in this process. It stops in the opposite order, and whatever happens
-//! to this process, its children end too. With `DATABASE_URL` or `RPC_URL` somebody else runs that part; with `RPC_URL` no transaction is
+//! to this process, its children end too. With `DATABASE_URL` or `RPC_URL` the operator runs that part; with `RPC_URL` no transaction is
 //! sent.
 
 mod chain;
@@ -73,7 +73,7 @@ struct ServiceAddresses {
     is_own_database: bool,
     /// For the API and for people.
     rpc_url: Url,
-    /// For the indexer: the embedded node pushes new heads, and nobody else extends its chain.
+    /// For the indexer: the embedded node pushes new heads, and no other node extends its chain.
     indexer: clawpay_indexer::Config,
     is_own_chain: bool,
     deployment: Deployment,
@@ -223,7 +223,7 @@ async fn ended<T>(task: &mut Option<JoinHandle<T>>) -> Result<T> {
     let Some(handle) = task else { return std::future::pending().await };
     let outcome = handle.await;
     *task = None;
-    // Nobody aborts these tasks: one that did not end has panicked.
+    // Nothing aborts these tasks: one that did not end has panicked.
     outcome.context("a task panicked")
 }
 
@@ -281,7 +281,7 @@ async fn stored(writer: &Writer) -> Result<(Option<Chain>, Option<IndexedBlock>)
     }
 }
 
-/// Empties an index that does not match the embedded chain, for the indexer to fill it again. A database of somebody's own is only emptied
+/// Empties an index that does not match the embedded chain, for the indexer to fill it again. An operator's own database is only emptied
 /// if what it holds came from a local chain.
 async fn rebuild(places: &ServiceAddresses, writer: &Writer, reason: &str) -> Result<()> {
     if !places.is_own_database {
@@ -304,7 +304,7 @@ fn claim_directory(data_dir: &Path) -> Result<File> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(data_dir);
         made.with_context(|| format!("cannot create the data directory {}", data_dir.display()))?;
     }
-    // Not truncated before it is locked: whoever holds the lock has written its process id there.
+    // Not truncated before it is locked: the process that holds the lock has written its process id there.
     let path = data_dir.join("lock");
     let opened = File::options().read(true).write(true).create(true).truncate(false).open(&path);
     let mut lock = opened.with_context(|| format!("cannot write {}", path.display()))?;

@@ -14,7 +14,7 @@ use crate::wallet::{Wallet, has_code, read};
 /// ERC-165's name for ERC-721, which ERC-8004's identity registry is.
 const ERC_721: FixedBytes<4> = fixed_bytes!("0x80ac58cd");
 
-/// Refuses a plan that the contracts would refuse, or that would make a market nobody can use.
+/// Refuses a plan that the contracts would refuse, or that would make a market that no agent can use.
 pub(super) async fn arguments(provider: &DynProvider, plan: &Settled) -> Result<()> {
     ensure!(!plan.treasury.is_zero(), "the treasury cannot be the zero address");
     ensure!(!plan.owner.is_zero(), "the owner cannot be the zero address");

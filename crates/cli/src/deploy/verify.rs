@@ -36,7 +36,7 @@ pub(super) async fn verify(provider: &DynProvider, contracts: &Contracts, plan: 
     same("AgentStake.runEscrow", read(provider, agent_stake, &AgentStake::runEscrowCall {}).await?, run_escrow)?;
     same("RunEscrow.trustedForwarder", read(provider, run_escrow, &RunEscrow::trustedForwarderCall {}).await?, forwarder)?;
     same("AgentStake.trustedForwarder", read(provider, agent_stake, &AgentStake::trustedForwarderCall {}).await?, forwarder)?;
-    // A registry of somebody else's trusts whom it trusts.
+    // A foreign registry trusts whom it trusts.
     if plan.agent_registry.is_none() {
         same("AgentRegistry.trustedForwarder", read(provider, agent_registry, &AgentRegistry::trustedForwarderCall {}).await?, forwarder)?;
     }

@@ -53,12 +53,12 @@ impl Anvil {
         }
     }
 
-    /// Starts a node and waits until it listens; [`PortTaken`](super::PortTaken) if somebody else does. The calling thread must live as
+    /// Starts a node and waits until it listens; [`PortTaken`](super::PortTaken) if another process does. The calling thread must live as
     /// long as the node.
     pub fn start(toolbox: &Toolbox, options: &AnvilOptions) -> Result<Self> {
         let log_path = options.directory.join("anvil.log");
         let log = File::create(&log_path).with_context(|| format!("cannot write {}", log_path.display()))?;
-        // Written once the port is the node's: an answer on the port might be somebody else's.
+        // Written once the port is the node's: an answer on the port might be another process's.
         let listening = options.directory.join("anvil.listening.json");
         if listening.exists() {
             fs::remove_file(&listening).with_context(|| format!("cannot remove {}", listening.display()))?;

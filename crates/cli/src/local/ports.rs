@@ -1,4 +1,4 @@
-//! Loopback ports. A port that was free a moment ago may be somebody else's by the time it is used: whoever starts a server finds out then.
+//! Loopback ports. A port that was free a moment ago may be another process's by the time it is used: what starts a server finds out then.
 
 use std::{
     io,
@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result};
 use thiserror::Error;
 
-/// Somebody else listens there.
+/// Another process listens there.
 #[derive(Clone, Copy, Debug, Error)]
 #[error("port {0} is taken")]
 pub struct PortTaken(pub u16);
@@ -17,7 +17,7 @@ pub struct PortTaken(pub u16);
 /// How many ports are tried where any will do.
 const ATTEMPTS: usize = 5;
 
-/// A port nobody listens on at this moment.
+/// A port that no process listens on at this moment.
 pub fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
@@ -27,7 +27,7 @@ pub fn is_free(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
 
-/// Starts something on a free port, and on another one when somebody was quicker, which `start` reports as [`PortTaken`].
+/// Starts something on a free port, and on another one when another process was quicker, which `start` reports as [`PortTaken`].
 pub fn on_free_port<T>(mut start: impl FnMut(u16) -> Result<T>) -> Result<T> {
     let mut attempt = 1;
     loop {

@@ -200,7 +200,7 @@ fn settle_predecessor(data: &Path) -> Result<()> {
 /// Who the server runs as.
 #[derive(Debug)]
 enum Identity {
-    /// Whoever runs this, an ordinary user.
+    /// The user that runs this, an ordinary one.
     Myself,
     /// Root, who looks like `nobody` to the program: files stay root's, so a root-owned 0700 directory is no obstacle.
     Mapped,
@@ -210,7 +210,7 @@ enum Identity {
 
 impl Identity {
     fn choose() -> Result<Self> {
-        // The owner of a process's directory in /proc is its effective user; elsewhere nobody has to be anybody else.
+        // The owner of a process's directory in /proc is its effective user; elsewhere no process has to become another user.
         let is_root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
         if !is_root {
             return Ok(Self::Myself);

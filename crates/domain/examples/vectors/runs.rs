@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// Everybody: whoever the escrow belongs to, or its fees, has no more part in a run than a stranger.
+/// All callers: the escrow's owner and its treasury have no more part in a run than a stranger.
 const CALLERS: [Role; 9] = Role::ALL;
 
 /// A run in some state, and how it got there.
@@ -121,7 +121,7 @@ fn setups() -> Vec<Setup> {
     setups
 }
 
-/// What somebody tries: a verb, and what is unusual about it.
+/// What a caller tries: a verb, and what is unusual about it.
 const ATTEMPTS: [&str; 25] = [
     "fund",
     "cancel",

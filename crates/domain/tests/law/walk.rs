@@ -1,4 +1,4 @@
-//! Random walks through a market: what somebody might do next, by a few random choices. Most of it is refused, which is part of the point.
+//! Random walks through a market: what an account might do next, by a few random choices. Most of it is refused, which is part of the point.
 
 use alloy_primitives::{Address, Bytes};
 use clawpay_domain::{AgentId, NewRun, Run, RunState, Timestamp, Usdc, rules::Action};
@@ -10,7 +10,7 @@ use super::market::{Call, Market};
 pub(crate) struct Choice {
     /// Below [`VERBS`].
     pub(crate) verb: u8,
-    /// Which account calls; if none, whoever is most likely to be allowed.
+    /// Which account calls; if none, the account most likely to be allowed.
     pub(crate) caller: Option<usize>,
     /// Which run, counted from the newest; below the number of accounts, for it also says who is given an agent.
     pub(crate) run: usize,

@@ -45,7 +45,7 @@ impl Indexer {
         Ok(Self { child, log })
     }
 
-    /// Waits until the database is at `head`. Waits to be told, because whoever asks again and again slows down what is measured.
+    /// Waits until the database is at `head`. Waits to be told, because asking again and again slows down what is measured.
     pub(crate) async fn until_at(&mut self, watch: &mut Watch, head: u64) -> Result<()> {
         let indexing = watch.until(head, None, PATIENCE);
         tokio::pin!(indexing);

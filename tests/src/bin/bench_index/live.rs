@@ -53,7 +53,7 @@ impl Heads {
 }
 
 /// Mines blocks with events, and answers how long each took to be visible, shortest first. Counted from when the node had mined it, which is
-/// when it said so: to a subscriber, or to whoever had asked for the block.
+/// when it said so: to a subscriber, or to a client that had asked for the block.
 pub(crate) async fn latencies(stack: &Stack, mill: &mut Mill<'_>, watch: &mut Watch) -> Result<Vec<Duration>> {
     let provider = stack.provider();
     let mut heads = Heads::listen(stack).await?;

@@ -1,4 +1,4 @@
-//! The market at the end of the story, in one shape whoever tells it: the expectation, the chain, the index or the API.
+//! The market at the end of the story, in one shape for all that tell it: the expectation, the chain, the index or the API.
 
 use std::collections::BTreeSet;
 
@@ -77,7 +77,7 @@ pub(crate) struct Balances {
 }
 
 impl Balances {
-    /// What `runs`, `agents` and `totals` leave everybody with, given what they began with and that nobody withdrew. This is how the index
+    /// What `runs`, `agents` and `totals` leave each holder with, given what it began with and that no stake was withdrawn. This is how the index
     /// and the API, which do not follow the token, still vouch for each balance.
     pub(crate) fn implied_by(runs: &[RunEntry], agents: &[AgentEntry], totals: &Totals, cast: &Cast) -> Self {
         let after = |account: Address, before: Usdc| {

@@ -27,7 +27,7 @@ impl Cast {
         Self { poster: key(1), builder: key(2), dawdler: key(3) }
     }
 
-    /// What the tables call `account`: somebody of the cast, a contract, or else its address.
+    /// What the tables call `account`: one of the cast, a contract, or else its address.
     pub(crate) fn name(&self, account: Address, contracts: &Contracts) -> String {
         let names = [
             (Address::ZERO, "nobody"),

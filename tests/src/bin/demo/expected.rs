@@ -93,7 +93,7 @@ pub(crate) fn books(cast: &Cast) -> Books {
             builder: Usdc::base_units(130_000_000),
             // 50 - 20 staked.
             dawdler: Usdc::base_units(30_000_000),
-            // The fee of run 1, which nobody has collected yet.
+            // The fee of run 1, which the treasury has not collected yet.
             run_escrow: Usdc::base_units(5_000_000),
             // 20 of agent 1 and 10 of agent 2.
             agent_stake: Usdc::base_units(30_000_000),

@@ -13,7 +13,7 @@ use crate::cast::Cast;
 /// One transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Movement {
-    /// What whoever signed the transaction wanted.
+    /// What the transaction's signer wanted.
     pub what_for: &'static str,
     pub from: String,
     pub to: String,

@@ -89,7 +89,7 @@ impl<'a> Story<'a> {
         self.act(owner, run, "claim", json!({ "agentId": agent }), what_for).await
     }
 
-    /// A slash before its time: the API refuses to prepare it, and the contract would refuse whoever goes around the API.
+    /// A slash before its time: the API refuses to prepare it, and the contract would refuse a poster who goes around the API.
     async fn slash_too_early(&self, run: RunId) -> Result<()> {
         progress(format_args!("  poster: slash run {run} at once: refused, as it must be"));
         let poster = self.cast.poster.address();

@@ -18,7 +18,7 @@ use utoipa::{
     },
 };
 
-use super::{headers, schemas};
+use super::{headers, operations::is_read, schemas};
 
 /// The extension in which a route names the codes it can answer with beside the ones that many have. The document does not show it.
 pub(crate) const EXTENSION: &str = "x-problems";
@@ -156,7 +156,7 @@ pub(super) fn attach(path: &str, method: &HttpMethod, operation: &mut Operation)
     if path.starts_with("/api/") || path == "/readyz" {
         kinds.extend(INDEXED);
     }
-    if super::is_read(operation) {
+    if is_read(operation) {
         kinds.extend(READ);
     }
     if operation.request_body.is_some() {

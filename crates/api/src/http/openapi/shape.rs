@@ -10,7 +10,7 @@ use utoipa::openapi::{
     schema::{AdditionalProperties, ArrayItems},
 };
 
-use super::operations;
+use super::operations::operations;
 
 type Schemas = BTreeMap<String, RefOr<Schema>>;
 

@@ -15,6 +15,7 @@ use utoipa::{
 };
 use utoipa_axum::router::UtoipaMethodRouter;
 
+use super::about::About;
 use crate::{
     App,
     actions::Intent,
@@ -25,7 +26,7 @@ use crate::{
         Account, AgentPath, AgentUri, BaseUnits, ContentUri, DeliverableUri, Feedback, Nothing, Query, Rfc3339, RunPath, Signable,
     },
     http::layers::PATIENCE,
-    http::openapi::{schemas as w, verb::About},
+    http::openapi::schemas as w,
     transactions::signed::Signed,
 };
 

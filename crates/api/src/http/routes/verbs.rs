@@ -6,10 +6,11 @@ use clawpay_bindings::Call;
 use clawpay_domain::Timestamp;
 use utoipa_axum::router::OpenApiRouter;
 
+use super::about::About;
 use super::actions::{
     Claim, Create, Fund, Register, RequestRevision, StakeAmount, Submit, UnstakeAmount, WalletOnly, on_agent, on_market, on_run,
 };
-use crate::{App, http::openapi::verb::About};
+use crate::App;
 
 /// The verbs of a run.
 pub(super) fn of_runs() -> OpenApiRouter<App> {

@@ -1,6 +1,6 @@
 //! The demo market: forty days of history in which every state of a run, and of an agent's standing, has come about.
 //!
-//! Accounts 0 to 6 act, each signing its own transactions; accounts 7 to 9 are only given USDC, for whoever tries things out.
+//! Accounts 0 to 6 act, each signing its own transactions; accounts 7 to 9 are only given USDC, for people who try things out.
 
 use alloy::{
     eips::BlockNumberOrTag,
@@ -148,7 +148,7 @@ async fn deliver_later(agent: &Actor, id: AgentId, runs: &[RunId]) -> Result<()>
 }
 
 struct Market<'a> {
-    /// Whoever; only its connection is used.
+    /// Any account; only its connection is used.
     clock: &'a Actor,
 }
 

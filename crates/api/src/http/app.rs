@@ -8,11 +8,11 @@ use clawpay_store::{Chain, IndexedBlock, Reader, Snapshot, StoreError, Submitted
 use tokio::sync::{OnceCell, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::gate::Gate;
 use crate::{
     Config,
     error::ApiError,
     feed::{Hub, ListenerLimiter},
-    http::layers::rate::Gate,
     node::{Node, NodeError},
     replica::Replica,
 };

@@ -14,10 +14,12 @@ use utoipa::{
 };
 use utoipa_axum::router::UtoipaMethodRouter;
 
-use super::{PROBLEMS, schemas};
 use crate::{
     App,
-    http::dto::prepared::{DoneDto, PendingDto, PreparedDto},
+    http::{
+        dto::prepared::{DoneDto, PendingDto, PreparedDto},
+        openapi::{PROBLEMS, schemas},
+    },
 };
 
 /// What is said of a verb.
