@@ -20,6 +20,9 @@ pub struct Reindexed {
 
 /// Rebuilds the projections of one database; nothing if it is empty. `reached` hears of the events folded so far. Killed at any point, it
 /// has not happened.
+///
+/// # Errors
+/// Another rebuild is under way, or the database is away.
 pub async fn reindex(store: &Writer, mut reached: impl FnMut(u64)) -> Result<Option<Reindexed>, StoreError> {
     store.migrate().await?;
     let mut rebuild = store.rebuild().await?.ok_or(StoreError::Rebuilding)?;

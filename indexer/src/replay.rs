@@ -22,6 +22,9 @@ pub struct Replayed {
 
 /// Folds every stored event of `chain`, in the order of the chain, into the `runs` and `agents` that `batch` writes to, which must be empty:
 /// [`Batch::redirect`] chooses them. `reached` hears of the events folded so far. Nothing is visible before the batch is committed.
+///
+/// # Errors
+/// The database is away, or holds an event without its block.
 pub async fn replay(batch: &mut Batch<'_>, chain: &Chain, mut reached: impl FnMut(u64)) -> Result<Replayed, StoreError> {
     let mut replay = Replay::new(chain);
     while replay.page(batch, u64::MAX).await?.is_some() {

@@ -78,6 +78,9 @@ pub struct Verified {
 }
 
 /// Compares everything in `snapshot` with the contracts on the node of `config`, and reports each difference as it is found.
+///
+/// # Errors
+/// Node or database is away, the indexed block was replaced meanwhile, or a contract answers what its ABI does not say.
 pub async fn verify(config: &Config, snapshot: Snapshot, report: impl FnMut(Difference)) -> Result<Verified, VerifyError> {
     let node = Node::new(config)?;
     node.settle().await?;

@@ -21,6 +21,9 @@ pub struct AttributedCall {
 
 impl AttributedCall {
     /// What `calldata` sent to `to` by `from` does.
+    ///
+    /// # Errors
+    /// None of the market's calls.
     pub fn read(from: Address, to: Address, calldata: &[u8], contracts: &Contracts) -> Result<Self, NotACall> {
         if to == contracts.forwarder {
             let request = forwarded_request(calldata).ok_or(NotACall::UnknownCalldata)?;
@@ -30,6 +33,9 @@ impl AttributedCall {
     }
 
     /// What the call does that a forwarder makes in the name of `from`, or that `from` makes itself.
+    ///
+    /// # Errors
+    /// None of the market's calls.
     pub fn direct(from: Address, to: Address, calldata: &[u8], contracts: &Contracts) -> Result<Self, NotACall> {
         match Call::decode(to, calldata, contracts) {
             Ok(call) => Ok(Self { actor: Some(from), call }),

@@ -184,6 +184,9 @@ impl Call {
     ///
     /// Bytes after the arguments are allowed, because wallets append attribution there and contracts ignore it. Arguments that differ in
     /// any bit from what [`Self::calldata`] writes are not: what is compared later is then exactly what the contract will read.
+    ///
+    /// # Errors
+    /// Says whether the contract is a foreign one, or the call none of the verbs.
     pub fn decode(to: Address, calldata: &[u8], contracts: &Contracts) -> Result<Self, NotACall> {
         let call = if to == contracts.run_escrow {
             Self::of_escrow(calldata)

@@ -198,6 +198,9 @@ impl CallWithSignature {
     }
 
     /// The call that `calldata` sent to `to` makes, as strictly as [`Call::decode`](crate::Call::decode) reads it.
+    ///
+    /// # Errors
+    /// As there.
     pub fn decode(to: Address, calldata: &[u8], contracts: &Contracts) -> Result<Self, NotACall> {
         let call = if to == contracts.run_escrow {
             Self::of_escrow(calldata)

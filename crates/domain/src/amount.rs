@@ -48,7 +48,7 @@ impl Usdc {
         Self::base_units(whole * 1_000_000)
     }
 
-    /// Reads what a person writes: `100`, `0.5`, at most six decimals.
+    /// Reads what a person writes: `100`, `0.5`, at most six decimals. Refuses all else, and says why.
     pub fn parse_decimal(text: &str) -> Result<Self, AmountError> {
         let digits = text.strip_prefix('-').unwrap_or(text);
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));

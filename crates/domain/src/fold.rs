@@ -9,6 +9,9 @@ use crate::{
 
 impl Run {
     /// A run as `RunCreated` states it.
+    ///
+    /// # Errors
+    /// The rules allow no such run, or its fee is another one.
     pub fn created(id: RunId, terms: Terms, at: Timestamp, parameters: &EscrowParameters) -> Result<Self, Inconsistency> {
         let fee = terms::fee(terms.reward, parameters);
         if terms.fee != fee {

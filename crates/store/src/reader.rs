@@ -57,7 +57,7 @@ impl Default for ReaderOptions {
     }
 }
 
-/// Connections that only read. Cheap to clone.
+/// Connections that only read. Cheap to clone. A database that is away, or too slow, is an error of the read that needs it.
 #[derive(Clone, Debug)]
 pub struct Reader {
     pool: PgPool,
@@ -95,6 +95,9 @@ pub struct Listing<T> {
 
 impl Reader {
     /// For the database at `url`. Connects when first used, so that a database that is away is an answer and not a failed start.
+    ///
+    /// # Errors
+    /// [`StoreError::Address`] for a `url` that is none.
     pub fn new(url: &str, options: ReaderOptions) -> Result<Self, StoreError> {
         let connect = url
             .parse::<PgConnectOptions>()
@@ -189,7 +192,8 @@ const UNDEFINED_COLUMN: &str = "42703";
 /// SQLSTATE of a schema that no indexer has made yet.
 const UNDEFINED_TABLE: &str = "42P01";
 
-/// A view of the database at one indexed block. All its reads agree with each other.
+/// A view of the database at one indexed block. All its reads agree with each other. Each fails with the connection, and with
+/// [`StoreError::Corrupt`] on a row that no writer of this crate wrote.
 #[derive(Debug)]
 pub struct Snapshot {
     transaction: Transaction<'static, Postgres>,

@@ -22,7 +22,7 @@ const TABLES: &str = "
     CREATE TEMPORARY TABLE runs (LIKE runs INCLUDING DEFAULTS INCLUDING CONSTRAINTS, PRIMARY KEY (id)) ON COMMIT DROP;
     CREATE TEMPORARY TABLE agents (LIKE agents INCLUDING DEFAULTS INCLUDING CONSTRAINTS, PRIMARY KEY (id)) ON COMMIT DROP";
 
-/// A connection on which projections are rebuilt. At most one at a time per database.
+/// A connection on which projections are rebuilt. At most one at a time per database. All that is asked of it fails with the connection.
 #[derive(Debug)]
 pub struct Rebuild {
     connection: PgConnection,

@@ -74,7 +74,8 @@ pub struct Spent {
     pub wei: U256,
 }
 
-/// The right to give one relayer's nonces, held until dropped: no other server gives one meanwhile.
+/// The right to give one relayer's nonces, held until dropped: no other server gives one meanwhile. All that is asked of it fails with its
+/// connection, which gives the right back.
 #[derive(Debug)]
 pub struct NonceLock {
     transaction: Transaction<'static, Postgres>,

@@ -19,7 +19,7 @@ const CONNECTIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(3);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 const STATEMENT_TIMEOUT: &str = "5000";
 
-/// Connections that write what was sent. Cheap to clone.
+/// Connections that write what was sent. Cheap to clone. A database that is away, or too slow, is an error of what needs it.
 #[derive(Clone, Debug)]
 pub struct SubmittedTransactions {
     pub(crate) pool: PgPool,
@@ -38,6 +38,9 @@ pub struct SubmittedTransaction {
 
 impl SubmittedTransactions {
     /// For the database at `url`, which must accept writes. Connects when first used.
+    ///
+    /// # Errors
+    /// [`StoreError::Address`] for a `url` that is none.
     pub fn new(url: &str) -> Result<Self, StoreError> {
         let connect = url
             .parse::<PgConnectOptions>()

@@ -33,12 +33,18 @@ pub struct Writer {
 impl Writer {
     /// For the database at `url`, as in `postgres://user@host/name`. Connections must reach the server itself: a pooler that shares them
     /// between transactions would share the lock.
+    ///
+    /// # Errors
+    /// [`StoreError::Address`] for a `url` that is none.
     pub fn new(url: &str) -> Result<Self, StoreError> {
         let options = url.parse::<PgConnectOptions>().map_err(|_| StoreError::Address)?;
         Ok(Self { options: options.application_name("clawpay indexer") })
     }
 
     /// Brings the schema up to date.
+    ///
+    /// # Errors
+    /// [`StoreError::Migration`] where the schema cannot be brought there; the database may also be away.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         // A pool would retry a refused connection until it times out, and then not say why.
         self.connect().await?.close().await?;
@@ -76,6 +82,9 @@ impl Writer {
     }
 
     /// Empties every table, so that the next indexer starts from the chain. For local stacks, whose chain may be lost.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] while an indexer writes.
     pub async fn clear(&self) -> Result<(), StoreError> {
         let mut session = self.try_lock().await?.ok_or(StoreError::Locked)?;
         sqlx::query!("TRUNCATE chain, cursor, blocks, events, runs, agents, run_counts, feed, sent, relayed")
@@ -123,7 +132,7 @@ pub enum Standby {
     WriterDisconnected,
 }
 
-/// The writer's connection, and its lock.
+/// The writer's connection, and its lock. All that is asked of it fails with the connection, which gives the lock back.
 #[derive(Debug)]
 pub struct Session {
     connection: PgConnection,
@@ -216,6 +225,9 @@ impl Session {
     }
 
     /// Starts to change the index, which must be where this writer left it. That is seen to before the first row is written.
+    ///
+    /// # Errors
+    /// [`StoreError::Rewritten`] before [`Session::initialise`] has looked at the projections.
     pub async fn begin(&mut self, number: u64, hash: B256) -> Result<Batch<'_>, StoreError> {
         let epoch = self.epoch.ok_or(StoreError::Rewritten)?;
         let transaction = self.connection.begin().await?;
@@ -235,6 +247,9 @@ pub struct Rewound {
 }
 
 /// A change of the index that happens whole or not at all. Dropped without [`Batch::commit`], it has not happened.
+///
+/// What writes fails with [`StoreError::Fenced`] where another indexer has moved the cursor, with [`StoreError::Rewritten`] where the projections
+/// were rebuilt, and with [`StoreError::TooLarge`] on a number that the schema has no room for.
 #[derive(Debug)]
 pub struct Batch<'a> {
     pub(crate) transaction: Transaction<'a, Postgres>,
