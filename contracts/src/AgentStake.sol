@@ -55,7 +55,7 @@ contract AgentStake is IAgentStake, Custody {
         ESTABLISHED_COMPLETIONS = rules.establishedCompletions;
     }
 
-    /// @dev The caller itself, not `_msgSender()`: nobody relays for the escrow.
+    /// @dev The caller itself, not `_msgSender()`: no forwarder relays for the escrow.
     modifier onlyEscrow() {
         if (msg.sender != ESCROW) revert AgentStake_NotEscrow(msg.sender);
         _;
@@ -159,7 +159,7 @@ contract AgentStake is IAgentStake, Custody {
     /// @inheritdoc IAgentStake
     function isAgent(uint256 agentId, address caller) public view returns (bool) {
         if (IERC721(REGISTRY).ownerOf(agentId) == caller) return true;
-        // An unset agent wallet is zero, and zero is nobody's agent.
+        // An unset agent wallet is zero, and zero is no caller's agent.
         return caller != address(0) && IAgentRegistry(REGISTRY).getAgentWallet(agentId) == caller;
     }
 
@@ -192,7 +192,7 @@ contract AgentStake is IAgentStake, Custody {
     /// @dev Writes the deposit down and reports it; the caller must pull `amount` before the call ends.
     function _deposit(uint256 agentId, address from, uint256 amount) private {
         if (agentId > MAX_AGENT_ID) revert AgentStake_AgentIdOutOfRange(agentId, MAX_AGENT_ID);
-        IERC721(REGISTRY).ownerOf(agentId); // reverts for an unknown agent, whose stake nobody could withdraw
+        IERC721(REGISTRY).ownerOf(agentId); // reverts for an unknown agent, whose stake no owner could withdraw
         AgentRecord record = _agents[agentId];
         uint256 room = type(uint64).max - record.stake();
         if (amount == 0 || amount > room) revert AgentStake_AmountOutOfRange(amount, 1, room);

@@ -52,7 +52,7 @@ abstract contract Custody is ICustody, ERC2771Context, ReentrancyGuardTransient 
         _requireReceived(before, amount);
     }
 
-    /// @dev A permit that fails may have been sent by somebody else just before: the allowance decides.
+    /// @dev A permit that fails may have been sent by another account just before: the allowance decides.
     function _pullWithPermit(address from, uint256 amount, Permit calldata permit) internal {
         if (permit.signature.length == VRS_LENGTH) {
             (uint8 v, bytes32 r, bytes32 s) = _split(permit.signature);
@@ -77,7 +77,7 @@ abstract contract Custody is ICustody, ERC2771Context, ReentrancyGuardTransient 
         _requireReceived(before, amount);
     }
 
-    /// @dev Pays, or writes a credit where the token refuses: a recipient's trouble with the token holds nobody else up.
+    /// @dev Pays, or writes a credit where the token refuses: a recipient's trouble with the token holds no other party up.
     function _pay(uint256 runId, address account, uint256 amount) internal {
         if (!USDC.trySafeTransfer(account, amount)) {
             _credits[account] += amount;

@@ -515,7 +515,7 @@ contract RunEscrow is IRunEscrow, Custody, Ownable2Step, Pausable {
         _requirePoster(runId, terms);
     }
 
-    /// @dev The terms word is only read for a run nobody has claimed.
+    /// @dev The terms word is only read for a run that no agent has claimed.
     function _progress(uint256 runId, StoredRun storage run) private view returns (RunProgress progress, uint256 state) {
         progress = run.progress;
         state = progress.isClaimed() ? progress.state() : _requireTerms(runId, run).unclaimedState();

@@ -12,8 +12,8 @@ import { SignatureChecker } from "@openzeppelin/contracts/utils/cryptography/Sig
 ///
 /// - six decimals, reverts that are strings, and an infinite allowance that is spent like any other;
 /// - a pause that stops transfers, approvals, permits, authorizations and their cancellation;
-/// - a blacklist that counts for whoever sends, receives or moves by allowance, even nothing, and for the token itself; not for approvals
-///   and permits, nor for whoever submits an authorization that another account signed;
+/// - a blacklist that counts for the account that sends, receives or moves by allowance, even nothing, and for the token itself; not for approvals
+///   and permits, nor for the one that submits an authorization that another account signed;
 /// - permits (EIP-2612) and authorizations (EIP-3009) whose signature comes as v, r, s or as bytes. An account with code is asked by
 ///   ERC-1271, be the code its own or delegated to by EIP-7702, and its key alone counts for nothing then.
 ///
@@ -261,7 +261,7 @@ contract TestUSDC is ERC20, IERC20Permit, IERC3009, IERC3009Cancel {
         authorizationState[authorizer][nonce] = true;
     }
 
-    /// @dev A key's signature must be canonical (65 bytes, low s, v of 27 or 28), and nobody signs for the zero address.
+    /// @dev A key's signature must be canonical (65 bytes, low s, v of 27 or 28), and no key signs for the zero address.
     function _requireSigned(address signer, bytes32 structHash, bytes memory signature) private view {
         bytes32 digest = MessageHashUtils.toTypedDataHash(DOMAIN_SEPARATOR(), structHash);
         require(SignatureChecker.isValidSignatureNow(signer, digest, signature), "TestUSDC: invalid signature");

@@ -19,7 +19,7 @@ enum AgentStatus {
 }
 
 /// @title Agents' stakes, what is committed of them, and the trust ladder
-/// @notice An agent stakes once and may then hold several runs, each committing `stakeAtRisk`. Stake belongs to the agent id, whoever
+/// @notice An agent stakes once and may then hold several runs, each committing `stakeAtRisk`. Stake belongs to the agent id, whichever account
 /// deposited it; only the agent token's owner withdraws, to itself. Only the escrow commits, releases and slashes, and what is committed
 /// can never leave, so every slash is paid in full.
 ///
@@ -32,7 +32,7 @@ enum AgentStatus {
 /// Assumptions about the token: as in IRunEscrow. About the registry: `ownerOf` answers the agent's owner and reverts for an unknown id,
 /// `getAgentWallet` answers its ERC-8004 agent wallet or zero. ERC-721 approvals grant nothing here.
 ///
-/// Warning: whoever can upgrade a foreign registry can move agents, and so is trusted with their stakes. Where a registry lets agents be
+/// Warning: the account that can upgrade a foreign registry can move agents, and so is trusted with their stakes. Where a registry lets agents be
 /// burned, a burned agent's stake can never be withdrawn; what it holds in hand is still delivered, paid or slashed.
 interface IAgentStake is ICustody {
     /// @notice The immutable rules of this deployment.
@@ -99,7 +99,7 @@ interface IAgentStake is ICustody {
     /// @dev Checked in this order: agent id, agent exists (the registry's error), amount, then the token.
     function stake(uint256 agentId, uint256 amount) external;
 
-    /// @notice `stake` with the caller's permit for `amount`. A permit that fails is passed over: where somebody sent it before, the
+    /// @notice `stake` with the caller's permit for `amount`. A permit that fails is passed over: where another account sent it before, the
     /// allowance is there.
     /// @dev Checked in the order of `stake`.
     function stakeWithPermit(uint256 agentId, uint256 amount, Permit calldata permit) external;
@@ -111,7 +111,7 @@ interface IAgentStake is ICustody {
     /// @notice Withdraws free stake to the agent token's owner. Owner only, at any time.
     /// While runs are in hand at least the minimum, and `stakeAtRisk` for each, stays; a FROZEN agent withdraws nothing.
     /// @dev Checked in this order: agent exists (the registry's error), owner, FROZEN, amount. Reverts where the token refuses the owner:
-    /// nobody else is waiting.
+    /// no other party is waiting.
     function unstake(uint256 agentId, uint256 amount) external;
 
     /// @notice Commits `stakeAtRisk` to one more run. Escrow only. Reverts unless `caller` is the agent's owner or agent wallet, the

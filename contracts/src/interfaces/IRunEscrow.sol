@@ -30,7 +30,7 @@ enum RunState {
 
 /// @title The run lifecycle and the USDC escrowed for it
 /// @notice A poster escrows reward + fee for a run; an agent with enough free stake claims it, delivers, and is paid when the poster
-/// approves or stays silent. Every wait ends by a deadline that somebody else can act on, and whoever acts, the money goes to the same
+/// approves or stays silent. Every wait ends by a deadline that another account can act on, and whichever acts, the money goes to the same
 /// parties.
 ///
 /// Units: USDC in base units (6 decimals); times in seconds of `block.timestamp`; run ids count from 1.
@@ -39,12 +39,12 @@ enum RunState {
 /// fee on transfer makes funding revert. A transfer that the token refuses (blacklist, pause) never blocks a transition: the amount is
 /// credited to its recipient and `payCredit` pays it later.
 ///
-/// Gasless: "caller" is whoever signed the request where the call comes through `trustedForwarder`. `createAndFundWithAuthorization` and
+/// Gasless: "caller" is the request's signer where the call comes through `trustedForwarder`. `createAndFundWithAuthorization` and
 /// `fundWithAuthorization` need no caller at all: the poster's signature over the USDC authorization names every term.
 ///
 /// Where a call is at fault in several ways, the first in the order given with it is named.
 ///
-/// Warning: content, deliverable and feedback are emitted, not stored, and are arbitrary bytes to whoever reads them.
+/// Warning: content, deliverable and feedback are emitted, not stored, and are arbitrary bytes to their reader.
 interface IRunEscrow is ICustody {
     /// @notice The immutable rules of this deployment.
     struct Parameters {
@@ -164,7 +164,7 @@ interface IRunEscrow is ICustody {
         external
         returns (uint256 runId);
 
-    /// @notice `createAndFund` with the caller's permit for reward + fee. A permit that fails is passed over: where somebody sent it before,
+    /// @notice `createAndFund` with the caller's permit for reward + fee. A permit that fails is passed over: where another account sent it before,
     /// the allowance is there.
     /// @dev Checked in the order of `createAndFund`.
     function createAndFundWithPermit(
@@ -235,7 +235,7 @@ interface IRunEscrow is ICustody {
     /// Refunds the poster and releases the stake: work that was once delivered is never slashed.
     /// @param expectedDeadline `reviewBy` (SUBMITTED) or `dueAt` (REVISION_REQUESTED) of what is being answered.
     /// @dev Checked in this order: run exists, state; from SUBMITTED poster, expected submission, time, revisions; from REVISION_REQUESTED
-    /// expected request, time. There, whoever is not the poster is told when it may call, not that it may not.
+    /// expected request, time. There, a caller that is not the poster is told when it may call, not that it may not.
     function reject(uint256 runId, uint256 expectedDeadline) external;
 
     /// @notice SUBMITTED to APPROVED, from `reviewBy`. Anyone. Same money as `approve`.
@@ -244,7 +244,7 @@ interface IRunEscrow is ICustody {
 
     /// @notice CLAIMED or IN_PROGRESS to SLASHED, from `dueAt`: poster; from `dueAt` + `submissionTimeout`: anyone.
     /// Refunds the poster and pays it the stake at risk.
-    /// @dev Checked in this order: run exists, state, time. Whoever is not the poster is told when it may call, not that it may not.
+    /// @dev Checked in this order: run exists, state, time. A caller that is not the poster is told when it may call, not that it may not.
     function slash(uint256 runId) external;
 
     /// @notice Sends the collected fees to the treasury. Anyone. Does nothing when there are none.

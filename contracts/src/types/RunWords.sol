@@ -86,7 +86,7 @@ library RunWords {
         return RunTerms.wrap((RunTerms.unwrap(terms) & ~(TWO_BITS << STAGE_SHIFT)) | (uint256(stage_) << STAGE_SHIFT));
     }
 
-    /// @notice The state of a run that nobody has claimed, as `RunState` counts them.
+    /// @notice The state of a run that no agent has claimed, as `RunState` counts them.
     function unclaimedState(RunTerms terms) internal pure returns (uint256) {
         RunStage stage_ = stage(terms);
         if (stage_ == RunStage.FUNDED) return uint256(RunState.OPEN);

@@ -226,7 +226,7 @@ contract RunVectorsTest is VectorWorld {
         }
         Money memory money = _money(situation.run, false);
         assertEq(money.poster - before.poster, expected.gains.poster, string.concat(where, ": what the poster gained"));
-        // A claim names the wallet, so before it there was nobody to have gained.
+        // A claim names the wallet, so before it no agent can have gained.
         if (situation.facts.wallet != address(0)) {
             assertEq(money.wallet - before.wallet, expected.gains.wallet, string.concat(where, ": what the wallet gained"));
         }

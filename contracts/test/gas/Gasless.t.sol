@@ -6,7 +6,7 @@ import { ERC2771Forwarder } from "@openzeppelin/contracts/metatx/ERC2771Forwarde
 import { IRunEscrow } from "../../src/interfaces/IRunEscrow.sol";
 import { Signing } from "../base/Signing.sol";
 
-/// @notice What the ways cost in which somebody pays with a signature, or lets another pay the gas: measured like the verbs beside this file,
+/// @notice What the ways cost in which a payer pays with a signature, or lets another pay the gas: measured like the verbs beside this file,
 /// but with TestUSDC, which checks signatures, blacklist and pause as USDC does. So these compare with each other and with `...OverUSDC`.
 contract GaslessGasTest is Signing {
     uint256 private posterKey = keyOf("poster");

@@ -10,7 +10,7 @@ import { IAgentStake } from "../../src/interfaces/IAgentStake.sol";
 import { ICustody } from "../../src/interfaces/ICustody.sol";
 import { IRunEscrow, RunState } from "../../src/interfaces/IRunEscrow.sol";
 
-/// @notice What somebody knows who has read nothing but the events: the smallest possible indexer.
+/// @notice What a reader knows that has read nothing but the events: the smallest possible indexer.
 /// @dev Each run event is also held against the lifecycle diagram: it must come from a state that has such an arrow.
 contract EventIndex {
     /// @dev What the events say about an agent.

@@ -104,7 +104,7 @@ abstract contract MarketActors is MarketCalls, StdAssertions {
         return _accounts[_roll(seed, salt, ACCOUNTS)];
     }
 
-    /// @dev The verb on a run by somebody who may usually call it and has just looked at the run.
+    /// @dev The verb on a run by an account that may usually call it and has just looked at the run.
     function _usual(Verb verb, uint256 id, uint256 seed) internal view returns (Call memory call) {
         IRunEscrow.Run memory run = rules.run(id);
         (call.verb, call.run, call.length) = (verb, id, 1 + _roll(seed, "length", 70));
@@ -126,7 +126,7 @@ abstract contract MarketActors is MarketCalls, StdAssertions {
         return _onSomeRun(verb, seed, address(0));
     }
 
-    /// @param caller Who calls instead of whoever usually does; zero for nobody.
+    /// @param caller Who calls instead of the usual caller; zero for no other.
     function _onSomeRun(Verb verb, uint256 seed, address caller) internal returns (bool) {
         uint256 count = _live.length;
         for (uint256 i = 0; i < count; ++i) {

@@ -36,7 +36,7 @@ abstract contract MarketCalls is CommonBase {
     /// @dev Bytes of a run's content URI, of which only the hash is kept on chain.
     mapping(uint256 runId => uint256) internal _contentLengths;
     uint256 private _signatures;
-    /// @notice Permits that somebody else sent before the call that carries them.
+    /// @notice Permits that a stranger sent before the call that carries them.
     uint256 public permitsTaken;
 
     function _send(Call memory call, Path path) internal returns (bool ok, bytes memory answer) {
@@ -159,7 +159,7 @@ abstract contract MarketCalls is CommonBase {
         return abi.encodeCall(ERC2771Forwarder.execute, (request));
     }
 
-    /// @dev Every fourth permit is taken from the mempool and sent by somebody else first, which must not matter.
+    /// @dev Every fourth permit is taken from the mempool and sent by a stranger first, which must not matter.
     function _withPermit(Call memory call, address target) private returns (bytes memory) {
         uint256 amount = _price(call);
         bytes32 message = keccak256(

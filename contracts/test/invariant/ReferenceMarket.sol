@@ -48,7 +48,7 @@ contract ReferenceMarket {
     mapping(address account => uint256) public stakeCredit;
     uint256 public fees;
     uint256 public minted;
-    /// @notice Sent to a contract by mistake: nobody's, and in nobody's way.
+    /// @notice Sent to a contract by mistake: no party's, and in no party's way.
     mapping(address account => uint256) public donated;
     address public treasury;
     bool public paused;

@@ -3,7 +3,7 @@ pragma solidity ^0.8.30;
 
 import { PlainToken } from "./PlainToken.sol";
 
-/// @notice Calls somebody back in the middle of every transfer, and remembers how that ended.
+/// @notice Calls a contract back in the middle of every transfer, and remembers how that ended.
 contract CallbackToken is PlainToken {
     address private _target;
     bytes private _call;

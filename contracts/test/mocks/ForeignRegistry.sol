@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-/// @notice Someone else's ERC-8004 registry, whose ids start at zero and whose agents move when its operator says so.
+/// @notice A foreign ERC-8004 registry, whose ids start at zero and whose agents move when its operator says so.
 contract ForeignRegistry {
     mapping(uint256 agentId => address) private _owners;
     mapping(uint256 agentId => address) private _wallets;

@@ -5,7 +5,7 @@ import { IERC721 } from "@openzeppelin/contracts/token/ERC721/IERC721.sol";
 import { IERC721Receiver } from "@openzeppelin/contracts/token/ERC721/IERC721Receiver.sol";
 import { SignatureChecker } from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 
-/// @notice Someone else's ERC-8004 identity registry. Nothing in it is shared with `AgentRegistry`, and whatever the standard leaves open
+/// @notice A foreign ERC-8004 identity registry. Nothing in it is shared with `AgentRegistry`, and whatever the standard leaves open
 /// is decided the other way: ids count from 0, the token is its own and calls receivers back on mint, facts live in namespaced storage,
 /// the agent wallet is metadata, unknown ids have no wallet rather than an error, an agent can be burned, and errors have other names.
 contract IndependentRegistry is IERC721 {

@@ -81,7 +81,7 @@ contract AgentStakeSymbolicTest is Test {
     /// @notice Committed stake cannot leave, and what leaves goes to the owner alone.
     function check_unstake_leavesWhatIsCommitted(uint256 word, address caller, uint256 amount, uint40 time) public {
         AgentRecord was = _put(word);
-        vm.assume(caller != address(0)); // which is the forwarder here, and nobody
+        vm.assume(caller != address(0)); // which is the forwarder here, and no account
         vm.warp(time);
         vm.prank(caller);
         (bool ok,) = address(agentStake).call(abi.encodeCall(IAgentStake.unstake, (AGENT, amount)));
@@ -106,7 +106,7 @@ contract AgentStakeSymbolicTest is Test {
         assert(is_.owed() == (amount < was.owed() ? was.owed() - amount : 0));
     }
 
-    /// @notice Nobody but the escrow commits, releases or slashes.
+    /// @notice Only the escrow commits, releases or slashes.
     function check_escrowOnly(address caller, uint256 word, bool completed) public {
         _put(word);
         vm.assume(caller != address(this));

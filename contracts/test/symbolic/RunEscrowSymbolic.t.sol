@@ -9,7 +9,7 @@ import { RunProgress, RunStage, RunTerms } from "../../src/types/RunWords.sol";
 import { StubRegistry, StubStake, StubToken } from "./Stubs.sol";
 
 /// @notice what moves a run's state and money: for any run, any caller and any time, only what the rules say
-/// @dev An induction: from any two words that `_isRun` describes, whatever is called, two such words come out. Nobody is the forwarder:
+/// @dev An induction: from any two words that `_isRun` describes, whatever is called, two such words come out. No account is the forwarder:
 /// through it, callers are who the others are without it.
 contract RunEscrowSymbolicTest is Test {
     uint256 private constant RUN = 1;
@@ -227,7 +227,7 @@ contract RunEscrowSymbolicTest is Test {
         return RunState(progress.isClaimed() ? progress.state() : terms.unclaimedState());
     }
 
-    /// @dev What the contract has written if it has written anything: somebody's run with a reward, and if it is claimed, a funded one with
+    /// @dev What the contract has written if it has written anything: a poster's run with a reward, and if it is claimed, a funded one with
     /// an agent, in a state that follows a claim.
     function _isRun(RunTerms terms, RunProgress progress) private pure returns (bool) {
         if (terms.poster() == address(0) || terms.reward() < MINIMUM_REWARD) return false;
@@ -239,7 +239,7 @@ contract RunEscrowSymbolicTest is Test {
     }
 
     function _call(address caller, uint256 time, bytes memory data) private returns (bool ok) {
-        vm.assume(caller != address(0)); // which is the forwarder here, and nobody
+        vm.assume(caller != address(0)); // which is the forwarder here, and no account
         vm.warp(time);
         vm.prank(caller);
         (ok,) = address(escrow).call(data);

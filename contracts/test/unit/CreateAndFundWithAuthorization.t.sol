@@ -21,7 +21,7 @@ import { SkimmingUSDC } from "../mocks/SkimmingUSDC.sol";
 /// ├── used before, cancelled: refused
 /// ├── poster blacklisted, token paused, too little money: refused
 /// ├── the token delivers less than it was asked for: refused
-/// └── otherwise, whoever sends it: an OPEN run of the poster's, reward and fee escrowed, no allowance needed or touched
+/// └── otherwise, whichever account sends it: an OPEN run of the poster's, reward and fee escrowed, no allowance needed or touched
 contract CreateAndFundWithAuthorizationTest is Signing {
     string private constant INVALID = "TestUSDC: invalid signature";
     uint256 private posterKey = keyOf("poster");
@@ -236,7 +236,7 @@ contract CreateAndFundWithAuthorizationTest is Signing {
         assertEq(escrow.runCount(), 0);
 
         usdc.mint(poster, 1);
-        usdc.blacklist(stranger); // whoever sends is no party to it
+        usdc.blacklist(stranger); // the sender is no party to it
         assertSent(call);
     }
 

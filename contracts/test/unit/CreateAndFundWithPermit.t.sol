@@ -16,7 +16,7 @@ import { SkimmingUSDC } from "../mocks/SkimmingUSDC.sol";
 /// ├── paused: refused
 /// ├── what create refuses: refused alike
 /// ├── the permit fails: passed over
-/// │   ├── somebody sent it before, or the allowance is there anyway: as if it had not failed
+/// │   ├── another account sent it before, or the allowance is there anyway: as if it had not failed
 /// │   └── another amount, spender, owner, key, chain or nonce, expired, malleated, of no use to the token: refused for want of allowance
 /// ├── another's permit: moves nothing of the other's
 /// ├── caller blacklisted, token paused, too little money: refused

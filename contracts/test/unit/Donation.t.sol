@@ -3,7 +3,7 @@ pragma solidity ^0.8.30;
 
 import { ClawPayTest } from "../base/ClawPayTest.sol";
 
-/// @notice USDC sent to the contracts by mistake: stays there, belongs to nobody, and breaks nothing
+/// @notice USDC sent to the contracts by mistake: stays there, belongs to no party, and breaks nothing
 contract DonationTest is ClawPayTest {
     function test_donation_changesNeitherFundingNorPayoutsNorFees() public {
         usdc.mint(address(escrow), 7 * USDC);

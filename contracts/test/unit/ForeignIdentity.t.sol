@@ -6,7 +6,7 @@ import { IRunEscrow, RunState } from "../../src/interfaces/IRunEscrow.sol";
 import { Signing } from "../base/Signing.sol";
 import { IndependentRegistry } from "../mocks/IndependentRegistry.sol";
 
-/// @notice the market over someone else's ERC-8004 registry, with agent 0 in it
+/// @notice the market over a foreign ERC-8004 registry, with agent 0 in it
 /// ├── stake: agent 0 like any other; unknown or burned agent: refused in the registry's words
 /// ├── claim
 /// │   ├── owner: its wallet until the token moves
@@ -14,8 +14,8 @@ import { IndependentRegistry } from "../mocks/IndependentRegistry.sol";
 /// │   ├── approved or operator, old owner, old agent wallet, unknown agent, zero caller: refused
 /// │   └── new owner: at once
 /// ├── a run in hand
-/// │   ├── delivered and paid to whoever claimed, though the token moved
-/// │   ├── delivered by the new owner, paid to whoever claimed
+/// │   ├── delivered and paid to the wallet that claimed, though the token moved
+/// │   ├── delivered by the new owner, paid to the wallet that claimed
 /// │   ├── revised, rejected: stake released
 /// │   ├── slashed: from agent 0's stake, FROZEN, thawed by staking again
 /// │   └── the agent burned meanwhile: slashed all the same

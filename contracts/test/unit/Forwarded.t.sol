@@ -9,12 +9,12 @@ import { ICustody } from "../../src/interfaces/ICustody.sol";
 import { IRunEscrow, RunState } from "../../src/interfaces/IRunEscrow.sol";
 import { Signing } from "../base/Signing.sol";
 
-/// @notice every verb through the forwarder, signed by its caller and sent by somebody without a part in it
+/// @notice every verb through the forwarder, signed by its caller and sent by an account without a part in it
 /// ├── poster: create, fund, createAndFund, cancel, requestRevision, approve, reject, slash, and the variants with a permit
 /// ├── agent: register, its metadata, URI, wallet and transfers, stake, unstake, claim, start, submit
 /// ├── anyone: finalize, payCredit, collectFees, and the variants with an authorization
 /// ├── owner: pause, unpause, setTreasury, the two steps of a transfer of ownership
-/// └── in each case the signer is recorded, pays and is paid; the sender and the forwarder are nobody
+/// └── in each case the signer is recorded, pays and is paid; the sender and the forwarder are no party
 contract ForwardedTest is Signing {
     address private relayer = makeAddr("relayer");
 

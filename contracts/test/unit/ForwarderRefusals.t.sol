@@ -283,7 +283,7 @@ contract ForwarderRefusalsTest is Signing {
         assertRefusedBy(address(forwarder), relayer, abi.encodeCall(forwarder.execute, (request)), reason);
     }
 
-    /// @dev Whoever the signature seems to be of: not the one whom the request names.
+    /// @dev Whichever account the signature seems to be of: not the one whom the request names.
     function assertInvalidSigner(ERC2771Forwarder.ForwardRequestData memory request) private {
         address recovered = ECDSA.recover(forwardDigest(request, forwarder.nonces(request.from)), request.signature);
         assertNotEq(recovered, request.from);

@@ -22,7 +22,7 @@ import { SkimmingUSDC } from "../mocks/SkimmingUSDC.sol";
 /// ├── used before: refused
 /// ├── poster blacklisted, token paused: refused
 /// ├── the token delivers less than it was asked for: refused
-/// └── otherwise, whoever sends it: OPEN, reward and fee escrowed, no allowance needed
+/// └── otherwise, whichever account sends it: OPEN, reward and fee escrowed, no allowance needed
 contract FundWithAuthorizationTest is Signing {
     string private constant INVALID = "TestUSDC: invalid signature";
     uint256 private posterKey = keyOf("poster");
@@ -158,7 +158,7 @@ contract FundWithAuthorizationTest is Signing {
     }
 
     function test_fundWithAuthorization_isNoUseForADraftThatTookTheIdOfAnother() public {
-        // What a reorganization of the chain can do to ids: run 1 is there again, of somebody else's making.
+        // What a reorganization of the chain can do to ids: run 1 is there again, of another poster's making.
         uint256 snapshot = vm.snapshotState();
         uint256 runId = draftRun();
         bytes memory call = signedCall(runId, standardOffer());

@@ -19,7 +19,7 @@ import { ClawPayTest } from "../base/ClawPayTest.sol";
 /// │   ├── the request is not the expected one: refused
 /// │   ├── before dueAt for the poster, one timeout later for anybody else: refused
 /// │   └── otherwise: REJECTED
-/// └── REJECTED: the poster is refunded, the stake released, nobody slashed; a refused refund is credited
+/// └── REJECTED: the poster is refunded, the stake released, no stake slashed; a refused refund is credited
 contract RejectTest is ClawPayTest {
     function test_reject_refundsThePosterAndReleasesTheStakeUnslashed() public {
         uint256 runId = rejectableRun();

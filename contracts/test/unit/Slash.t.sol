@@ -11,7 +11,7 @@ import { ClawPayTest } from "../base/ClawPayTest.sol";
 /// ├── any state but CLAIMED and IN_PROGRESS: refused, SUBMITTED at whatever time
 /// ├── before dueAt for the poster, one timeout later for anybody else: refused
 /// └── otherwise: SLASHED
-///     ├── the poster gets reward, fee and the stake at risk, whoever called
+///     ├── the poster gets reward, fee and the stake at risk, whichever account called
 ///     ├── the agent owes what was taken: FROZEN, and BANNED the third time
 ///     ├── falling below the minimum ends the uninterrupted time
 ///     └── the token refuses the poster: refund and stake are credited, each where it lies

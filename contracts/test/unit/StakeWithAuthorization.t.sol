@@ -19,7 +19,7 @@ import { SkimmingUSDC } from "../mocks/SkimmingUSDC.sol";
 /// ├── used before: refused
 /// ├── payer blacklisted, token paused: refused
 /// ├── the token delivers less than it was asked for: refused
-/// └── otherwise, whoever sends it, be the escrow paused: the agent's stake grows by the signer's money
+/// └── otherwise, whichever account sends it, be the escrow paused: the agent's stake grows by the signer's money
 contract StakeWithAuthorizationTest is Signing {
     string private constant INVALID = "TestUSDC: invalid signature";
     uint256 private constant AMOUNT = 20 * USDC;

@@ -17,7 +17,7 @@ import { SigningWallet } from "../mocks/SigningWallet.sol";
 /// │   ├── at `validAfter` or before, at `validBefore` or after: refused
 /// │   ├── used or cancelled: refused
 /// │   ├── changed term, other verb, other chain, other key: refused
-/// │   ├── malleated, odd v, wrong length, nobody's signature for the zero address: refused
+/// │   ├── malleated, odd v, wrong length, a signature of no key for the zero address: refused
 /// │   ├── to the zero address, beyond the balance: refused
 /// │   ├── payer with code: asked by ERC-1271, whatever the length; its key counts for nothing
 /// │   └── otherwise: moved, and used up

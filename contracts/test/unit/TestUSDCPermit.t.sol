@@ -13,7 +13,7 @@ import { SigningWallet } from "../mocks/SigningWallet.sol";
 /// ├── paused: refused
 /// ├── after the deadline: refused; at it, or without one: not
 /// ├── changed term, used or future nonce, other chain, other token, other key: refused
-/// ├── malleated, odd v, wrong length, nobody's signature for the zero address: refused
+/// ├── malleated, odd v, wrong length, a signature of no key for the zero address: refused
 /// ├── spender is the zero address: refused
 /// ├── blacklisted owner or spender: not refused
 /// ├── owner with code: asked by ERC-1271, whatever the length; its key counts for nothing

@@ -12,7 +12,7 @@ import { ClawPayTest } from "../base/ClawPayTest.sol";
 /// ├── FROZEN: refused
 /// ├── nothing: refused
 /// ├── more than is withdrawable: refused
-/// ├── the token refuses the owner: refused, nobody else is waiting
+/// ├── the token refuses the owner: refused, no other party is waiting
 /// └── otherwise: paid to the owner
 ///     └── falling below the minimum ends the uninterrupted time
 contract UnstakeTest is ClawPayTest {

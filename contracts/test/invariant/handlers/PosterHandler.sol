@@ -6,7 +6,7 @@ import { MarketActors } from "../MarketActors.sol";
 
 /// @notice Posters offer runs, fund them, call them off, and answer what is delivered, or do not.
 abstract contract PosterHandler is MarketActors {
-    /// @dev A draft one time in three. Where there are too many runs already, one that nobody claimed is called off.
+    /// @dev A draft one time in three. Where there are too many runs already, one that no agent claimed is called off.
     function offer(uint256 seed) external {
         if (_live.length == LIVE_RUNS) {
             _onSomeRun(Verb.CANCEL, seed);

@@ -60,7 +60,7 @@ abstract contract RefusalHandler is MarketActors {
         (call.maxRevisions, call.length) = (3, 2048);
         uint256 twist = _roll(seed, "twist", 8);
         if (twist == 0) call.amount = _roll(seed, "amount", 2) == 0 ? 1 * USDC - 1 : 1 << 56;
-        if (twist == 1) call.amount = 2 ** 56 - 1; // nobody has that much
+        if (twist == 1) call.amount = 2 ** 56 - 1; // no account has that much
         if (twist == 2) call.deadline = vm.getBlockTimestamp();
         if (twist == 3) call.deadline += 1;
         if (twist == 4) call.maxRevisions = 4;
@@ -77,7 +77,7 @@ abstract contract RefusalHandler is MarketActors {
         uint256 twist = _roll(seed, "twist", 8);
         if (twist == 0) call.amount = 0;
         if (twist == 1) call.amount = _roll(seed, "amount", 2) == 0 ? 1 << 64 : type(uint256).max;
-        if (twist == 2) call.amount = 1 << 63; // nobody has that much
+        if (twist == 2) call.amount = 1 << 63; // no account has that much
         if (twist == 3) call.agent = _roll(seed, "unknown", 2) == 0 ? 0 : rules.agentCount() + 1;
         if (twist == 4) call.agent = 1 << 48;
         if (twist == 5) call.caller = _someone(seed, "who");

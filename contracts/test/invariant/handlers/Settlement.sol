@@ -6,7 +6,7 @@ import { Call, Path, Verb } from "../Calls.sol";
 import { ReferenceMarket } from "../ReferenceMarket.sol";
 import { TokenHandler } from "./TokenHandler.sol";
 
-/// @notice The end of the market, from whatever state it is in: shows that nothing is stuck and nobody is needed.
+/// @notice The end of the market, from whatever state it is in: shows that nothing is stuck and no party is needed.
 abstract contract Settlement is TokenHandler {
     error Settlement_Stuck(Call call, bytes4 refusal);
 
@@ -32,7 +32,7 @@ abstract contract Settlement is TokenHandler {
         }
     }
 
-    /// @dev Whoever waits for nobody calls off; every other run is ended by somebody who has no part in it.
+    /// @dev A poster that waits for no agent calls off; every other run is ended by a stranger.
     function _endRun(uint256 id) private {
         IRunEscrow.Run memory run = rules.run(id);
         Call memory call = _call(Verb.FINALIZE, _stranger());

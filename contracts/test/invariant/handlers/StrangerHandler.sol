@@ -4,7 +4,7 @@ pragma solidity ^0.8.30;
 import { Call, Verb } from "../Calls.sol";
 import { MarketActors } from "../MarketActors.sol";
 
-/// @notice People with no part in a run: they end what nobody else ends, pay out what is owed, collect the fees, and make mistakes.
+/// @notice People with no part in a run: they end what no party ends, pay out what is owed, collect the fees, and make mistakes.
 abstract contract StrangerHandler is MarketActors {
     function finalize(uint256 seed) external {
         _onSomeRun(Verb.FINALIZE, seed);
@@ -41,7 +41,7 @@ abstract contract StrangerHandler is MarketActors {
         _attempt(call, _path(call.verb, seed));
     }
 
-    /// @dev Nobody's from now on, and in nobody's way.
+    /// @dev No party's from now on, and in no party's way.
     function _sendByMistake(uint256 seed) private {
         _mint(_roll(seed, "to", 2) == 0 ? address(_market.escrow) : address(_market.stakes), 1 + _roll(seed, "amount", 100 * USDC));
     }

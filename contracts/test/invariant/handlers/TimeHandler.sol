@@ -5,7 +5,7 @@ import { IRunEscrow } from "../../../src/interfaces/IRunEscrow.sol";
 import { MarketActors } from "../MarketActors.sol";
 import { ReferenceMarket } from "../ReferenceMarket.sol";
 
-/// @notice Time: a few hours, sometimes days, and often exactly to, just before or just after a moment at which somebody's right begins or ends.
+/// @notice Time: a few hours, sometimes days, and often exactly to, just before or just after a moment at which a party's right begins or ends.
 abstract contract TimeHandler is MarketActors {
     /// @notice Bit 0: stopped the second before a deadline; bit 1: at it; bit 2: the second after.
     uint256 public stops;

@@ -3,12 +3,12 @@ pragma solidity ^0.8.30;
 
 import { MarketActors } from "../MarketActors.sol";
 
-/// @notice Whoever rules the token: blacklists anybody, the two contracts and the treasury included, and pauses it, for a while.
+/// @notice The token's owner: blacklists any account, the two contracts and the treasury included, and pauses it, for a while.
 abstract contract TokenHandler is MarketActors {
     uint256 private constant MOST_BLACKLISTED = 2;
 
     address[] private _blacklisted;
-    /// @notice How often the token turned hostile, by whom it hit: nobody in particular (a pause), a party, a contract.
+    /// @notice How often the token turned hostile, by whom it hit: all alike (a pause), a party, a contract.
     uint256 public pauses;
     uint256 public partiesBlacklisted;
     uint256 public contractsBlacklisted;
