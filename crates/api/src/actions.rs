@@ -3,11 +3,17 @@
 pub(crate) mod confirm;
 mod facts;
 mod gasless;
+mod intent;
 mod plan;
 pub(crate) mod prepare;
+mod price;
+mod token_domain;
 mod verb;
 
 pub(crate) use facts::Facts;
-pub(crate) use plan::{Intent, plan};
-pub(crate) use prepare::Payment;
+pub(crate) use gasless::{Gasless, Payload};
+pub(crate) use intent::{Intent, Payment};
+pub(crate) use prepare::{GOOD_FOR, Prepared, Preparer};
+pub(crate) use price::{Step, UnsignedTransaction};
+pub(crate) use token_domain::TokenDomain;
 pub(crate) use verb::{STEP_IDS, Verb};

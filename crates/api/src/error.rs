@@ -6,7 +6,7 @@ use clawpay_store::StoreError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::node::NodeError;
+use crate::node::{CallError, NodeError};
 
 /// Why a request has no answer.
 #[derive(Debug)]
@@ -200,6 +200,22 @@ impl From<NodeError> for ApiError {
 }
 
 impl ApiError {
+    /// Why `call` is not allowed.
+    pub(crate) fn refused(call: &Call, refusal: Refusal) -> Self {
+        Self::Refused { call: Box::new(call.clone()), refusal }
+    }
+
+    /// Why `call` came to nothing when it was tried out.
+    pub(crate) fn of_trial(call: &Call, error: CallError) -> Self {
+        match error {
+            CallError::Reverted(Revert::Refusal(refusal)) => Self::refused(call, refusal),
+            CallError::Reverted(Revert::InsufficientUsdc { asked, available }) => Self::InsufficientUsdc { asked, available },
+            CallError::Reverted(revert) => Self::WouldRevert(revert),
+            CallError::Unsupported => Self::Internal("a call that every node has is not supported"),
+            CallError::Node(error) => error.into(),
+        }
+    }
+
     /// The client gets a code; the log gets the cause, where it is one that an operator can do something about.
     pub(crate) fn log(&self) {
         match self {

@@ -11,6 +11,7 @@ mod config;
 mod error;
 mod feed;
 mod http;
+mod market;
 pub mod metrics;
 mod node;
 mod relay;

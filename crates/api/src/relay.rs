@@ -6,12 +6,23 @@
 
 mod accept;
 mod attempt;
-mod nonce_lane;
+mod resend;
 
-pub(crate) use accept::{Posted, accept};
-pub(crate) use nonce_lane::look_after;
+use clawpay_store::{Reader, SubmittedTransactions};
 
-use clawpay_domain::Seconds;
+use crate::{config::RelayOptions, node::Node};
 
-/// How long a signature for the relayer may be good, chain time.
-pub(crate) const LONGEST: Seconds = Seconds(15 * 60);
+pub(crate) use accept::Posted;
+
+/// What relaying works with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Relayer<'a> {
+    /// Tries out, and passes on.
+    pub node: &'a Node,
+    /// The index.
+    pub reader: &'a Reader,
+    /// Where jobs are written down.
+    pub submitted_transactions: &'a SubmittedTransactions,
+    /// The operator's account, and what it pays for.
+    pub options: &'a RelayOptions,
+}

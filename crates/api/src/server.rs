@@ -10,7 +10,7 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use crate::{App, Config, error::ApiError, feed::Hub, http, http::layers, relay::look_after};
+use crate::{App, Config, error::ApiError, feed::Hub, http, http::layers};
 
 /// Pause before the database is asked again for what it did not have.
 const RETRY: Duration = Duration::from_secs(1);
@@ -33,7 +33,7 @@ pub async fn serve(listener: TcpListener, config: Config, shutdown: Cancellation
     let _announcing = AbortOnDropHandle::new(tokio::spawn(hear_of_the_index(app.clone())));
     let _forgetting = AbortOnDropHandle::new(tokio::spawn(forget_addresses(app.clone())));
     let _telling = AbortOnDropHandle::new(tokio::spawn(Hub::run(app.clone())));
-    let _relaying = AbortOnDropHandle::new(tokio::spawn(look_after(app.clone())));
+    let _relaying = AbortOnDropHandle::new(tokio::spawn(look_after_relayed(app.clone())));
     connections::serve(listener, router(app), head_timeout, shutdown).await;
     Ok(())
 }
@@ -49,6 +49,13 @@ pub async fn serve_probes(listener: TcpListener, config: Config, shutdown: Cance
 /// Every path with its layers, for one state.
 pub fn router(app: App) -> Router {
     layers::wrap(http::paths(), &app).with_state(app)
+}
+
+/// Looks after what is relayed, until the server stops.
+async fn look_after_relayed(app: App) {
+    if let Some(relayer) = app.relayer() {
+        relayer.look_after(app.shutdown()).await;
+    }
 }
 
 /// Keeps the rate limit's memory small, until the server stops.

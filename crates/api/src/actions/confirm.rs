@@ -175,7 +175,7 @@ async fn done(app: &App, intent: &Intent, hash: B256, receipt: &Receipt, snapsho
         }
         call => Facts::load(snapshot, call).await?,
     };
-    let subjects = facts.subjects(&snapshot.chain.parameters, &snapshot.indexed);
+    let subjects = Subjects::of(&facts, &snapshot.chain.parameters, &snapshot.indexed);
     let outcome = OutcomeDto::done(subjects, Verb::of(&intent.call).done, hash, receipt.block_number());
     Ok(Stamped::new(app, &snapshot.indexed, outcome))
 }
@@ -187,7 +187,7 @@ fn new_id(argument: Option<alloy::primitives::U256>) -> Result<u64, ApiError> {
 async fn pending(app: &App, intent: &Intent, hash: B256, block: Option<u64>) -> Result<Stamped<OutcomeDto>, ApiError> {
     let mut snapshot = app.snapshot().await?;
     let facts = Facts::load(&mut snapshot, &intent.call).await?;
-    let subjects: Subjects = facts.subjects(&snapshot.chain.parameters, &snapshot.indexed);
+    let subjects = Subjects::of(&facts, &snapshot.chain.parameters, &snapshot.indexed);
     let outcome = OutcomeDto::pending(subjects, hash, block);
     Ok(Stamped::new(app, &snapshot.indexed, outcome).status(StatusCode::ACCEPTED))
 }

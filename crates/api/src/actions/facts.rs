@@ -1,13 +1,10 @@
 //! The run and the agent that a call is about, as the index knows them.
 
 use clawpay_bindings::Call;
-use clawpay_domain::{AgentId, Parameters, RunId};
-use clawpay_store::{AgentRecord, IndexedBlock, RunRecord, Snapshot};
+use clawpay_domain::{AgentId, RunId};
+use clawpay_store::{AgentRecord, RunRecord, Snapshot};
 
-use crate::{
-    error::ApiError,
-    http::dto::{agent::AgentSummary, prepared::Subjects, run::RunDto},
-};
+use crate::error::ApiError;
 
 /// What the rules and the answer need to know.
 #[derive(Clone, Debug, Default)]
@@ -54,13 +51,5 @@ impl Facts {
     pub(crate) async fn of_agent(snapshot: &mut Snapshot, id: AgentId) -> Result<Self, ApiError> {
         let agent = snapshot.agent(id).await?.ok_or(ApiError::AgentNotFound(id))?;
         Ok(Self { run: None, agent: Some(agent) })
-    }
-
-    /// As an answer shows them.
-    pub(crate) fn subjects(&self, parameters: &Parameters, indexed: &IndexedBlock) -> Subjects {
-        Subjects {
-            run: self.run.as_ref().map(|run| RunDto::new(run, indexed)),
-            agent: self.agent.as_ref().map(|agent| AgentSummary::new(&agent.agent, &parameters.stake, indexed.timestamp)),
-        }
     }
 }

@@ -14,21 +14,32 @@ use clawpay_bindings::{
 use clawpay_domain::Timestamp;
 use clawpay_store::Chain;
 
-use super::{Facts, Intent, Payment};
-use crate::{
-    App,
-    http::dto::{
-        relay::{CallDto, RelayDto},
-        typed_data::TypedData,
-    },
-    node::NodeError,
-};
+use super::{Facts, Intent, Payment, Preparer};
+use crate::node::NodeError;
 
-/// One signature that does for the whole verb, and what to post with it.
+/// EIP-712 typed data: what is signed, and for whom.
 #[derive(Clone, Debug)]
-pub(crate) struct Gasless {
-    pub typed_data: TypedData,
-    pub relay: RelayDto,
+pub(crate) struct Payload<T> {
+    /// What is signed.
+    pub message: T,
+    /// Whose question it is.
+    pub domain: Eip712Domain,
+}
+
+/// One signature that does for the whole verb, and what is relayed with it.
+#[derive(Clone, Debug)]
+pub(crate) enum Gasless {
+    /// A request that the forwarder executes.
+    Request(Payload<ForwardRequest>),
+    /// An authorization of what the verb costs.
+    Authorization {
+        /// To be signed.
+        payload: Payload<ReceiveWithAuthorization>,
+        /// The contract that takes it.
+        to: Address,
+        /// The call with the authorization in it, whose signature is still empty.
+        data: Bytes,
+    },
 }
 
 /// What a verb's gasless way is made from.
@@ -48,31 +59,40 @@ pub(super) struct Verb<'a> {
 
 /// A permit for `payment`; nothing if the token knows no permits.
 pub(super) async fn permit(
-    app: &App,
+    preparer: &Preparer<'_>,
     owner: Address,
     payment: Payment,
     chain: &Chain,
     until: Timestamp,
-) -> Result<Option<TypedData>, NodeError> {
-    let Some(domain) = app.token_domain(chain).await? else { return Ok(None) };
-    let Some(nonce) = app.node().view(chain.usdc, &TestUSDC::noncesCall { owner }).await? else { return Ok(None) };
-    let permit = Permit { owner, spender: payment.spender, value: payment.amount.0, nonce, deadline: U256::from(until.0) };
-    Ok(Some(TypedData::new(&permit, &domain)))
+) -> Result<Option<Payload<Permit>>, NodeError> {
+    let node = preparer.node;
+    let Some(domain) = preparer.token_domain.get(node, chain).await? else { return Ok(None) };
+    let Some(nonce) = node.view(chain.usdc, &TestUSDC::noncesCall { owner }).await? else { return Ok(None) };
+    let message = Permit { owner, spender: payment.spender, value: payment.amount.0, nonce, deadline: U256::from(until.0) };
+    Ok(Some(Payload { message, domain }))
 }
 
 /// The gasless way, if this server relays and the verb has one.
-pub(super) async fn offer(app: &App, verb: &Verb<'_>, chain: &Chain, market: &Contracts) -> Result<Option<Gasless>, NodeError> {
-    let Some(relay) = &app.config().relay else { return Ok(None) };
+pub(super) async fn offer(
+    preparer: &Preparer<'_>,
+    verb: &Verb<'_>,
+    chain: &Chain,
+    market: &Contracts,
+) -> Result<Option<Gasless>, NodeError> {
+    let Some(relay) = preparer.relay else { return Ok(None) };
     if verb.gas > relay.max_gas || matches!(verb.call, Call::Create(_)) {
         return Ok(None);
     }
     match verb.pays.filter(|_| verb.intent.permit.is_none()) {
-        Some(payment) => Ok(app.token_domain(chain).await?.and_then(|domain| authorization(verb, payment, &domain, chain, market))),
-        None => Ok(request(app, verb, chain).await?),
+        Some(payment) => {
+            let domain = preparer.token_domain.get(preparer.node, chain).await?;
+            Ok(domain.and_then(|domain| authorization(verb, payment, domain, chain, market)))
+        }
+        None => request(preparer, verb, chain).await,
     }
 }
 
-fn authorization(verb: &Verb<'_>, payment: Payment, domain: &Eip712Domain, chain: &Chain, market: &Contracts) -> Option<Gasless> {
+fn authorization(verb: &Verb<'_>, payment: Payment, domain: Eip712Domain, chain: &Chain, market: &Contracts) -> Option<Gasless> {
     let (salt, payer) = (B256::random(), verb.intent.wallet);
     let (valid_after, valid_before) = (U256::ZERO, U256::from(verb.until.0));
     let nonce = match verb.call {
@@ -84,7 +104,7 @@ fn authorization(verb: &Verb<'_>, payment: Payment, domain: &Eip712Domain, chain
         Call::Stake { agent, amount } => stake_nonce(chain.chain_id, payment.spender, payer, *agent, *amount, salt),
         _ => return None,
     };
-    let authorization = ReceiveWithAuthorization {
+    let message = ReceiveWithAuthorization {
         from: payer,
         to: payment.spender,
         value: payment.amount.0,
@@ -94,16 +114,15 @@ fn authorization(verb: &Verb<'_>, payment: Payment, domain: &Eip712Domain, chain
     };
     let unsigned = SignedAuthorization { valid_after, valid_before, salt, signature: Bytes::new() };
     let call = CallWithSignature::with_authorization(verb.call, payer, unsigned)?;
-    Some(Gasless {
-        typed_data: TypedData::new(&authorization, domain),
-        relay: RelayDto::call(CallDto::new(call.contract(market), call.calldata())),
-    })
+    let payload = Payload { message, domain };
+    Some(Gasless::Authorization { payload, to: call.contract(market), data: call.calldata() })
 }
 
-async fn request(app: &App, verb: &Verb<'_>, chain: &Chain) -> Result<Option<Gasless>, NodeError> {
+async fn request(preparer: &Preparer<'_>, verb: &Verb<'_>, chain: &Chain) -> Result<Option<Gasless>, NodeError> {
     let owner = verb.intent.wallet;
-    let Some(nonce) = app.node().view(chain.forwarder, &ERC2771Forwarder::noncesCall { owner }).await? else { return Ok(None) };
-    let request = ForwardRequest {
+    let nonces = ERC2771Forwarder::noncesCall { owner };
+    let Some(nonce) = preparer.node.view(chain.forwarder, &nonces).await? else { return Ok(None) };
+    let message = ForwardRequest {
         from: owner,
         to: verb.to,
         value: U256::ZERO,
@@ -113,5 +132,5 @@ async fn request(app: &App, verb: &Verb<'_>, chain: &Chain) -> Result<Option<Gas
         data: verb.data.clone(),
     };
     let domain = forwarder_domain(chain.chain_id, chain.forwarder);
-    Ok(Some(Gasless { typed_data: TypedData::new(&request, &domain), relay: RelayDto::request((&request).into()) }))
+    Ok(Some(Gasless::Request(Payload { message, domain })))
 }

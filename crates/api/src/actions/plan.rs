@@ -1,25 +1,14 @@
 //! From what a wallet wants to the call that does it: where verbs, rules and words meet.
 
 use alloy::primitives::Address;
-use clawpay_bindings::{Call, Contracts, SignedPermit};
+use clawpay_bindings::{Call, Contracts};
 use clawpay_domain::{
     Agent, AgentId, NewRun, Parameters, Refusal, Run, RunId, Timestamp, Usdc,
     rules::{self, Action, Circumstances},
 };
 
-use super::{Facts, Payment};
+use super::{Facts, Intent, Payment};
 use crate::text::IsoDate;
-
-/// Who wants to do what. What the call expects to find on chain is still empty: the plan fills it in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Intent {
-    /// Who will sign.
-    pub wallet: Address,
-    /// What is to be done.
-    pub call: Call,
-    /// A permit that pays for it instead of an allowance.
-    pub permit: Option<SignedPermit>,
-}
 
 /// A call that the rules allow.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,18 +2,19 @@
 
 use std::{sync::Arc, time::Instant};
 
-use alloy::sol_types::Eip712Domain;
-use clawpay_bindings::{TestUSDC, token_domain};
-use clawpay_store::{Chain, IndexedBlock, Reader, Snapshot, StoreError, SubmittedTransactions};
-use tokio::sync::{OnceCell, watch};
+use clawpay_store::{IndexedBlock, Reader, Snapshot, StoreError, SubmittedTransactions};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::gate::Gate;
 use crate::{
     Config,
+    actions::{Preparer, TokenDomain},
     error::ApiError,
     feed::{Hub, ListenerLimiter},
-    node::{Node, NodeError},
+    market::{self, LagLimits},
+    node::Node,
+    relay::Relayer,
     replica::Replica,
 };
 
@@ -31,8 +32,7 @@ struct Inner {
     replica: Option<Replica>,
     node: Node,
     gate: Option<Gate>,
-    /// Asked for once: a token does not change its name.
-    token_domain: OnceCell<Option<Eip712Domain>>,
+    token_domain: TokenDomain,
     /// Changes whenever the index may have moved.
     index_moved: watch::Sender<()>,
     hub: Hub,
@@ -57,7 +57,7 @@ impl App {
             reader,
             submitted_transactions,
             node,
-            token_domain: OnceCell::new(),
+            token_domain: TokenDomain::default(),
             index_moved: watch::Sender::new(()),
             hub: Hub::new(),
             listeners,
@@ -110,19 +110,24 @@ impl App {
 
     /// The database as of the last indexed block.
     pub(crate) async fn snapshot(&self) -> Result<Snapshot, ApiError> {
-        self.reader().snapshot().await?.ok_or(ApiError::NothingIndexed)
+        market::snapshot(self.reader()).await
     }
 
-    /// The domain in which the token's permits and authorizations are signed; nothing if it does not say what it is called.
-    pub(crate) async fn token_domain(&self, chain: &Chain) -> Result<Option<Eip712Domain>, NodeError> {
-        let ask = async || {
-            let (name, version) = tokio::try_join!(
-                self.node().view(chain.usdc, &TestUSDC::nameCall {}),
-                self.node().view(chain.usdc, &TestUSDC::versionCall {})
-            )?;
-            Ok(name.zip(version).map(|(name, version)| token_domain(name, version, chain.chain_id, chain.usdc)))
-        };
-        self.inner.token_domain.get_or_try_init(ask).await.cloned()
+    /// What preparing works with.
+    pub(crate) fn preparer(&self) -> Preparer<'_> {
+        Preparer {
+            node: self.node(),
+            reader: self.reader(),
+            token_domain: &self.inner.token_domain,
+            lag: self.lag_limits(),
+            relay: self.config().relay.as_ref(),
+        }
+    }
+
+    /// What relaying works with; nothing where nothing is relayed.
+    pub(crate) fn relayer(&self) -> Option<Relayer<'_>> {
+        let options = self.config().relay.as_ref()?;
+        Some(Relayer { node: self.node(), reader: self.reader(), submitted_transactions: self.submitted_transactions(), options })
     }
 
     /// The database as of a recently indexed block, for answers that nobody decides by: from a replica where there is one that keeps up, from
@@ -143,6 +148,10 @@ impl App {
 
     /// Whether the index is too far behind the node to decide anything by, or has not heard of the node for too long.
     pub(crate) fn is_stale(&self, indexed: &IndexedBlock) -> bool {
-        indexed.lag() > self.config().max_lag_blocks || indexed.staleness > self.config().max_staleness
+        self.lag_limits().are_exceeded(indexed)
+    }
+
+    fn lag_limits(&self) -> LagLimits {
+        LagLimits { blocks: self.config().max_lag_blocks, staleness: self.config().max_staleness }
     }
 }

@@ -5,19 +5,18 @@ use alloy::{
     sol_types::{SolCall, SolStruct},
 };
 use clawpay_bindings::{
-    AttributedCall, Call, CallWithSignature, Contracts, ERC2771Forwarder, ForwardRequest, Revert,
-    forwarder::ERC2771Forwarder::ForwardRequestData, forwarder_domain,
+    AttributedCall, Call, CallWithSignature, Contracts, ERC2771Forwarder, ForwardRequest, forwarder::ERC2771Forwarder::ForwardRequestData,
+    forwarder_domain,
 };
 use clawpay_domain::Timestamp;
 use clawpay_store::{Chain, RelayJob};
 
-use super::{LONGEST, attempt};
+use super::{Relayer, attempt};
 use crate::{
-    App,
-    config::RelayOptions,
+    actions::GOOD_FOR,
     error::{ApiError, Invalid},
-    http::dto::market::contracts,
-    node::{CallError, CallRequest, Head},
+    market::{contracts, snapshot},
+    node::{CallRequest, Head},
 };
 
 /// What is to be relayed.
@@ -50,46 +49,156 @@ struct Task {
     inner: Option<CallRequest>,
 }
 
-/// Takes on what was posted, or finds that it has been taken on before. Answers the transaction's hash.
-pub(crate) async fn accept(app: &App, posted: Posted) -> Result<B256, ApiError> {
-    let options = app.config().relay.as_ref().ok_or(ApiError::RelayDisabled)?;
-    let chain = app.snapshot().await?.chain;
-    let market = contracts(&chain);
-    let (target, data) = calldata(&posted, &market)?;
-    let posted_hash = keccak256(&data);
-    // By the time something is posted again its nonces are used, and nothing of it would be valid any more.
-    if let Some(hash) = app.submitted_transactions().relayed(posted_hash, B256::ZERO).await? {
-        return Ok(hash);
+impl Relayer<'_> {
+    /// Takes on what was posted, or finds that it has been taken on before. Answers the transaction's hash.
+    ///
+    /// Fails where it is nothing that is relayed, where the contracts would refuse it, and where the operator pays for no more.
+    pub(crate) async fn accept(&self, posted: Posted) -> Result<B256, ApiError> {
+        let chain = snapshot(self.reader).await?.chain;
+        let (target, data) = calldata(&posted, &contracts(&chain))?;
+        let posted_hash = keccak256(&data);
+        // By the time something is posted again its nonces are used, and nothing of it would be valid any more.
+        if let Some(hash) = self.submitted_transactions.relayed(posted_hash, B256::ZERO).await? {
+            return Ok(hash);
+        }
+        match self.take_on(posted, posted_hash, (target, data), &chain).await {
+            // Another server may have taken it on since, and then nothing of it is valid any more.
+            Err(problem) => self.submitted_transactions.relayed(posted_hash, B256::ZERO).await?.ok_or(problem),
+            taken => taken,
+        }
     }
-    match take_on(app, options, posted, posted_hash, (target, data), &chain).await {
-        // Another server may have taken it on since, and then nothing of it is valid any more.
-        Err(problem) => app.submitted_transactions().relayed(posted_hash, B256::ZERO).await?.ok_or(problem),
-        taken => taken,
-    }
-}
 
-/// Takes on what nobody had taken on a moment ago.
-async fn take_on(
-    app: &App,
-    options: &RelayOptions,
-    posted: Posted,
-    posted_hash: B256,
-    (target, data): (Address, Bytes),
-    chain: &Chain,
-) -> Result<B256, ApiError> {
-    let (node, relayer, market) = (app.node(), options.key.address(), contracts(chain));
-    let ((), head) = tokio::try_join!(node.require_chain(chain.chain_id), node.head())?;
-    let task = match posted {
-        Posted::Request(request) => of_request(app, request, target, data, chain, &head).await?,
-        Posted::Call { .. } => of_call(app, target, data, &market, &head).await?,
-    };
-    if let Some(hash) = app.submitted_transactions().relayed(posted_hash, task.signed).await? {
-        return Ok(hash);
+    /// Takes on what no server had taken on a moment ago.
+    async fn take_on(&self, posted: Posted, posted_hash: B256, (target, data): (Address, Bytes), chain: &Chain) -> Result<B256, ApiError> {
+        let ((), head) = tokio::try_join!(self.node.require_chain(chain.chain_id), self.node.head())?;
+        let task = match posted {
+            Posted::Request(request) => self.of_request(request, target, data, chain, &head).await?,
+            Posted::Call { .. } => self.of_call(target, data, &contracts(chain), &head).await?,
+        };
+        if let Some(hash) = self.submitted_transactions.relayed(posted_hash, task.signed).await? {
+            return Ok(hash);
+        }
+        self.require_funds(&task, chain).await?;
+        let gas = self.tried(&task).await?;
+        let job = RelayJob { posted: posted_hash, signed: task.signed, signer: task.signer, target, data: task.data, gas };
+        self.send(chain, &head, job).await
     }
-    require_funds(app, &task, chain).await?;
-    let gas = tried(app, &task, options, relayer).await?;
-    let job = RelayJob { posted: posted_hash, signed: task.signed, signer: task.signer, target, data: task.data, gas };
-    send(app, options, chain, &head, job).await
+
+    async fn of_request(
+        &self,
+        request: ForwardRequestData,
+        target: Address,
+        data: Bytes,
+        chain: &Chain,
+        head: &Head,
+    ) -> Result<Task, ApiError> {
+        let market = contracts(chain);
+        let refuse = |detail: String| ApiError::NotRelayable { detail };
+        let max_gas = self.options.max_gas;
+        if !request.value.is_zero() {
+            return Err(refuse("a request must not send ether".to_owned()));
+        }
+        if request.gas > U256::from(max_gas) {
+            return Err(ApiError::RelayGasTooHigh { limit: max_gas });
+        }
+        let AttributedCall { call, .. } =
+            AttributedCall::direct(request.from, request.to, &request.data, &market).map_err(|error| refuse(error.to_string()))?;
+        match call {
+            Call::ApproveUsdc { .. } => return Err(refuse("the token takes no forwarded calls".to_owned())),
+            Call::Create(_) => {
+                return Err(refuse("a draft is not relayed, since it costs its poster nothing; create and fund it at once".to_owned()));
+            }
+            _ => {}
+        }
+        require_soon("request.deadline", U256::from(request.deadline), head.pending_at)?;
+        let owner = request.from;
+        let nonce = self.node.view(chain.forwarder, &ERC2771Forwarder::noncesCall { owner }).await?;
+        let nonce = nonce.ok_or(ApiError::Internal("the forwarder counts no nonces"))?;
+        let ForwardRequestData { from, to, value, gas, deadline, data: inner, signature } = request;
+        let wanted = ForwardRequest { from, to, value, gas, nonce, deadline, data: inner.clone() };
+        let signed = wanted.eip712_signing_hash(&forwarder_domain(chain.chain_id, chain.forwarder));
+        require_signature(&signature, signed, from)?;
+        Ok(Task { signer: from, call, target, data, signed, inner: Some(CallRequest { from, to, data: inner }) })
+    }
+
+    async fn of_call(&self, target: Address, data: Bytes, market: &Contracts, head: &Head) -> Result<Task, ApiError> {
+        let unreadable = || ApiError::Internal("a call that was just written cannot be read");
+        let mut signed = CallWithSignature::decode(target, &data, market).map_err(|_| unreadable())?;
+        let call = signed.plain();
+        let payer = signed.payer(Address::ZERO);
+        let authorization = signed.authorization_mut().ok_or_else(unreadable)?;
+        require_soon("call.data", authorization.valid_before, head.pending_at)?;
+        authorization.signature = Bytes::new();
+        let signed = keccak256([target.as_slice(), &signed.calldata()].concat());
+        let signer = match (payer, &call) {
+            (Some(payer), _) => payer,
+            (None, Call::Fund { run }) => {
+                let record = snapshot(self.reader).await?.run(*run).await?.ok_or(ApiError::RunNotFound(*run))?;
+                record.run.terms.poster
+            }
+            (None, _) => return Err(unreadable()),
+        };
+        Ok(Task { signer, call, target, data, signed, inner: None })
+    }
+
+    /// A signer that registers has the stake that an agent needs: addresses cost nothing, and gas does.
+    async fn require_funds(&self, task: &Task, chain: &Chain) -> Result<(), ApiError> {
+        if !matches!(task.call, Call::Register { .. }) {
+            return Ok(());
+        }
+        let (asked, available) = (chain.parameters.stake.minimum_stake, self.node.usdc_balance(chain.usdc, task.signer).await?);
+        if available < asked { Err(ApiError::InsufficientUsdc { asked, available }) } else { Ok(()) }
+    }
+
+    /// Tries the call out: by itself, so that a refusal is the contract's, and as it will be sent. Answers the gas limit.
+    async fn tried(&self, task: &Task) -> Result<u64, ApiError> {
+        let (options, refused) = (self.options, |error| ApiError::of_trial(&task.call, error));
+        if let Some(inner) = &task.inner {
+            self.node.estimate_gas(inner).await.map_err(refused)?;
+        }
+        let call = CallRequest { from: options.key.address(), to: task.target, data: task.data.clone() };
+        let gas = self.node.estimate_gas(&call).await.map_err(refused)?;
+        let gas = gas.saturating_add(gas / 4);
+        // What a request is allowed is checked before; around it the forwarder needs a little.
+        let limit = options.max_gas.saturating_add(options.max_gas / 4);
+        if gas > limit { Err(ApiError::RelayGasTooHigh { limit }) } else { Ok(gas) }
+    }
+
+    /// Gives the job its nonce, writes it down, and sends it.
+    async fn send(&self, chain: &Chain, head: &Head, job: RelayJob) -> Result<B256, ApiError> {
+        let (node, options) = (self.node, self.options);
+        let relayer = options.key.address();
+        let (fees, mined, funds) = tokio::try_join!(node.fees(head.base_fee), node.next_nonce(relayer), node.ether_balance(relayer))?;
+        let gas = attempt::priced(fees)?;
+        let cost = U256::from(job.gas) * U256::from(gas.max_fee);
+        if funds < cost {
+            tracing::error!(account = %relayer, "the relayer has too little ether");
+            return Err(ApiError::RelayOutOfFunds);
+        }
+        let mut lock = self.submitted_transactions.nonce_lock(relayer).await?;
+        let spent = lock.spent(job.signer).await?;
+        if spent.of_signer >= u64::from(options.signer_per_day) {
+            return Err(ApiError::RelayQuota { limit: options.signer_per_day });
+        }
+        if spent.wei.saturating_add(cost) > options.budget_per_day {
+            tracing::warn!(account = %relayer, "the relayer's budget for the day is used up");
+            return Err(ApiError::RelayBudget);
+        }
+        let nonce = lock.next_nonce(mined).await?;
+        let attempt = attempt::signed(&options.key, chain.chain_id, nonce, &job, gas)?;
+        if !lock.take_on(nonce, &job, &attempt).await? {
+            // The same was posted at the same moment.
+            let hash = self.submitted_transactions.relayed(job.posted, job.signed).await?;
+            return hash.ok_or(ApiError::Internal("a job is neither new nor known"));
+        }
+        // Should this fail, the server that next looks after the open jobs sends it.
+        match node.send(&attempt.raw).await {
+            Ok(Ok(())) => {}
+            Ok(Err(reason)) => tracing::warn!(nonce, reason, "the node does not want a relayed transaction yet"),
+            Err(error) => tracing::warn!(nonce, %error, "a relayed transaction waits for the node"),
+        }
+        Ok(attempt.hash)
+    }
 }
 
 /// What the relayer will call: also what tells one posting from another.
@@ -110,64 +219,9 @@ fn calldata(posted: &Posted, market: &Contracts) -> Result<(Address, Bytes), Api
     }
 }
 
-async fn of_request(
-    app: &App,
-    request: ForwardRequestData,
-    target: Address,
-    data: Bytes,
-    chain: &Chain,
-    head: &Head,
-) -> Result<Task, ApiError> {
-    let market = contracts(chain);
-    let refuse = |detail: String| ApiError::NotRelayable { detail };
-    let max_gas = app.config().relay.as_ref().map_or(0, |options| options.max_gas);
-    if !request.value.is_zero() {
-        return Err(refuse("a request must not send ether".to_owned()));
-    }
-    if request.gas > U256::from(max_gas) {
-        return Err(ApiError::RelayGasTooHigh { limit: max_gas });
-    }
-    let AttributedCall { call, .. } =
-        AttributedCall::direct(request.from, request.to, &request.data, &market).map_err(|error| refuse(error.to_string()))?;
-    match call {
-        Call::ApproveUsdc { .. } => return Err(refuse("the token takes no forwarded calls".to_owned())),
-        Call::Create(_) => return Err(refuse("a draft that nobody pays for is not relayed; create and fund it at once".to_owned())),
-        _ => {}
-    }
-    require_soon("request.deadline", U256::from(request.deadline), head.pending_at)?;
-    let owner = request.from;
-    let nonce = app.node().view(chain.forwarder, &ERC2771Forwarder::noncesCall { owner }).await?;
-    let nonce = nonce.ok_or(ApiError::Internal("the forwarder counts no nonces"))?;
-    let ForwardRequestData { from, to, value, gas, deadline, data: inner, signature } = request;
-    let wanted = ForwardRequest { from, to, value, gas, nonce, deadline, data: inner.clone() };
-    let signed = wanted.eip712_signing_hash(&forwarder_domain(chain.chain_id, chain.forwarder));
-    require_signature(&signature, signed, from)?;
-    Ok(Task { signer: from, call, target, data, signed, inner: Some(CallRequest { from, to, data: inner }) })
-}
-
-async fn of_call(app: &App, target: Address, data: Bytes, market: &Contracts, head: &Head) -> Result<Task, ApiError> {
-    let unreadable = || ApiError::Internal("a call that was just written cannot be read");
-    let mut signed = CallWithSignature::decode(target, &data, market).map_err(|_| unreadable())?;
-    let call = signed.plain();
-    let payer = signed.payer(Address::ZERO);
-    let authorization = signed.authorization_mut().ok_or_else(unreadable)?;
-    require_soon("call.data", authorization.valid_before, head.pending_at)?;
-    authorization.signature = Bytes::new();
-    let signed = keccak256([target.as_slice(), &signed.calldata()].concat());
-    let signer = match (payer, &call) {
-        (Some(payer), _) => payer,
-        (None, Call::Fund { run }) => {
-            let record = app.snapshot().await?.run(*run).await?.ok_or(ApiError::RunNotFound(*run))?;
-            record.run.terms.poster
-        }
-        (None, _) => return Err(unreadable()),
-    };
-    Ok(Task { signer, call, target, data, signed, inner: None })
-}
-
 /// A signature must not lie about for longer than a prepared one is good.
 fn require_soon(field: &'static str, until: U256, now: Timestamp) -> Result<(), ApiError> {
-    let latest = now + LONGEST;
+    let latest = now + GOOD_FOR;
     if until > U256::from(now.0) && until <= U256::from(latest.0) {
         return Ok(());
     }
@@ -181,68 +235,4 @@ fn require_signature(signature: &Bytes, hash: B256, signer: Address) -> Result<(
     }
     let detail = format!("signature: {signer} did not sign this request with the nonce that is its next; prepare it anew");
     Err(Invalid { code: "invalid_signature", field: Some("signature".to_owned()), detail }.into())
-}
-
-/// Whoever registers has the stake that an agent needs: addresses cost nothing, and gas does.
-async fn require_funds(app: &App, task: &Task, chain: &Chain) -> Result<(), ApiError> {
-    if !matches!(task.call, Call::Register { .. }) {
-        return Ok(());
-    }
-    let (asked, available) = (chain.parameters.stake.minimum_stake, app.node().usdc_balance(chain.usdc, task.signer).await?);
-    if available < asked { Err(ApiError::InsufficientUsdc { asked, available }) } else { Ok(()) }
-}
-
-/// Tries the call out: by itself, so that a refusal is the contract's, and as it will be sent. Answers the gas limit.
-async fn tried(app: &App, task: &Task, options: &RelayOptions, relayer: Address) -> Result<u64, ApiError> {
-    let refused = |error| match error {
-        CallError::Reverted(Revert::Refusal(refusal)) => ApiError::Refused { call: Box::new(task.call.clone()), refusal },
-        CallError::Reverted(Revert::InsufficientUsdc { asked, available }) => ApiError::InsufficientUsdc { asked, available },
-        CallError::Reverted(revert) => ApiError::WouldRevert(revert),
-        CallError::Unsupported => ApiError::Internal("a call that every node has is not supported"),
-        CallError::Node(error) => error.into(),
-    };
-    if let Some(inner) = &task.inner {
-        app.node().estimate_gas(inner).await.map_err(refused)?;
-    }
-    let call = CallRequest { from: relayer, to: task.target, data: task.data.clone() };
-    let gas = app.node().estimate_gas(&call).await.map_err(refused)?;
-    let gas = gas.saturating_add(gas / 4);
-    // What a request is allowed is checked before; around it the forwarder needs a little.
-    let limit = options.max_gas.saturating_add(options.max_gas / 4);
-    if gas > limit { Err(ApiError::RelayGasTooHigh { limit }) } else { Ok(gas) }
-}
-
-/// Gives the errand its nonce, writes it down, and sends it.
-async fn send(app: &App, options: &RelayOptions, chain: &Chain, head: &Head, job: RelayJob) -> Result<B256, ApiError> {
-    let (node, relayer) = (app.node(), options.key.address());
-    let (fees, mined, funds) = tokio::try_join!(node.fees(head.base_fee), node.next_nonce(relayer), node.ether_balance(relayer))?;
-    let gas = attempt::priced(fees)?;
-    let cost = U256::from(job.gas) * U256::from(gas.max_fee);
-    if funds < cost {
-        tracing::error!(account = %relayer, "the relayer has too little ether");
-        return Err(ApiError::RelayOutOfFunds);
-    }
-    let mut lane = app.submitted_transactions().nonce_lock(relayer).await?;
-    let spent = lane.spent(job.signer).await?;
-    if spent.of_signer >= u64::from(options.signer_per_day) {
-        return Err(ApiError::RelayQuota { limit: options.signer_per_day });
-    }
-    if spent.wei.saturating_add(cost) > options.budget_per_day {
-        tracing::warn!(account = %relayer, "the relayer's budget for the day is used up");
-        return Err(ApiError::RelayBudget);
-    }
-    let nonce = lane.next_nonce(mined).await?;
-    let attempt = attempt::signed(&options.key, chain.chain_id, nonce, &job, gas)?;
-    if !lane.take_on(nonce, &job, &attempt).await? {
-        // Somebody posted the same at the same moment.
-        let hash = app.submitted_transactions().relayed(job.posted, job.signed).await?;
-        return hash.ok_or(ApiError::Internal("an job is neither new nor known"));
-    }
-    // Should this fail, whoever looks after the lane sends it.
-    match node.send(&attempt.raw).await {
-        Ok(Ok(())) => {}
-        Ok(Err(reason)) => tracing::warn!(nonce, reason, "the node does not want a relayed transaction yet"),
-        Err(error) => tracing::warn!(nonce, %error, "a relayed transaction waits for the node"),
-    }
-    Ok(attempt.hash)
 }

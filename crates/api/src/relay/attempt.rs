@@ -10,7 +10,7 @@ use clawpay_store::{GasOffer, RelayAttempt, RelayJob};
 
 use crate::{error::ApiError, node::Fees};
 
-/// What a node asks for, as it is offered. Nobody pays so much that it does not fit.
+/// What a node asks for, as it is offered. A price that does not fit is paid by no operator.
 pub(super) fn priced(fees: Fees) -> Result<GasOffer, ApiError> {
     let small =
         |wei: U256| i64::try_from(wei).ok().and_then(|wei| u64::try_from(wei).ok()).ok_or(ApiError::Internal("gas at an absurd price"));
@@ -32,7 +32,7 @@ pub(super) fn raised(old: GasOffer, asked: GasOffer) -> Option<GasOffer> {
     (attempt.max_fee <= asked.max_fee.saturating_mul(MOST)).then_some(attempt)
 }
 
-/// The transaction that does `errand`.
+/// The transaction that does `job`.
 pub(super) fn signed(key: &PrivateKeySigner, chain_id: u64, nonce: u64, job: &RelayJob, gas: GasOffer) -> Result<RelayAttempt, ApiError> {
     let (to, value, input, gas_limit) = (TxKind::Call(job.target), U256::ZERO, job.data.clone(), job.gas);
     let failed = |_| ApiError::Internal("the relayer's key does not sign");

@@ -1,26 +1,16 @@
 //! The market as a whole: its rules, its totals, and how fresh the index is.
 
 use alloy::primitives::B256;
-use clawpay_bindings::Contracts;
 use clawpay_domain::{Parameters, RunState, Seconds, Usdc};
 use clawpay_store::{Block, Chain, IndexedBlock, MarketTotals, StateDigest};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+pub(crate) use crate::market::contracts;
+
 use crate::http::openapi::schemas as w;
 use crate::text::{Checksummed, IsoDate};
-
-/// The contracts of the chain that the database holds.
-pub(crate) const fn contracts(chain: &Chain) -> Contracts {
-    Contracts {
-        usdc: chain.usdc,
-        agent_registry: chain.agent_registry,
-        agent_stake: chain.agent_stake,
-        run_escrow: chain.run_escrow,
-        forwarder: chain.forwarder,
-    }
-}
 
 /// Where the market is and which rules it has. Nothing of it ever changes.
 #[derive(Clone, Debug, Serialize, ToSchema)]

@@ -1,10 +1,13 @@
 //! Something to sign, and what came of it.
 
-use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::primitives::{B256, Bytes, U256};
+use clawpay_domain::Parameters;
+use clawpay_store::IndexedBlock;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{agent::AgentSummary, relay::RelayDto, run::RunDto, typed_data::TypedData};
+use crate::actions::{Facts, Prepared, Step, UnsignedTransaction};
 use crate::http::openapi::schemas as w;
 use crate::node::Fees;
 use crate::text::{Checksummed, IsoDate, Quantity};
@@ -18,6 +21,16 @@ pub(crate) struct Subjects {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub agent: Option<AgentSummary>,
+}
+
+impl Subjects {
+    /// As of `indexed`.
+    pub(crate) fn of(facts: &Facts, parameters: &Parameters, indexed: &IndexedBlock) -> Self {
+        Self {
+            run: facts.run.as_ref().map(|run| RunDto::new(run, indexed)),
+            agent: facts.agent.as_ref().map(|agent| AgentSummary::new(&agent.agent, &parameters.stake, indexed.timestamp)),
+        }
+    }
 }
 
 /// What a wallet has to sign before anything happens.
@@ -34,7 +47,7 @@ pub(crate) struct PreparedDto {
     /// In words.
     message: String,
     /// What to sign, in order.
-    steps: Vec<Step>,
+    steps: Vec<StepDto>,
     /// The same steps for `wallet_sendCalls`.
     calls: WalletCalls,
     /// The gasless way: what to sign so that this server sends. Null where it relays nothing, or not this.
@@ -50,34 +63,31 @@ pub(crate) struct PreparedDto {
     expires_at: IsoDate,
 }
 
-impl PreparedDto {
-    /// These steps, good until `expires_at`.
-    pub(crate) fn new(subjects: Subjects, message: String, steps: Vec<Step>, indexed_block: u64, expires_at: IsoDate) -> Self {
+impl From<Prepared> for PreparedDto {
+    fn from(prepared: Prepared) -> Self {
+        let Prepared { chain, indexed, facts, message, steps, gasless, expires_at } = prepared;
+        let steps: Vec<StepDto> = steps.into_iter().map(Into::into).collect();
         let calls = WalletCalls::of(&steps);
         Self {
             success: false,
             status: "signature_required",
-            subjects,
+            subjects: Subjects::of(&facts, &chain.parameters, &indexed),
             message,
             steps,
             calls,
-            typed_data: None,
-            relay: None,
-            indexed_block,
-            expires_at,
+            typed_data: gasless.as_ref().map(Into::into),
+            relay: gasless.map(Into::into),
+            indexed_block: indexed.number,
+            expires_at: IsoDate(expires_at),
         }
-    }
-
-    /// With the gasless way.
-    pub(crate) fn gasless(self, typed_data: TypedData, relay: RelayDto) -> Self {
-        Self { typed_data: Some(typed_data), relay: Some(relay), ..self }
     }
 }
 
 /// One thing to sign; steps are signed and sent in order.
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Step)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Step {
+struct StepDto {
     /// The verb, or `allowance`.
     #[schema(value_type = w::StepId)]
     id: &'static str,
@@ -92,15 +102,10 @@ pub(crate) struct Step {
     typed_data: Option<TypedData>,
 }
 
-impl Step {
-    /// A transaction to sign.
-    pub(crate) fn transaction(id: &'static str, description: String, transaction: WalletTransaction) -> Self {
-        Self { id, kind: "transaction", description, transaction, typed_data: None }
-    }
-
-    /// That may also be signed as a permit.
-    pub(crate) fn or_permit(self, typed_data: Option<TypedData>) -> Self {
-        Self { typed_data, ..self }
+impl From<Step> for StepDto {
+    fn from(Step { id, description, transaction, permit }: Step) -> Self {
+        let typed_data = permit.as_ref().map(Into::into);
+        Self { id, kind: "transaction", description, transaction: transaction.into(), typed_data }
     }
 }
 
@@ -108,7 +113,7 @@ impl Step {
 /// `gasLimit`, quantities as minimal hex.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct WalletTransaction {
+struct WalletTransaction {
     chain_id: Quantity,
     from: Checksummed,
     to: Checksummed,
@@ -162,7 +167,7 @@ struct WalletCall {
 }
 
 impl WalletCalls {
-    fn of(steps: &[Step]) -> Self {
+    fn of(steps: &[StepDto]) -> Self {
         let transactions = steps.iter().map(|step| &step.transaction);
         Self {
             version: "2.0.0",
@@ -173,21 +178,9 @@ impl WalletCalls {
     }
 }
 
-/// What [`WalletTransaction`] is made from.
-#[derive(Clone, Debug)]
-pub(crate) struct Unsigned {
-    pub chain_id: u64,
-    pub from: Address,
-    pub to: Address,
-    pub data: Bytes,
-    pub gas: u64,
-    pub nonce: u64,
-    pub fees: Fees,
-}
-
-impl From<Unsigned> for WalletTransaction {
-    fn from(unsigned: Unsigned) -> Self {
-        let Unsigned { chain_id, from, to, data, gas, nonce, fees } = unsigned;
+impl From<UnsignedTransaction> for WalletTransaction {
+    fn from(unsigned: UnsignedTransaction) -> Self {
+        let UnsignedTransaction { chain_id, from, to, data, gas, nonce, fees } = unsigned;
         let (max_fee_per_gas, max_priority_fee_per_gas, gas_price, kind) = match fees {
             Fees::Dynamic { max_fee, max_priority_fee } => (Some(Quantity(max_fee)), Some(Quantity(max_priority_fee)), None, "0x2"),
             Fees::Legacy { gas_price } => (None, None, Some(Quantity(gas_price)), "0x0"),
@@ -289,8 +282,8 @@ mod tests {
 
     use super::*;
 
-    fn unsigned(fees: Fees) -> Unsigned {
-        Unsigned {
+    fn unsigned(fees: Fees) -> UnsignedTransaction {
+        UnsignedTransaction {
             chain_id: 31337,
             from: address!("0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"),
             to: address!("0x70997970c51812dc3a010c7d01b50e0d17dc79c8"),
@@ -326,23 +319,5 @@ mod tests {
         let transaction = serde_json::to_value(WalletTransaction::from(unsigned(Fees::Legacy { gas_price: U256::from(7) }))).unwrap();
         assert_eq!((&transaction["type"], &transaction["gasPrice"]), (&json!("0x0"), &json!("0x7")));
         assert_eq!(transaction.get("maxFeePerGas"), None);
-    }
-
-    #[test]
-    fn an_envelope_says_what_it_is_and_keeps_typed_data() {
-        let envelope = PreparedDto::new(Subjects::default(), "m".into(), vec![], 5, IsoDate(clawpay_domain::Timestamp(0)));
-        assert_eq!(
-            serde_json::to_value(envelope).unwrap(),
-            json!({
-                "success": false,
-                "status": "signature_required",
-                "message": "m",
-                "steps": [],
-                "calls": { "version": "2.0.0", "atomicRequired": false, "calls": [] },
-                "typedData": null,
-                "indexedBlock": 5,
-                "expiresAt": "1970-01-01T00:00:00.000Z",
-            })
-        );
     }
 }

@@ -1,10 +1,11 @@
 //! What is posted to `/api/relay`, as a prepared answer spells it out.
 
-use alloy::primitives::{Address, Bytes};
+use alloy::primitives::Bytes;
 use clawpay_bindings::ForwardRequest;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::actions::Gasless;
 use crate::http::openapi::schemas as w;
 use crate::text::Checksummed;
 
@@ -20,18 +21,6 @@ pub(crate) struct RelayDto {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     call: Option<CallDto>,
-}
-
-impl RelayDto {
-    /// To have this request executed.
-    pub(crate) const fn request(request: RequestDto) -> Self {
-        Self { request: Some(request), call: None }
-    }
-
-    /// To have this call made.
-    pub(crate) const fn call(call: CallDto) -> Self {
-        Self { request: None, call: Some(call) }
-    }
 }
 
 /// A forwarder's request. The nonce is signed and not submitted: the forwarder counts for itself.
@@ -56,10 +45,12 @@ pub(crate) struct CallDto {
     data: Bytes,
 }
 
-impl CallDto {
-    /// Of `to`.
-    pub(crate) const fn new(to: Address, data: Bytes) -> Self {
-        Self { to: Checksummed(to), data }
+impl From<Gasless> for RelayDto {
+    fn from(gasless: Gasless) -> Self {
+        match gasless {
+            Gasless::Request(payload) => Self { request: Some((&payload.message).into()), call: None },
+            Gasless::Authorization { to, data, .. } => Self { request: None, call: Some(CallDto { to: Checksummed(to), data }) },
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
+use crate::actions::{Gasless, Payload};
 use crate::http::openapi::schemas as w;
 use crate::text::Checksummed;
 
@@ -87,7 +88,7 @@ fn decimal(number: U256) -> String {
 
 impl TypedData {
     /// `payload` in `domain`.
-    pub(crate) fn new<T: Signable>(payload: &T, domain: &Eip712Domain) -> Self {
+    fn new<T: Signable>(payload: &T, domain: &Eip712Domain) -> Self {
         let text = |text: &Option<std::borrow::Cow<'static, str>>| text.as_deref().unwrap_or_default().to_owned();
         let types = [domain.encode_type(), T::eip712_root_type().into_owned()];
         Self {
@@ -100,6 +101,21 @@ impl TypedData {
             types: types.iter().filter_map(|encoded| members(encoded)).collect(),
             primary_type: T::NAME,
             message: payload.message(),
+        }
+    }
+}
+
+impl<T: Signable> From<&Payload<T>> for TypedData {
+    fn from(Payload { message, domain }: &Payload<T>) -> Self {
+        Self::new(message, domain)
+    }
+}
+
+impl From<&Gasless> for TypedData {
+    fn from(gasless: &Gasless) -> Self {
+        match gasless {
+            Gasless::Request(payload) => payload.into(),
+            Gasless::Authorization { payload, .. } => payload.into(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use alloy::primitives::Address;
 use axum::{
     extract::State,
+    http::StatusCode,
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -20,8 +21,8 @@ use crate::{
     App,
     actions::Intent,
     actions::confirm::confirm,
-    actions::prepare::prepare,
     error::{ApiError, Invalid},
+    http::dto::{prepared::PreparedDto, stamped::Stamped},
     http::extract::{
         Account, AgentPath, AgentUri, BaseUnits, ContentUri, DeliverableUri, Feedback, Nothing, Query, Rfc3339, RunPath, Signable,
     },
@@ -183,7 +184,11 @@ async fn act(app: &App, intent: Intent, signed: Option<Signed>) -> Result<Respon
     }
     Ok(match signed {
         // What is confirmed is waited for on purpose; what is prepared is not.
-        None => tokio::time::timeout(PATIENCE, prepare(app, &intent)).await.map_err(|_| ApiError::Overdue)??.into_response(),
+        None => {
+            let prepared = tokio::time::timeout(PATIENCE, app.preparer().prepare(&intent)).await.map_err(|_| ApiError::Overdue)??;
+            let indexed = prepared.indexed;
+            Stamped::new(app, &indexed, PreparedDto::from(prepared)).status(StatusCode::ACCEPTED).into_response()
+        }
         Some(signed) => confirm(app, &intent, signed).await?.into_response(),
     })
 }

@@ -12,7 +12,7 @@ use crate::{
     http::dto::{stamped::Stamped, transaction::TransactionDto},
     http::extract::{Account, BaseUnits, Body, Digits, Nothing, Query},
     http::openapi::schemas as w,
-    relay::{Posted, accept},
+    relay::Posted,
     transactions::status::transaction_status,
 };
 
@@ -81,7 +81,8 @@ pub(super) async fn relay(
     Query(Nothing {}): Query<Nothing>,
     Body(body): Body<Relay>,
 ) -> Result<Stamped<TransactionDto>, ApiError> {
-    let hash = accept(&app, posted(body)?).await?;
+    let posted = posted(body)?;
+    let hash = app.relayer().ok_or(ApiError::RelayDisabled)?.accept(posted).await?;
     let (transaction_status, indexed) = transaction_status(&app, hash).await?;
     Ok(Stamped::new(&app, &indexed, transaction_status).status(StatusCode::ACCEPTED))
 }
