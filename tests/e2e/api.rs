@@ -1,5 +1,6 @@
 //! The API on a real node, a real database and a real indexer, used as clients and wallets use it.
 
+mod accounts;
 mod by_the_document;
 mod codes;
 mod conditional;
@@ -9,6 +10,7 @@ mod documentation;
 mod events;
 mod faults;
 mod hygiene;
+mod idempotency;
 mod limits;
 mod lists;
 mod node_proxy;
@@ -16,6 +18,7 @@ mod pooler;
 mod refusals;
 mod relay;
 mod replica;
+mod run_actions;
 mod served;
 mod shapes;
 mod signing;

@@ -13,6 +13,8 @@ use crate::node::{CallError, NodeError};
 pub(crate) enum ApiError {
     /// The request itself is wrong.
     Invalid(Invalid),
+    /// The body lacks these fields.
+    MissingFields(Vec<String>),
     /// Nothing is there.
     UnknownPath,
     /// Something is there, but not for this method.
@@ -33,6 +35,15 @@ pub(crate) enum ApiError {
         call: Box<Call>,
         /// Why not.
         refusal: Refusal,
+    },
+    /// The run that was to be claimed is not open any more.
+    Taken {
+        /// Why not, by the rules.
+        refusal: Refusal,
+        /// The agent that has it, or had it last.
+        claimed_by: AgentId,
+        /// Whether that is the very agent or wallet that asks.
+        is_yours: bool,
     },
     /// The signer has too few USDC.
     InsufficientUsdc {
@@ -77,6 +88,18 @@ pub(crate) enum ApiError {
     TooManyListeners {
         /// How many that is.
         limit: u32,
+    },
+    /// The idempotency key came with another request before.
+    KeyReused,
+    /// What the idempotency key stands for cannot be signed any more.
+    KeySpent {
+        /// The nonce that another transaction has.
+        nonce: u64,
+    },
+    /// What the idempotency key stands for seems to be on its way.
+    KeyPending {
+        /// The nonce that it has.
+        nonce: u64,
     },
     /// The token does not take the permit that came along.
     PermitRefused {

@@ -2,6 +2,7 @@
 //!
 //! Every call has a time limit, and none says in an error where the node is: its address may hold a key.
 
+mod account;
 mod call;
 mod chain;
 mod revert;
@@ -20,6 +21,7 @@ use thiserror::Error;
 use tokio::sync::Mutex;
 use url::Url;
 
+pub(crate) use account::Signing;
 pub(crate) use call::{CallError, CallRequest};
 pub(crate) use chain::{Fees, Head};
 pub(crate) use transaction::{Receipt, SentTransaction};

@@ -2,7 +2,7 @@
 
 use alloy::primitives::{Address, U256};
 use clawpay_bindings::Revert;
-use clawpay_domain::{Refusal, Timestamp};
+use clawpay_domain::{Refusal, Timestamp, Usdc};
 use serde::{Serialize, Serializer};
 use time::{OffsetDateTime, macros::datetime};
 
@@ -81,8 +81,17 @@ pub(crate) fn refusal_sentence(refusal: &Refusal) -> String {
         Refusal::TooEarly { run, from, timestamp } => {
             format!("too early for run {run}: possible from {}, it is {}", IsoDate(*from), IsoDate(*timestamp))
         }
+        Refusal::RewardOutOfRange { reward, minimum, .. } if reward < minimum && !reward.0.is_zero() => {
+            format!("{refusal}; {}", base_units_hint(*reward))
+        }
         other => other.to_string(),
     }
+}
+
+/// What an amount in base units comes to, and how as many whole USDC are written.
+pub(crate) fn base_units_hint(amount: Usdc) -> String {
+    let units = amount.0;
+    format!("\"{units}\" is {amount} USDC; {units} USDC is \"{}\"", amount.saturating_mul(1_000_000).0)
 }
 
 /// A revert in words.
@@ -122,6 +131,14 @@ mod tests {
         assert_eq!(json(Quantity::of(0)), "0x0");
         assert_eq!(json(Quantity::of(0x7a69)), "0x7a69");
         assert_eq!(json(Quantity(U256::MAX)), format!("0x{}", "f".repeat(64)));
+    }
+
+    #[test]
+    fn an_amount_that_was_meant_in_whole_usdc_is_explained() {
+        assert_eq!(base_units_hint(Usdc::base_units(20)), "\"20\" is 0.00002 USDC; 20 USDC is \"20000000\"");
+        let refusal = |reward| Refusal::RewardOutOfRange { reward, minimum: Usdc::whole(1), maximum: Usdc::whole(9) };
+        assert!(refusal_sentence(&refusal(Usdc::base_units(20))).ends_with("20 USDC is \"20000000\""));
+        assert!(!refusal_sentence(&refusal(Usdc::ZERO)).contains('"') && !refusal_sentence(&refusal(Usdc::whole(10))).contains('"'));
     }
 
     #[test]

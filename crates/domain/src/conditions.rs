@@ -55,9 +55,13 @@ impl Run {
 
     /// From `dueAt` for the poster; for all others one submission timeout later.
     pub(crate) fn require_due_for(&self, caller: Address, now: Timestamp, parameters: &EscrowParameters) -> Result<(), Refusal> {
+        reached(self.id, now, self.due_for(caller, parameters))
+    }
+
+    /// From when on `caller` may act on an agent that has not delivered.
+    pub(crate) fn due_for(&self, caller: Address, parameters: &EscrowParameters) -> Timestamp {
         let due_at = self.due_at.unwrap_or_default();
-        let from = if caller == self.terms.poster { due_at } else { due_at + parameters.submission_timeout };
-        reached(self.id, now, from)
+        if caller == self.terms.poster { due_at } else { due_at + parameters.submission_timeout }
     }
 
     pub(crate) fn require_revisions_left(&self) -> Result<(), Refusal> {

@@ -12,6 +12,7 @@ mod fold;
 mod ids;
 mod inconsistency;
 mod ladder;
+pub mod options;
 mod parameters;
 mod refusal;
 mod reputation;

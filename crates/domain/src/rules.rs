@@ -118,6 +118,22 @@ pub fn claim_refusals(run: &Run, agent: &Agent, caller: Address, now: Timestamp,
     refusals
 }
 
+/// Why an action is not allowed; empty if it is.
+///
+/// The contract reports the first thing wrong in an order that is cheap for it. People are told first whether they are the right one to ask,
+/// and of a claim everything that stands in its way, in the order of the market's reference.
+pub fn refusals(run: &Run, action: &Action, circumstances: &Circumstances<'_>) -> Vec<Refusal> {
+    let Circumstances { caller, agent, now, parameters } = *circumstances;
+    let first = match (action, agent) {
+        (Action::Claim { .. }, Some(agent)) => claim_refusals(run, agent, caller, now, parameters),
+        (Action::Start | Action::Submit { .. }, holder) if run.claim.is_some() => {
+            run.require_run_agent(caller, holder).err().into_iter().collect()
+        }
+        _ => Vec::new(),
+    };
+    if first.is_empty() { decide(run, action, circumstances).err().into_iter().collect() } else { first }
+}
+
 /// What the escrow would do: the events it would emit, or the refusal it would revert with.
 pub fn decide(run: &Run, action: &Action, circumstances: &Circumstances<'_>) -> Result<Vec<RunEvent>, Refusal> {
     let Circumstances { caller, agent, now, parameters } = *circumstances;

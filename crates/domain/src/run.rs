@@ -153,6 +153,11 @@ impl Run {
             | U256::from(self.terms.max_revisions)
     }
 
+    /// The word that `requestRevision`, `approve` and `reject` name: the deadline in force; nothing where none is.
+    pub fn progress_word(&self) -> Option<U256> {
+        self.review_by.or(self.due_at).map(|deadline| U256::from(deadline.0))
+    }
+
     /// What the escrow holds for this run.
     pub fn escrowed(&self) -> Usdc {
         if self.state == RunState::Open || self.state.is_in_hand() { self.terms.escrowed() } else { Usdc::ZERO }

@@ -1,6 +1,6 @@
 //! Enums whose spelling is shared by Solidity, Rust, SQL and JSON.
 
-/// Defines an enum whose variants travel as one upper-case word, or as their position in the Solidity enum.
+/// Defines an enum whose variants travel as one word, or as their position in the Solidity enum.
 macro_rules! spelled {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$doc])*

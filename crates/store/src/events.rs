@@ -78,6 +78,10 @@ pub(crate) struct EventRow {
     pub(crate) refusal: Option<String>,
 }
 
+/// The columns of an [`EventRow`], of `events e` and their `blocks b`, as SQL.
+pub(crate) const COLUMNS: &str = "e.block_number, e.log_index, e.block_hash, b.timestamp, e.tx_hash, e.tx_index, e.contract, e.topics, e.data, e.name, \
+     e.run_id, e.agent_id, e.refusal";
+
 impl TryFrom<EventRow> for EventRecord {
     type Error = StoreError;
 

@@ -12,6 +12,7 @@ mod digest;
 mod error;
 mod events;
 mod feed;
+mod idempotency;
 mod projections;
 mod reader;
 mod rebuild;
@@ -29,6 +30,7 @@ pub use digest::StateDigest;
 pub use error::StoreError;
 pub use events::{EventPosition, EventRecord};
 pub use feed::{FeedBounds, FeedRecord};
+pub use idempotency::PinnedRequest;
 pub use reader::{
     AgentFilter, AgentSort, Direction, IndexListener, Listing, MarketTotals, Page, Position, PosterRecord, Reader, ReaderOptions,
     RunFilter, RunSearch, RunSort, Snapshot, SortKey, StateTotals, Stretch,

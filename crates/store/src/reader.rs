@@ -2,6 +2,7 @@
 
 mod agents;
 mod keyset;
+mod latest;
 mod listener;
 mod runs;
 mod totals;

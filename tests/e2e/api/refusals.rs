@@ -128,6 +128,18 @@ async fn bodies_are_checked_field_by_field() -> Result<()> {
     ] {
         served.post(path, &body).await?.require_field(400, code, field)?;
     }
+    let refused = served.post("/api/runs", &json!({ "draft": true })).await?;
+    refused.require_field(400, "missing_field", "posterAddress")?;
+    assert_eq!(refused.body["fields"], json!(["posterAddress", "reward", "deadline", "ipfsHash"]));
+    let refused = served.post("/api/runs/1/claim", &with(&claim(1, 2), "agentId", json!("1"))).await?;
+    assert_eq!(refused.body["detail"], "agentId: expected a whole number from 0, and got the text \"1\"");
+    // The signer's account has two names.
+    let mut named = offer();
+    named["walletAddress"] = named["posterAddress"].take();
+    named.as_object_mut().unwrap().remove("posterAddress");
+    served.post("/api/runs", &named).await?.require_field(400, "deadline_out_of_range", "deadline")?;
+    let both = with(&offer(), "walletAddress", json!(account(2)));
+    served.post("/api/runs", &both).await?.require_field(400, "invalid_value", "walletAddress")?;
     Ok(())
 }
 
@@ -154,6 +166,8 @@ async fn offers_outside_the_rules_are_refused_by_field() -> Result<()> {
     for (field, value) in [("reward", json!("1000000")), ("reward", json!("72057594037927935")), ("maxRevisions", json!(3))] {
         served.prepare("/api/runs", &with(&good, field, value)).await?;
     }
+    let twenty = served.post("/api/runs", &with(&good, "reward", json!("20"))).await?;
+    assert!(twenty.body["detail"].as_str().unwrap().ends_with("\"20\" is 0.00002 USDC; 20 USDC is \"20000000\""), "{}", twenty.body);
     let funded = with(&good, "draft", json!(false));
     let refused = served.post("/api/runs", &funded).await?;
     refused.require(422, "insufficient_usdc")?;
@@ -197,7 +211,13 @@ async fn a_claim_is_refused_in_the_order_of_the_reference() -> Result<()> {
     let refused = try_claim(draft, poor, 9).await?;
     refused.require(400, "wrong_state")?;
     assert_eq!((&refused.body["state"], &refused.body["accepted"]), (&json!("DRAFT"), &json!(["OPEN"])));
-    try_claim(taken[0], agent, 2).await?.require(400, "wrong_state")?;
+    for (claimant, wallet, is_yours) in [(agent, 2, true), (poor, 2, true), (poor, 3, false)] {
+        let refused = try_claim(taken[0], claimant, wallet).await?;
+        refused.require(400, "wrong_state")?;
+        assert_eq!((&refused.body["claimedBy"], &refused.body["yours"]), (&json!(agent.0), &json!(is_yours)), "{}", refused.body);
+        assert_eq!(refused.body["detail"].as_str().unwrap().contains("your own claim"), is_yours, "{}", refused.body);
+    }
+    assert_eq!(try_claim(draft, poor, 9).await?.body.get("claimedBy"), None);
     try_claim(expired, poor, 9).await?.require(400, "deadline_passed")?;
     // Who asks before what the agent is.
     try_claim(open, poor, 9).await?.require(403, "not_agent")?;
@@ -309,6 +329,19 @@ async fn stakes_move_within_the_rules_only() -> Result<()> {
     let post = async |verb: &str, wallet: u32, amount: &str| {
         served.post(&format!("/api/agents/{agent}/{verb}"), &with(&signer(wallet), "amount", json!(amount))).await
     };
+    post("stake", 1, "1").await?.require(403, "not_owner")?;
+    let foreign = with(&with(&signer(1), "amount", json!("1")), "allowForeign", json!(true));
+    let prepared = served.prepare(&format!("/api/agents/{agent}/stake"), &foreign).await?;
+    assert_eq!(prepared["warningCodes"], json!(["FOREIGN_AGENT"]), "{prepared:#}");
+    let poor = poster.register("ipfs://poor").await?;
+    served.settle().await?;
+    let twenty = with(&signer(1), "amount", json!("20"));
+    let prepared = served.prepare(&format!("/api/agents/{poor}/stake"), &twenty).await?;
+    assert_eq!(prepared["warningCodes"], json!(["BELOW_MINIMUM_STAKE"]), "{prepared:#}");
+    let warning = prepared["warnings"][0].as_str().unwrap();
+    assert!(warning.ends_with("\"20\" is 0.00002 USDC; 20 USDC is \"20000000\""), "{warning}");
+    let enough = with(&signer(1), "amount", json!("20000000"));
+    assert_eq!(served.prepare(&format!("/api/agents/{poor}/stake"), &enough).await?["warningCodes"], json!([]));
     post("stake", 2, "0").await?.require_field(400, "amount_out_of_range", "amount")?;
     post("stake", 2, "18446744073709551616").await?.require_field(400, "amount_out_of_range", "amount")?;
     let refused = post("stake", 2, "1").await?;

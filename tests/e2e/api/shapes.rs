@@ -62,7 +62,9 @@ const RUN: [(&str, &str); 13] = [
     ("createdAt", "date"),
 ];
 
-const RUN_HISTORY: [(&str, &str); 16] = [
+const RUN_HISTORY: [(&str, &str); 18] = [
+    ("termsWord", "hash?"),
+    ("progressWord", "hash?"),
     ("fee", "amount"),
     ("maxRevisions", "number"),
     ("revisions", "number"),

@@ -84,6 +84,17 @@ async fn a_permit_takes_the_place_of_the_allowance() -> Result<()> {
         let done = served.post(&path, &with(&paid, "signedTransactions", signed)).await?;
         assert_eq!((done.status.as_u16(), &done.body["success"]), (200, &json!(true)), "{:#}", done.body);
         assert!(state.is_empty() || done.body["run"]["state"] == state, "{:#}", done.body);
+
+        // A client that has lost its answer asks again, and is told where to look instead of paying twice.
+        let used = served.post(&path, &paid).await?;
+        if path == "/api/runs" || path.ends_with("/stake") {
+            used.require_field(422, "permit_refused", "permit")?;
+            let subject = if path == "/api/runs" { format!("run {};", done.body["run"]["bountyId"]) } else { format!("agent {id};") };
+            let detail = used.body["detail"].as_str().context("detail")?;
+            assert!(detail.contains("used already") && detail.contains(&subject), "{detail}");
+        } else {
+            used.require(409, "wrong_state")?;
+        }
     }
     assert_eq!(served.stack.actor(1).await?.balance().await?, Usdc::whole(1_000 - 20 - 21));
     Ok(())

@@ -15,7 +15,7 @@ use clawpay_domain::Timestamp;
 use clawpay_store::Chain;
 
 use super::{Facts, Intent, Payment, Preparer};
-use crate::node::NodeError;
+use crate::node::{NodeError, Signing};
 
 /// EIP-712 typed data: what is signed, and for whom.
 #[derive(Clone, Debug)]
@@ -55,6 +55,10 @@ pub(super) struct Verb<'a> {
     pub gas: u64,
     /// Chain time until which the signature is good.
     pub until: Timestamp,
+    /// Tells apart two authorizations of the same terms.
+    pub salt: B256,
+    /// The forwarder's nonce that was offered under the same key before, if it was; nothing without such a key.
+    pub forwarder_nonce: Option<Option<u64>>,
 }
 
 /// A permit for `payment`; nothing if the token knows no permits.
@@ -72,10 +76,12 @@ pub(super) async fn permit(
     Ok(Some(Payload { message, domain }))
 }
 
-/// The gasless way, if this server relays and the verb has one.
+/// The gasless way, if this server relays, the verb has one, and the account can sign it: the forwarder takes keys alone, the token also what
+/// an account's code says it signed.
 pub(super) async fn offer(
     preparer: &Preparer<'_>,
     verb: &Verb<'_>,
+    signing: Signing,
     chain: &Chain,
     market: &Contracts,
 ) -> Result<Option<Gasless>, NodeError> {
@@ -84,16 +90,17 @@ pub(super) async fn offer(
         return Ok(None);
     }
     match verb.pays.filter(|_| verb.intent.permit.is_none()) {
-        Some(payment) => {
+        Some(payment) if signing.for_contracts => {
             let domain = preparer.token_domain.get(preparer.node, chain).await?;
             Ok(domain.and_then(|domain| authorization(verb, payment, domain, chain, market)))
         }
-        None => request(preparer, verb, chain).await,
+        None if signing.by_key => request(preparer, verb, chain).await,
+        Some(_) | None => Ok(None),
     }
 }
 
 fn authorization(verb: &Verb<'_>, payment: Payment, domain: Eip712Domain, chain: &Chain, market: &Contracts) -> Option<Gasless> {
-    let (salt, payer) = (B256::random(), verb.intent.wallet);
+    let (salt, payer) = (verb.salt, verb.intent.wallet);
     let (valid_after, valid_before) = (U256::ZERO, U256::from(verb.until.0));
     let nonce = match verb.call {
         Call::CreateAndFund(run) => create_and_fund_nonce(chain.chain_id, payment.spender, payer, run, salt),
@@ -122,6 +129,10 @@ async fn request(preparer: &Preparer<'_>, verb: &Verb<'_>, chain: &Chain) -> Res
     let owner = verb.intent.wallet;
     let nonces = ERC2771Forwarder::noncesCall { owner };
     let Some(nonce) = preparer.node.view(chain.forwarder, &nonces).await? else { return Ok(None) };
+    // What was offered before and is used now may have done this very thing.
+    if verb.forwarder_nonce.is_some_and(|before| before.map(U256::from) != Some(nonce)) {
+        return Ok(None);
+    }
     let message = ForwardRequest {
         from: owner,
         to: verb.to,

@@ -1,6 +1,6 @@
 //! What a wallet wants to do.
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, U256};
 use clawpay_bindings::{Call, SignedPermit};
 use clawpay_domain::Usdc;
 
@@ -13,6 +13,12 @@ pub(crate) struct Intent {
     pub call: Call,
     /// A permit that pays for it instead of an allowance.
     pub permit: Option<SignedPermit>,
+    /// The nonce of the first step, where its signer counts for itself.
+    pub nonce: Option<u64>,
+    /// The word that says what the signer has looked at: the run's terms or its progress; the index's where none is given.
+    pub expected: Option<U256>,
+    /// Whether a deposit may go to another owner's agent.
+    pub allow_foreign: bool,
 }
 
 /// USDC that a call takes from its signer.

@@ -1,13 +1,13 @@
 //! From what a wallet wants to the call that does it: where verbs, rules and words meet.
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, U256};
 use clawpay_bindings::{Call, Contracts};
 use clawpay_domain::{
     Agent, AgentId, NewRun, Parameters, Refusal, Run, RunId, Timestamp, Usdc,
     rules::{self, Action, Circumstances},
 };
 
-use super::{Facts, Intent, Payment};
+use super::{Facts, Intent, Payment, Warning};
 use crate::text::IsoDate;
 
 /// A call that the rules allow.
@@ -21,11 +21,13 @@ pub(crate) struct Plan {
     pub sentence: String,
     /// From when on the rules will not allow it any more.
     pub until: Option<Timestamp>,
+    /// What its signer may not have meant.
+    pub warnings: Vec<Warning>,
 }
 
 impl Plan {
     fn new(call: Call, sentence: impl Into<String>) -> Self {
-        Self { call, pays: None, sentence: sentence.into(), until: None }
+        Self { call, pays: None, sentence: sentence.into(), until: None, warnings: Vec::new() }
     }
 
     fn paying(self, amount: Usdc, spender: Address) -> Self {
@@ -34,6 +36,11 @@ impl Plan {
 
     fn until(self, until: Option<Timestamp>) -> Self {
         Self { until, ..self }
+    }
+
+    fn warning(mut self, warning: Option<Warning>) -> Self {
+        self.warnings.extend(warning);
+        self
     }
 }
 
@@ -77,7 +84,8 @@ pub(crate) fn plan(intent: &Intent, facts: &Facts, now: Timestamp, parameters: &
             Plan::new(call, format!("Signing withdraws run {id} and returns {refund} USDC to its poster."))
         }
         Call::Claim { run: id, agent, .. } => {
-            let run = asker.allow(*id, |run| Action::Claim { agent: *agent, expected_terms: run.terms_word() })?;
+            let expected = |run: &Run| intent.expected.unwrap_or_else(|| run.terms_word());
+            let run = asker.allow(*id, |run| Action::Claim { agent: *agent, expected_terms: expected(run) })?;
             let at_risk = parameters.stake.stake_at_risk;
             Plan::new(
                 Call::Claim { run: *id, agent: *agent, expected_terms: run.terms_word() },
@@ -96,7 +104,7 @@ pub(crate) fn plan(intent: &Intent, facts: &Facts, now: Timestamp, parameters: &
                 .until(run.due_at)
         }
         Call::RequestRevision { run: id, feedback, .. } => {
-            let expected = |run: &Run| run.review_by.unwrap_or_default();
+            let expected = |run: &Run| intent.expected_deadline(run.review_by);
             let bytes = feedback.clone().into_bytes().into();
             let run = asker.allow(*id, |run| Action::RequestRevision { expected_review_by: expected(run), feedback: bytes })?;
             Plan::new(
@@ -106,7 +114,7 @@ pub(crate) fn plan(intent: &Intent, facts: &Facts, now: Timestamp, parameters: &
             .until(run.review_by)
         }
         Call::Approve { run: id, .. } => {
-            let expected = |run: &Run| run.review_by.unwrap_or_default();
+            let expected = |run: &Run| intent.expected_deadline(run.review_by);
             let run = asker.allow(*id, |run| Action::Approve { expected_review_by: expected(run) })?;
             Plan::new(
                 Call::Approve { run: *id, expected_review_by: expected(run) },
@@ -114,7 +122,7 @@ pub(crate) fn plan(intent: &Intent, facts: &Facts, now: Timestamp, parameters: &
             )
         }
         Call::Reject { run: id, .. } => {
-            let expected = |run: &Run| run.review_by.or(run.due_at).unwrap_or_default();
+            let expected = |run: &Run| intent.expected_deadline(run.review_by.or(run.due_at));
             let run = asker.allow(*id, |run| Action::Reject { expected_deadline: expected(run) })?;
             Plan::new(
                 Call::Reject { run: *id, expected_deadline: expected(run) },
@@ -137,9 +145,17 @@ pub(crate) fn plan(intent: &Intent, facts: &Facts, now: Timestamp, parameters: &
         }
         Call::Register { .. } => Plan::new(call, "Signing registers a new agent that belongs to the signer."),
         Call::Stake { agent, amount } => {
-            rules::stake(*amount, asker.agent(*agent)?.record.stake)?;
+            let Agent { owner, record, .. } = asker.agent(*agent)?;
+            let is_foreign = *owner != Some(intent.wallet);
+            if is_foreign && !intent.allow_foreign {
+                return Err(Refusal::NotOwner { agent: *agent, caller: intent.wallet, owner: owner.unwrap_or_default() });
+            }
+            rules::stake(*amount, record.stake)?;
+            let (stake, minimum) = (record.stake.saturating_add(*amount), parameters.stake.minimum_stake);
             Plan::new(call, format!("Signing deposits {amount} USDC as agent {agent}'s stake; only the agent's owner can withdraw it."))
                 .paying(*amount, market.agent_stake)
+                .warning(is_foreign.then(|| Warning::foreign_agent(*agent)))
+                .warning((stake < minimum).then(|| Warning::below_minimum_stake(*agent, *amount, stake, minimum)))
         }
         Call::Unstake { agent, amount } => {
             rules::unstake(asker.agent(*agent)?, *amount, intent.wallet, now, &parameters.stake)?;
@@ -147,6 +163,14 @@ pub(crate) fn plan(intent: &Intent, facts: &Facts, now: Timestamp, parameters: &
         }
         Call::ApproveUsdc { spender, amount } => Plan::new(call, format!("Signing lets {spender} take {amount} USDC.")),
     })
+}
+
+impl Intent {
+    /// The deadline that the signer has looked at: by its word, or else `indexed`. A word that is no time is the time of no submission.
+    fn expected_deadline(&self, indexed: Option<Timestamp>) -> Timestamp {
+        let looked_at = |word: U256| Timestamp(word.try_into().unwrap_or(u64::MAX));
+        self.expected.map_or_else(|| indexed.unwrap_or_default(), looked_at)
+    }
 }
 
 impl<'a> Asker<'a> {
@@ -161,24 +185,11 @@ impl<'a> Asker<'a> {
     }
 
     /// The run, if the action is allowed on it.
-    ///
-    /// The contract reports the first thing wrong in an order that is cheap for it. People are told first whether they are the right one
-    /// to ask, and of a claim what stands in its way in the order of the market's reference.
     fn allow(&self, id: RunId, action: impl FnOnce(&Run) -> Action) -> Result<&'a Run, Refusal> {
         let Self { caller, facts, now, parameters } = *self;
         let run = facts.run.as_ref().map(|record| &record.run).ok_or(Refusal::RunNotFound { run: id })?;
         let agent = facts.agent.as_ref().map(|record| &record.agent);
-        let action = action(run);
-        match (&action, agent) {
-            (Action::Claim { .. }, Some(agent)) => {
-                if let Some(refusal) = rules::claim_refusals(run, agent, caller, now, parameters).into_iter().next() {
-                    return Err(refusal);
-                }
-            }
-            (Action::Start | Action::Submit { .. }, holder) if run.claim.is_some() => run.require_run_agent(caller, holder)?,
-            _ => {}
-        }
-        rules::decide(run, &action, &Circumstances { caller, agent, now, parameters })?;
-        Ok(run)
+        let refusals = rules::refusals(run, &action(run), &Circumstances { caller, agent, now, parameters });
+        refusals.into_iter().next().map_or(Ok(run), Err)
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod poster;
 pub(crate) mod prepared;
 pub(crate) mod relay;
 pub(crate) mod run;
+pub(crate) mod run_actions;
 pub(crate) mod stamped;
 pub(crate) mod transaction;
 pub(crate) mod typed_data;

@@ -6,7 +6,7 @@ mod parameters;
 mod path;
 pub(crate) mod query;
 
-pub(crate) use body::{Body, Signable};
+pub(crate) use body::{Body, IdempotencyKey, LAST_NONCE, Signable};
 pub(crate) use parameters::{
     Account, AgentUri, BaseUnits, ContentUri, DeliverableUri, Digits, EventTypes, Feedback, PageNumber, PageSize, RewardBound, Rfc3339,
     RunStates, Search, TransactionHash, WaitSeconds,

@@ -103,7 +103,14 @@ impl From<ApiError> for Problem {
     fn from(error: ApiError) -> Self {
         use StatusCode as S;
         match error {
+            ApiError::Invalid(Invalid { code: "missing_field", field: Some(field), detail }) => {
+                Self::new(S::BAD_REQUEST, "missing_field", detail).with("fields", [&field]).at(Some(field))
+            }
             ApiError::Invalid(Invalid { code, field, detail }) => Self::new(S::BAD_REQUEST, code, detail).at(field),
+            ApiError::MissingFields(fields) => {
+                let detail = format!("the body lacks {}", fields.join(", "));
+                Self::new(S::BAD_REQUEST, "missing_field", detail).at(fields.first()).with("fields", fields)
+            }
             ApiError::UnknownPath => Self::new(S::NOT_FOUND, "unknown_path", "there is nothing at this path"),
             ApiError::MethodNotAllowed => {
                 Self::new(S::METHOD_NOT_ALLOWED, "method_not_allowed", "the path exists, but not for this method; see the Allow header")
@@ -122,6 +129,12 @@ impl From<ApiError> for Problem {
             ApiError::AgentNotFound(agent) => refusal_problem(S::NOT_FOUND, &Refusal::AgentNotFound { agent }),
             ApiError::Refused { call, refusal } => {
                 refusal_problem(refusal_status(&call, &refusal), &refusal).at(refusal_field(&call, &refusal))
+            }
+            ApiError::Taken { refusal, claimed_by, is_yours } => {
+                let mut problem = refusal_problem(S::BAD_REQUEST, &refusal).with("claimedBy", claimed_by).with("yours", is_yours);
+                let by = if is_yours { "it is your own claim, by" } else { "it was claimed by" };
+                problem.detail = format!("{}; {by} agent {claimed_by}", problem.detail);
+                problem
             }
             ApiError::InsufficientUsdc { asked, available } => {
                 Self::new(S::UNPROCESSABLE_ENTITY, "insufficient_usdc", format!("{asked} USDC are needed, the signer has {available} USDC"))
@@ -150,6 +163,26 @@ impl From<ApiError> for Problem {
             ApiError::TooManyListeners { limit } => {
                 Self::new(S::TOO_MANY_REQUESTS, "too_many_listeners", format!("{limit} are listening already")).with("limit", limit)
             }
+            ApiError::KeyReused => Self::new(
+                S::UNPROCESSABLE_ENTITY,
+                "idempotency_key_reused",
+                "the key stands for another request of this wallet; use a new key for a new request",
+            ),
+            ApiError::KeySpent { nonce } => Self::new(
+                S::CONFLICT,
+                "idempotency_key_spent",
+                format!(
+                    "the key stands for a transaction with the nonce {nonce}, which another transaction has now; look at what the wallet has \
+                     done, and use a new key if this is still to be done"
+                ),
+            )
+            .with("nonce", nonce),
+            ApiError::KeyPending { nonce } => Self::new(
+                S::CONFLICT,
+                "idempotency_key_pending",
+                format!("a transaction with the key's nonce {nonce} waits to be mined; ask again in a moment, and sign nothing else"),
+            )
+            .with("nonce", nonce),
             ApiError::PermitRefused { detail } => {
                 Self::new(S::UNPROCESSABLE_ENTITY, "permit_refused", format!("the permit does not pay for the call: {detail}"))
                     .at(Some("permit"))

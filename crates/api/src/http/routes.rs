@@ -10,6 +10,7 @@ mod market;
 mod posters;
 mod probes;
 mod relay;
+mod run_actions;
 mod runs;
 mod transactions;
 mod verbs;
@@ -48,6 +49,7 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(runs::show))
         .routes(routes!(runs::events))
         .routes(routes!(runs::claim_eligibility))
+        .routes(routes!(run_actions::actions))
         .merge(verbs::of_runs())
         .routes(routes!(agents::list))
         .routes(routes!(agents::show))

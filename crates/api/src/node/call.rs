@@ -135,7 +135,7 @@ impl Node {
     }
 }
 
-fn call_error(method: &'static str, failure: Failure) -> CallError {
+pub(super) fn call_error(method: &'static str, failure: Failure) -> CallError {
     match failure {
         Failure::Response(error) => match revert::of_error(&error) {
             Some(revert) => CallError::Reverted(revert),

@@ -46,6 +46,10 @@ pub(crate) struct PreparedDto {
     subjects: Subjects,
     /// In words.
     message: String,
+    /// What is allowed, and yet may be a mistake, in words.
+    warnings: Vec<String>,
+    /// For programs, one for each of `warnings`: `REPEATED`, `BELOW_MINIMUM_STAKE`, `FOREIGN_AGENT`.
+    warning_codes: Vec<&'static str>,
     /// What to sign, in order.
     steps: Vec<StepDto>,
     /// The same steps for `wallet_sendCalls`.
@@ -61,11 +65,13 @@ pub(crate) struct PreparedDto {
     indexed_block: u64,
     /// Until when prices and nonces are worth signing, chain time.
     expires_at: IsoDate,
+    /// Seconds from the answer until then: a client's own clock may differ from the chain's.
+    seconds_left: u64,
 }
 
 impl From<Prepared> for PreparedDto {
     fn from(prepared: Prepared) -> Self {
-        let Prepared { chain, indexed, facts, message, steps, gasless, expires_at } = prepared;
+        let Prepared { chain, indexed, facts, message, warnings, steps, gasless, salt: _, now, expires_at } = prepared;
         let steps: Vec<StepDto> = steps.into_iter().map(Into::into).collect();
         let calls = WalletCalls::of(&steps);
         Self {
@@ -73,12 +79,15 @@ impl From<Prepared> for PreparedDto {
             status: "signature_required",
             subjects: Subjects::of(&facts, &chain.parameters, &indexed),
             message,
+            warning_codes: warnings.iter().map(|warning| warning.code).collect(),
+            warnings: warnings.into_iter().map(|warning| warning.detail).collect(),
             steps,
             calls,
             typed_data: gasless.as_ref().map(Into::into),
             relay: gasless.map(Into::into),
             indexed_block: indexed.number,
             expires_at: IsoDate(expires_at),
+            seconds_left: expires_at.0.saturating_sub(now.0),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A run.
 
+use alloy::primitives::B256;
 use clawpay_domain::{AgentId, RunId, RunState, Usdc};
 use clawpay_store::{IndexedBlock, RunRecord};
 use serde::Serialize;
@@ -65,6 +66,12 @@ pub(crate) struct RunDto {
     /// Until when the poster can ask for changes or reject.
     #[schema(required)]
     review_by: Option<IsoDate>,
+    /// What `claim` takes as `termsWord`, to claim what was looked at; null before it is funded, and once it is cancelled.
+    #[schema(value_type = Option<w::Hash>, required)]
+    terms_word: Option<B256>,
+    /// What `approve`, `request-revision` and `reject` take as `progressWord`, to answer what was looked at; null while nothing is waited for.
+    #[schema(value_type = Option<w::Hash>, required)]
+    progress_word: Option<B256>,
     /// When its money was escrowed.
     #[schema(required)]
     funded_at: Option<IsoDate>,
@@ -126,6 +133,7 @@ impl RunDto {
     pub(crate) fn new(record: &RunRecord, indexed: &IndexedBlock) -> Self {
         let RunRecord { run, tx_hash, updated_block, inconsistency } = record;
         let now = indexed.timestamp;
+        let is_escrowed = !matches!(run.state, RunState::Draft | RunState::Cancelled);
         Self {
             bounty_id: run.id,
             poster_address: Checksummed(run.terms.poster),
@@ -146,6 +154,8 @@ impl RunDto {
             feedback: run.feedback.as_ref().map(|feedback| lossy(feedback)),
             due_at: run.due_at.map(IsoDate),
             review_by: run.review_by.map(IsoDate),
+            terms_word: is_escrowed.then(|| run.terms_word().into()),
+            progress_word: run.progress_word().map(Into::into),
             funded_at: run.funded_at.map(IsoDate),
             settled_at: run.settled_at.map(IsoDate),
             finalized_by_silence: run.finalized_by_silence,

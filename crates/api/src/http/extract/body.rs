@@ -9,6 +9,10 @@ use axum::{
 use clawpay_bindings::SignedPermit;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
+use utoipa::{
+    ToSchema,
+    openapi::{RefOr, Schema},
+};
 
 use super::{fields::read, parameters::Digits};
 use crate::{
@@ -20,6 +24,9 @@ use crate::{
 /// The most steps any action has: an allowance and the call.
 const MOST_STEPS: usize = 2;
 
+/// The largest nonce that is prepared for.
+pub(crate) const LAST_NONCE: u64 = (1 << 53) - 1;
+
 /// What is asked for, and the signed answer to an earlier asking if there is one.
 #[derive(Clone, Debug)]
 pub(crate) struct Signable<T> {
@@ -29,6 +36,38 @@ pub(crate) struct Signable<T> {
     pub signed: Option<Signed>,
     /// A permit that takes the place of an allowance.
     pub permit: Option<SignedPermit>,
+    /// The nonce of the first step, where its signer counts for itself.
+    pub nonce: Option<u64>,
+    /// What makes it the same request as an earlier one.
+    pub key: Option<IdempotencyKey>,
+}
+
+/// The header by which a request is the same as an earlier one of its wallet's: 1 to 128 printable ASCII characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct IdempotencyKey(pub String);
+
+impl IdempotencyKey {
+    /// The header's name.
+    pub(crate) const HEADER: &str = "idempotency-key";
+
+    /// Most characters of one.
+    pub(crate) const LONGEST: usize = 128;
+
+    fn of(headers: &HeaderMap) -> Result<Option<Self>, Invalid> {
+        let mut keys = headers.get_all(Self::HEADER).iter();
+        let Some(key) = keys.next() else { return Ok(None) };
+        let refuse = |detail: String| Err(Invalid::value(Self::HEADER, detail));
+        if keys.next().is_some() {
+            return refuse(format!("{}: is given twice", Self::HEADER));
+        }
+        let is_printable = |byte: &u8| (b' '..=b'~').contains(byte);
+        match std::str::from_utf8(key.as_bytes()) {
+            Ok(key) if (1..=Self::LONGEST).contains(&key.len()) && key.as_bytes().iter().all(is_printable) => {
+                Ok(Some(Self(key.to_owned())))
+            }
+            _ => refuse(format!("{}: must have 1 to {} printable ASCII characters", Self::HEADER, Self::LONGEST)),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -37,6 +76,7 @@ struct SignedFields {
     signed_transactions: Option<Vec<Bytes>>,
     transaction_hash: Option<B256>,
     permit: Option<PermitFields>,
+    nonce: Option<u64>,
 }
 
 /// A permit, as the typed data of its step states it.
@@ -53,11 +93,12 @@ impl From<PermitFields> for SignedPermit {
     }
 }
 
-impl<T: DeserializeOwned> FromRequest<App> for Signable<T> {
+impl<T: DeserializeOwned + ToSchema> FromRequest<App> for Signable<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
-        Ok(parse(&bytes(request, app).await?)?)
+        let key = IdempotencyKey::of(request.headers())?;
+        Ok(Self { key, ..parse(&bytes(request, app).await?)? })
     }
 }
 
@@ -65,11 +106,13 @@ impl<T: DeserializeOwned> FromRequest<App> for Signable<T> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Body<T>(pub T);
 
-impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
+impl<T: DeserializeOwned + ToSchema> FromRequest<App> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
-        Ok(Self(read(Value::Object(object(&bytes(request, app).await?)?))?))
+        let fields = object(&bytes(request, app).await?)?;
+        require_all::<T>(&fields)?;
+        Ok(Self(read(Value::Object(fields))?))
     }
 }
 
@@ -90,27 +133,62 @@ fn object(bytes: &[u8]) -> Result<Map<String, Value>, Invalid> {
     })
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<Signable<T>, Invalid> {
+/// Refuses an object that lacks a field, naming all that it lacks. Which there have to be, a body's own description says.
+fn require_all<T: ToSchema>(fields: &Map<String, Value>) -> Result<(), ApiError> {
+    let RefOr::T(Schema::Object(described)) = T::schema() else { return Ok(()) };
+    let missing: Vec<String> = described.required.into_iter().filter(|name| !fields.contains_key(name)).collect();
+    if missing.is_empty() { Ok(()) } else { Err(ApiError::MissingFields(missing)) }
+}
+
+/// The two names of the account that signs: who reads a run calls a poster's so, and every other verb has the other.
+const SIGNERS: [&str; 2] = ["walletAddress", "posterAddress"];
+
+/// Takes the one name of the signer's account for the other, where a body has only that.
+fn name_signer<T: ToSchema>(fields: &mut Map<String, Value>) -> Result<(), Invalid> {
+    let RefOr::T(Schema::Object(described)) = T::schema() else { return Ok(()) };
+    let Some(wanted) = SIGNERS.into_iter().find(|name| described.properties.contains_key(*name)) else { return Ok(()) };
+    let Some(other) = SIGNERS.into_iter().find(|name| *name != wanted) else { return Ok(()) };
+    let Some(given) = fields.remove(other) else { return Ok(()) };
+    match fields.get(wanted) {
+        Some(signer) if *signer != given => {
+            Err(Invalid::value(other, format!("{other}: stands for the same account as {wanted}, and names another")))
+        }
+        Some(_) => Ok(()),
+        None => {
+            fields.insert(wanted.to_owned(), given);
+            Ok(())
+        }
+    }
+}
+
+fn parse<T: DeserializeOwned + ToSchema>(bytes: &[u8]) -> Result<Signable<T>, ApiError> {
     let mut fields = object(bytes)?;
-    let signed =
-        ["signedTransactions", "transactionHash", "permit"].into_iter().filter_map(|name| Some((name.to_owned(), fields.remove(name)?)));
+    name_signer::<T>(&mut fields)?;
+    let signed = ["signedTransactions", "transactionHash", "permit", "nonce"]
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), fields.remove(name)?)));
     let signed: Map<String, Value> = signed.collect();
+    require_all::<T>(&fields)?;
     let request = read(Value::Object(fields))?;
-    let SignedFields { signed_transactions, transaction_hash, permit } = read(Value::Object(signed))?;
+    let SignedFields { signed_transactions, transaction_hash, permit, nonce } = read(Value::Object(signed))?;
     let signed = match (signed_transactions, transaction_hash) {
         (None, None) => None,
         (Some(transactions), None) => {
             if transactions.is_empty() || transactions.len() > MOST_STEPS {
-                return Err(Invalid::value("signedTransactions", "signedTransactions: one for each step, in the order of the steps"));
+                return Err(Invalid::value("signedTransactions", "signedTransactions: one for each step, in the order of the steps").into());
             }
             Some(Signed::Transactions(transactions))
         }
         (None, Some(hash)) => Some(Signed::Sent(hash)),
         (Some(_), Some(_)) => {
-            return Err(Invalid::value("transactionHash", "give signedTransactions or transactionHash, not both"));
+            return Err(Invalid::value("transactionHash", "give signedTransactions or transactionHash, not both").into());
         }
     };
-    Ok(Signable { request, signed, permit: permit.map(Into::into) })
+    // What every reader of JSON can count to.
+    if nonce.is_some_and(|nonce| nonce > LAST_NONCE) {
+        return Err(Invalid::value("nonce", format!("nonce: must be a whole number up to {LAST_NONCE}")).into());
+    }
+    Ok(Signable { request, signed, permit: permit.map(Into::into), nonce, key: None })
 }
 
 /// `application/json`, with or without parameters.
@@ -126,10 +204,18 @@ mod tests {
 
     use super::*;
 
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, ToSchema)]
     #[serde(rename_all = "camelCase", deny_unknown_fields)]
     struct Wanted {
         agent_id: u64,
+        wallet_address: Option<String>,
+    }
+
+    fn invalid(error: ApiError) -> Invalid {
+        match error {
+            ApiError::Invalid(invalid) => invalid,
+            other => panic!("{other:?}"),
+        }
     }
 
     fn signed(fields: Value) -> Result<Option<Signed>, (&'static str, Option<String>)> {
@@ -139,6 +225,7 @@ mod tests {
         }
         let parsed: Result<Signable<Wanted>, _> = parse(body.to_string().as_bytes());
         parsed
+            .map_err(invalid)
             .map(|parsed| {
                 assert_eq!(parsed.request.agent_id, 1);
                 parsed.signed
@@ -174,7 +261,53 @@ mod tests {
     #[test]
     fn a_body_is_a_json_object() {
         for body in ["", "[]", "null", "{", "{\"agentId\":1} x", "\"agentId\""] {
-            assert_eq!(parse::<Wanted>(body.as_bytes()).unwrap_err().code, "malformed_json", "{body}");
+            assert_eq!(invalid(parse::<Wanted>(body.as_bytes()).unwrap_err()).code, "malformed_json", "{body}");
+        }
+    }
+
+    #[test]
+    fn all_missing_fields_are_named_at_once() {
+        #[derive(Debug, Deserialize, ToSchema)]
+        #[serde(rename_all = "camelCase")]
+        struct Three {
+            #[allow(dead_code, reason = "only read from JSON")]
+            poster_address: String,
+            #[allow(dead_code, reason = "only read from JSON")]
+            ipfs_hash: String,
+            #[allow(dead_code, reason = "only read from JSON")]
+            draft: Option<bool>,
+        }
+        let missing = |body: Value| match parse::<Three>(body.to_string().as_bytes()) {
+            Err(ApiError::MissingFields(fields)) => fields,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(missing(json!({})), ["posterAddress", "ipfsHash"]);
+        assert_eq!(missing(json!({ "posterAddress": "x", "draft": true })), ["ipfsHash"]);
+        assert_eq!(missing(json!({ "walletAddress": "x" })), ["ipfsHash"]);
+    }
+
+    #[test]
+    fn the_signers_account_has_two_names() {
+        let signer = |body: Value| parse::<Wanted>(body.to_string().as_bytes()).map(|parsed| parsed.request.wallet_address);
+        assert_eq!(signer(json!({ "agentId": 1, "posterAddress": "x" })).unwrap(), Some("x".to_owned()));
+        assert_eq!(signer(json!({ "agentId": 1, "posterAddress": "x", "walletAddress": "x" })).unwrap(), Some("x".to_owned()));
+        let both = invalid(signer(json!({ "agentId": 1, "posterAddress": "x", "walletAddress": "y" })).unwrap_err());
+        assert_eq!(both.field.as_deref(), Some("posterAddress"));
+    }
+
+    #[test]
+    fn a_key_is_printable_and_comes_once() {
+        let key = |values: &[&[u8]]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(IdempotencyKey::HEADER, axum::http::HeaderValue::from_bytes(value).unwrap());
+            }
+            IdempotencyKey::of(&headers).map(|key| key.map(|key| key.0)).map_err(|invalid| invalid.field.unwrap())
+        };
+        assert_eq!((key(&[]), key(&[b"order 7"])), (Ok(None), Ok(Some("order 7".to_owned()))));
+        assert_eq!(key(&[&[b'x'; 128]]), Ok(Some("x".repeat(128))));
+        for bad in [&[b"".as_slice()] as &[&[u8]], &[&[b'x'; 129]], &[b"a", b"b"], &["ä".as_bytes()], &[b"a\tb"]] {
+            assert_eq!(key(bad), Err("idempotency-key".to_owned()));
         }
     }
 

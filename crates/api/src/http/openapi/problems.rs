@@ -76,7 +76,7 @@ const READ: &[Kind] = &[kind(412, "not_indexed_yet", "The block asked for is not
 /// What every path can answer that takes a body.
 const BODY: &[Kind] = &[
     kind(400, "malformed_json", "The body is not a JSON object."),
-    kind(400, "missing_field", "A field is missing; `field` says which."),
+    kind(400, "missing_field", "Fields are missing; `fields` says which."),
     kind(408, "body_timeout", "The body did not arrive in time."),
     kind(413, "body_too_large", "The body is larger than 64 KiB."),
     kind(415, "unsupported_media_type", "The body is not declared as `application/json`."),
@@ -87,6 +87,13 @@ const VERB: &[Kind] = &[
     kind(400, "not_this_action", "What was signed is not what the request asks for."),
     kind(422, "insufficient_usdc", "The signer has too few USDC: `asked` and `available` say how many, in base units."),
     kind(422, "transaction_refused", "The node would not take the signed transaction."),
+    kind(422, "idempotency_key_reused", "The `Idempotency-Key` came with another request of this wallet before."),
+    kind(
+        409,
+        "idempotency_key_spent",
+        "What the `Idempotency-Key` stands for cannot be signed any more: its `nonce` is another transaction's.",
+    ),
+    kind(409, "idempotency_key_pending", "A transaction with the `nonce` of the `Idempotency-Key` waits to be mined."),
     kind(422, "transaction_reverted", "The transaction was mined and reverted: `reason` says why."),
     kind(503, "node_unavailable", "The node did not answer in time, or not usably."),
     kind(503, "wrong_chain", "The node is on another chain than the market."),
@@ -115,6 +122,7 @@ const NAMED: &[Kind] = &[
     kind(409, "wrong_state", "The run is not in a state this starts from: `state`, and `accepted`."),
     kind(409, "deadline_passed", "The run's deadline has passed."),
     kind(409, "submission_changed", "The submission on the chain is not the one the index knows."),
+    kind(409, "terms_changed", "The run's terms are not those of the `termsWord` given."),
     kind(409, "too_late", "The time for this has passed."),
     kind(409, "too_early", "The time for this has not come."),
     kind(409, "no_revisions_left", "All revisions have been used."),
@@ -140,7 +148,11 @@ const NAMED: &[Kind] = &[
     kind(429, "relay_quota_exceeded", "The signer has had its share of 24 hours."),
     kind(503, "relay_budget_exhausted", "What the operator pays in 24 hours is used up."),
     kind(503, "relay_out_of_funds", "The relayer cannot pay for gas at the moment."),
-    kind(400, "wrong_state", "The run is not OPEN: `state`, and `accepted`."),
+    kind(
+        400,
+        "wrong_state",
+        "The run is not OPEN: `state`, and `accepted`; once it was claimed `claimedBy`, and `yours` if the agent or wallet that asks did.",
+    ),
     kind(400, "deadline_passed", "The run's deadline has passed."),
     kind(404, "unknown_path", "There is nothing at this path."),
     kind(400, "invalid_cursor", "The cursor is none of this server's."),

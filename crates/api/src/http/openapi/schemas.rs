@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use clawpay_domain::{AgentStatus, RunState, rules};
+use clawpay_domain::{AgentStatus, RunState, options, rules};
 use utoipa::{
     Number, PartialSchema, ToSchema,
     openapi::{
@@ -60,6 +60,10 @@ pub(crate) struct Seconds;
 pub(crate) struct RunsByState;
 /// A place in a list.
 pub(crate) struct CursorText;
+/// A verb of a run.
+pub(crate) struct RunVerb;
+/// Where USDC can be.
+pub(crate) struct Purse;
 
 /// A whole number in decimal digits, as a text.
 pub(crate) struct Decimal;
@@ -103,6 +107,12 @@ schemas! {
     Seconds as "Seconds" => whole("A duration in seconds.", 0, LARGEST);
     RunStateWord as "RunState" => one_of("Where a run stands.", RunState::ALL.iter().map(|state| state.as_str()));
     AgentStatusWord as "AgentStatus" => one_of("Where an agent stands on the trust ladder.", AgentStatus::ALL.iter().map(|status| status.as_str()));
+    RunVerb as "RunVerb" => one_of("A verb of a run, as its path is called.", options::Verb::ALL.iter().map(|verb| verb.as_str()));
+    Purse as "Purse" => one_of(
+        "Where USDC can be: with the poster, in escrow, with the wallet that claimed, with the platform, or in the agent's stake, free or committed to \
+         the run.",
+        options::Purse::ALL.iter().map(|purse| purse.as_str()),
+    );
     RunsByState as "RunsByState" => RunState::ALL.iter().fold(described(Type::Object, "How many runs are in each state."), |object, state| {
         object.property(state.as_str(), whole("Runs.", 0, LARGEST)).required(state.as_str())
     }).build();

@@ -7,7 +7,7 @@ use utoipa::{
     openapi::{
         Array, Content, Discriminator, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Schema, Type,
         extensions::Extensions,
-        path::{HttpMethod, OperationBuilder, Paths},
+        path::{HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, Paths},
         request_body::RequestBodyBuilder,
         schema::{AdditionalProperties, OneOfBuilder, SchemaType},
     },
@@ -18,6 +18,7 @@ use crate::{
     App,
     http::{
         dto::prepared::{DoneDto, PendingDto, PreparedDto},
+        extract::{IdempotencyKey, LAST_NONCE},
         openapi::{PROBLEMS, schemas},
     },
 };
@@ -71,6 +72,7 @@ impl About {
             .response("200", done)
             .response("202", waiting)
             .extensions(Some(Extensions::from_iter([(PROBLEMS, Value::from(self.problems))])));
+        operation = operation.parameter(idempotency_key());
         for parameter in Path::into_params(|| None) {
             operation = operation.parameter(parameter);
         }
@@ -94,6 +96,20 @@ fn answer() -> RefOr<Schema> {
         one = one.item(reference);
     }
     Schema::OneOf(one.discriminator(Some(status)).build()).into()
+}
+
+/// The header that makes a request the same as an earlier one.
+fn idempotency_key() -> Parameter {
+    let key = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(IdempotencyKey::LONGEST));
+    ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .description(Some(
+            "Printable ASCII, the wallet's own, kept for a day. The same key and body again get the same nonces, so that at most one of what \
+             is signed can be mined, and once it is mined the outcome.",
+        ))
+        .schema(Some(key.pattern(Some("^[ -~]*$"))))
+        .build()
 }
 
 /// Adds a schema and those it refers to.
@@ -122,6 +138,12 @@ fn with_signatures(body: RefOr<Schema>, takes_permit: bool) -> RefOr<Schema> {
         .build();
     object.properties.insert("signedTransactions".to_owned(), Schema::Array(transactions).into());
     object.properties.insert("transactionHash".to_owned(), Schema::OneOf(hash).into());
+    let nonce = schemas::whole(
+        "The nonce of the first step, for a signer that prepares several actions in a row; its next if not said.",
+        0,
+        LAST_NONCE,
+    );
+    object.properties.insert("nonce".to_owned(), Schema::Object(nonce).into());
     if takes_permit {
         let permit = ObjectBuilder::new()
             .schema_type(SchemaType::from_iter([Type::Object, Type::Null]))

@@ -1,6 +1,6 @@
 //! The verbs: asked for without a signature they are prepared, with one they are confirmed.
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, B256, U256};
 use axum::{
     extract::State,
     http::StatusCode,
@@ -19,8 +19,8 @@ use utoipa_axum::router::UtoipaMethodRouter;
 use super::about::About;
 use crate::{
     App,
-    actions::Intent,
     actions::confirm::confirm,
+    actions::{Intent, Once, Prepared, require_same},
     error::{ApiError, Invalid},
     http::dto::{prepared::PreparedDto, stamped::Stamped},
     http::extract::{
@@ -35,11 +35,21 @@ use crate::{
 pub(super) trait Asking: DeserializeOwned + ToSchema + Send + 'static {
     /// Who will sign.
     fn wallet(&self) -> Address;
+
+    /// The word that says what the signer has looked at.
+    fn expected(&self) -> Option<B256> {
+        None
+    }
+
+    /// Whether a deposit may go to another owner's agent.
+    fn allow_foreign(&self) -> bool {
+        false
+    }
 }
 
 /// Defines a body by its fields, the first of which is the signer's account.
 macro_rules! body {
-    ($(#[$doc:meta])* $name:ident { $wallet:ident, $($(#[$attribute:meta])* $field:ident: $kind:ty),* $(,)? }) => {
+    ($(#[$doc:meta])* $name:ident { $wallet:ident, $($(#[$attribute:meta])* $field:ident: $kind:ty),* $(,)? } $($method:item)*) => {
         $(#[$doc])*
         #[derive(Clone, Debug, Deserialize, ToSchema)]
         #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -53,6 +63,8 @@ macro_rules! body {
             fn wallet(&self) -> Address {
                 self.$wallet.0
             }
+
+            $($method)*
         }
     };
 }
@@ -84,7 +96,32 @@ body! {
 
 body! {
     /// Takes a run on.
-    Claim { wallet_address, #[schema(value_type = w::AgentId)] agent_id: AgentId }
+    Claim {
+        wallet_address,
+        #[schema(value_type = w::AgentId)]
+        agent_id: AgentId,
+        /// The run's `termsWord` as the signer has seen it; the index's if not said.
+        #[schema(value_type = Option<w::Hash>)]
+        terms_word: Option<B256>,
+    }
+
+    fn expected(&self) -> Option<B256> {
+        self.terms_word
+    }
+}
+
+body! {
+    /// Answers a submission.
+    Answer {
+        wallet_address,
+        /// The run's `progressWord` as the signer has seen it; the index's if not said.
+        #[schema(value_type = Option<w::Hash>)]
+        progress_word: Option<B256>,
+    }
+
+    fn expected(&self) -> Option<B256> {
+        self.progress_word
+    }
 }
 
 body! {
@@ -94,7 +131,17 @@ body! {
 
 body! {
     /// Asks for changes.
-    RequestRevision { wallet_address, feedback: Feedback }
+    RequestRevision {
+        wallet_address,
+        feedback: Feedback,
+        /// The run's `progressWord` as the signer has seen it; the index's if not said.
+        #[schema(value_type = Option<w::Hash>)]
+        progress_word: Option<B256>,
+    }
+
+    fn expected(&self) -> Option<B256> {
+        self.progress_word
+    }
 }
 
 body! {
@@ -104,7 +151,16 @@ body! {
 
 body! {
     /// Deposits stake.
-    StakeAmount { wallet_address, amount: BaseUnits }
+    StakeAmount {
+        wallet_address,
+        amount: BaseUnits,
+        /// True to deposit for an agent that the signer does not own, and cannot withdraw from.
+        allow_foreign: Option<bool>,
+    }
+
+    fn allow_foreign(&self) -> bool {
+        self.allow_foreign.unwrap_or(false)
+    }
 }
 
 body! {
@@ -147,8 +203,7 @@ impl IntoParams for Nobody {
 /// A verb that needs nothing to exist.
 pub(super) fn on_market<B: Asking>(about: About, call: impl Fn(B) -> Call + Clone + Send + Sync + 'static) -> UtoipaMethodRouter<App> {
     about.document::<B, Nobody>(post(async move |State(app): State<App>, Query(Nothing {}): Query<Nothing>, body: Signable<B>| {
-        let wallet = body.request.wallet();
-        act(&app, Intent { wallet, call: call(body.request), permit: body.permit }, body.signed).await
+        act(&app, body, call).await
     }))
 }
 
@@ -156,8 +211,7 @@ pub(super) fn on_market<B: Asking>(about: About, call: impl Fn(B) -> Call + Clon
 pub(super) fn on_run<B: Asking>(about: About, call: impl Fn(B, RunId) -> Call + Clone + Send + Sync + 'static) -> UtoipaMethodRouter<App> {
     about.document::<B, RunPath>(post(
         async move |State(app): State<App>, RunPath(run): RunPath, Query(Nothing {}): Query<Nothing>, body: Signable<B>| {
-            let wallet = body.request.wallet();
-            act(&app, Intent { wallet, call: call(body.request, run), permit: body.permit }, body.signed).await
+            act(&app, body, |request| call(request, run)).await
         },
     ))
 }
@@ -169,26 +223,51 @@ pub(super) fn on_agent<B: Asking>(
 ) -> UtoipaMethodRouter<App> {
     about.document::<B, AgentPath>(post(
         async move |State(app): State<App>, AgentPath(agent): AgentPath, Query(Nothing {}): Query<Nothing>, body: Signable<B>| {
-            let wallet = body.request.wallet();
-            act(&app, Intent { wallet, call: call(body.request, agent), permit: body.permit }, body.signed).await
+            act(&app, body, |request| call(request, agent)).await
         },
     ))
 }
 
-async fn act(app: &App, intent: Intent, signed: Option<Signed>) -> Result<Response, ApiError> {
+async fn act<B: Asking>(app: &App, body: Signable<B>, call: impl FnOnce(B) -> Call) -> Result<Response, ApiError> {
+    let Signable { request, signed, permit, nonce, key } = body;
+    let (wallet, allow_foreign) = (request.wallet(), request.allow_foreign());
+    let expected = request.expected().map(|word| U256::from_be_bytes(word.0));
+    let intent = Intent { wallet, call: call(request), permit, nonce, expected, allow_foreign };
     if let Some(permit) = &intent.permit
         && CallWithSignature::with_permit(&intent.call, permit.clone()).is_none()
     {
         let (field, detail) = (Some("permit".to_owned()), "this action pays nothing, and takes no permit".to_owned());
         return Err(Invalid { code: "unknown_field", field, detail }.into());
     }
-    Ok(match signed {
-        // What is confirmed is waited for on purpose; what is prepared is not.
-        None => {
-            let prepared = tokio::time::timeout(PATIENCE, app.preparer().prepare(&intent)).await.map_err(|_| ApiError::Overdue)??;
-            let indexed = prepared.indexed;
-            Stamped::new(app, &indexed, PreparedDto::from(prepared)).status(StatusCode::ACCEPTED).into_response()
+    // What is confirmed is waited for on purpose; what is prepared is not.
+    let answer = |prepared: Prepared| {
+        let indexed = prepared.indexed;
+        Stamped::new(app, &indexed, PreparedDto::from(prepared)).status(StatusCode::ACCEPTED).into_response()
+    };
+    let keys = app.submitted_transactions();
+    match (signed, key) {
+        (None, None) => {
+            let prepared = tokio::time::timeout(PATIENCE, app.preparer().prepare(&intent, None)).await;
+            Ok(answer(prepared.map_err(|_| ApiError::Overdue)??))
         }
-        Some(signed) => confirm(app, &intent, signed).await?.into_response(),
-    })
+        (None, Some(key)) => {
+            let once = tokio::time::timeout(PATIENCE, app.preparer().prepare_once(keys, &key.0, &intent)).await;
+            match once.map_err(|_| ApiError::Overdue)?? {
+                Once::Prepared(prepared) => Ok(answer(*prepared)),
+                Once::Sent { hash, nonce } => match confirm(app, &intent, Signed::Sent(hash)).await {
+                    // Another transaction of the wallet's took the nonce.
+                    Err(ApiError::NotThisAction { .. }) => Err(ApiError::KeySpent { nonce }),
+                    outcome => Ok(outcome?.into_response()),
+                },
+            }
+        }
+        (Some(signed), key) => {
+            if let Some(key) = key
+                && let Some(pinned) = keys.pinned(wallet, &key.0).await?
+            {
+                require_same(&pinned, &intent)?;
+            }
+            Ok(confirm(app, &intent, signed).await?.into_response())
+        }
+    }
 }

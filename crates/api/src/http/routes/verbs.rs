@@ -8,7 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::about::About;
 use super::actions::{
-    Claim, Create, Fund, Register, RequestRevision, StakeAmount, Submit, UnstakeAmount, WalletOnly, on_agent, on_market, on_run,
+    Answer, Claim, Create, Fund, Register, RequestRevision, StakeAmount, Submit, UnstakeAmount, WalletOnly, on_agent, on_market, on_run,
 };
 use crate::App;
 
@@ -58,6 +58,7 @@ pub(super) fn of_runs() -> OpenApiRouter<App> {
                     "404 agent_not_found",
                     "400 wrong_state",
                     "400 deadline_passed",
+                    "409 terms_changed",
                     "403 not_agent",
                     "403 poster_cannot_claim",
                     "403 agent_unverified",
@@ -97,7 +98,7 @@ pub(super) fn of_runs() -> OpenApiRouter<App> {
                 description: "The poster accepts the work: the agent is paid the reward, the platform the fee.",
                 problems: &["404 run_not_found", "403 not_poster", "409 wrong_state", "409 submission_changed"],
             },
-            move |_: WalletOnly, run| Call::Approve { run, expected_review_by: deadline },
+            move |_: Answer, run| Call::Approve { run, expected_review_by: deadline },
         ))
         .routes(on_run(
             About {
@@ -133,7 +134,7 @@ pub(super) fn of_runs() -> OpenApiRouter<App> {
                     "409 revisions_left",
                 ],
             },
-            move |_: WalletOnly, run| Call::Reject { run, expected_deadline: deadline },
+            move |_: Answer, run| Call::Reject { run, expected_deadline: deadline },
         ))
         .routes(on_run(
             About {
@@ -176,8 +177,9 @@ pub(super) fn of_agents() -> OpenApiRouter<App> {
                 path: "/api/agents/{id}/stake",
                 id: "stake",
                 summary: "Deposit stake",
-                description: "Anyone deposits USDC behind an agent. With 20 USDC, by the market's default rules, it can claim runs.",
-                problems: &["404 agent_not_found", "400 amount_out_of_range", "422 permit_refused"],
+                description: "The agent's owner deposits USDC behind it, or with `allowForeign` anyone. With 20 USDC, by the market's default \
+                              rules, it can claim runs.",
+                problems: &["404 agent_not_found", "400 amount_out_of_range", "403 not_owner", "422 permit_refused"],
             },
             |body: StakeAmount, agent| Call::Stake { agent, amount: body.amount.0 },
         ))
