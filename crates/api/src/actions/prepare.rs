@@ -6,37 +6,21 @@
 use alloy::primitives::B256;
 use clawpay_bindings::{Call, CallWithSignature, Contracts};
 use clawpay_domain::{Refusal, Seconds, Timestamp};
-use clawpay_store::{Chain, IndexedBlock, PinnedRequest, Reader};
+use clawpay_store::{Chain, IndexedBlock, PinnedRequest};
 
 use super::{
-    Facts, Gasless, Intent, Payment, Step, TokenDomain, Verb, Warning, gasless, past,
+    Facts, Gasless, Intent, Payment, Preparer, Step, Verb, Warning, gasless, past,
     plan::plan,
     price::{Draft, price},
 };
 use crate::{
-    config::RelayOptions,
     error::ApiError,
-    market::{LagLimits, contracts, snapshot},
-    node::{Head, Node},
+    market::{contracts, snapshot},
+    node::Head,
 };
 
 /// How long what is prepared is worth signing, chain time; and so how long a signature for the relayer may be good.
 pub(crate) const GOOD_FOR: Seconds = Seconds(15 * 60);
-
-/// What preparing works with.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Preparer<'a> {
-    /// Simulates and prices.
-    pub node: &'a Node,
-    /// The index.
-    pub reader: &'a Reader,
-    /// Of the token's permits and authorizations.
-    pub token_domain: &'a TokenDomain,
-    /// How far behind the index may be.
-    pub lag: LagLimits,
-    /// How this server relays, if it does.
-    pub relay: Option<&'a RelayOptions>,
-}
 
 /// What a wallet has to sign before anything happens.
 #[derive(Clone, Debug)]

@@ -191,7 +191,7 @@ fn bounded(description: &str, minimum: usize, maximum_bytes: u64) -> Object {
 }
 
 /// A whole number within these bounds.
-pub(super) fn whole(description: &str, minimum: u64, maximum: u64) -> Object {
+pub(crate) fn whole(description: &str, minimum: u64, maximum: u64) -> Object {
     let whole = described(Type::Integer, description).minimum(Some(Number::from(minimum))).maximum(Some(Number::from(maximum)));
     // Some languages read a number without a format as one of 32 bits.
     let is_long = i32::try_from(maximum).is_err();
