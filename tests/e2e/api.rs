@@ -1,8 +1,10 @@
 //! The API on a real node, a real database and a real indexer, used as clients and wallets use it.
 
 mod accounts;
+mod behind_nginx;
 mod by_the_document;
 mod codes;
+mod compression;
 mod conditional;
 mod confirmations;
 mod cursors;

@@ -7,6 +7,8 @@ use clawpay_store::ReaderOptions;
 use metrics_exporter_prometheus::PrometheusHandle;
 use url::Url;
 
+use crate::public_url::PublicUrl;
+
 /// Largest request body.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
@@ -29,8 +31,12 @@ pub struct Config {
     pub confirmation_wait: Duration,
     /// Longest a single call of the node may take.
     pub node_timeout: Duration,
-    /// Longest for a request's head to arrive, and for a connection to lie idle.
+    /// Where clients see this server; links lead there.
+    pub public_url: PublicUrl,
+    /// Longest for a request's head to arrive, from its first byte on; and for a new connection to send that byte.
     pub head_timeout: Duration,
+    /// How long a connection may lie idle after an answer. Clients and proxies that keep connections for less long never find one closed.
+    pub keep_alive: Duration,
     /// Longest for a request's body to arrive.
     pub body_timeout: Duration,
     /// How many requests one address may make.
@@ -74,7 +80,9 @@ impl Config {
             max_staleness: Duration::from_secs(30),
             confirmation_wait: Duration::from_secs(30),
             node_timeout: Duration::from_secs(5),
+            public_url: PublicUrl::default(),
             head_timeout: Duration::from_secs(15),
+            keep_alive: Duration::from_secs(75),
             body_timeout: Duration::from_secs(10),
             rate_limit: RateLimit::default(),
             database: ReaderOptions::default(),
@@ -152,6 +160,8 @@ impl fmt::Debug for Config {
             .field("max_staleness", &self.max_staleness)
             .field("confirmation_wait", &self.confirmation_wait)
             .field("node_timeout", &self.node_timeout)
+            .field("public_url", &self.public_url)
+            .field("keep_alive", &self.keep_alive)
             .field("rate_limit", &self.rate_limit)
             .field("database", &self.database)
             .field("events", &self.events)

@@ -14,6 +14,7 @@ mod http;
 mod market;
 pub mod metrics;
 mod node;
+mod public_url;
 mod relay;
 mod replica;
 mod server;
@@ -22,6 +23,7 @@ mod transactions;
 
 pub use config::{Config, EventOptions, MAX_BODY_BYTES, RateLimit, RelayOptions};
 pub use http::App;
+pub use public_url::{NotPublic, PublicUrl};
 pub use server::{ServeError, router, serve, serve_probes};
 
 /// The description of this API, as it is committed in `openapi.json`.

@@ -1,6 +1,7 @@
 //! Running the API until it is told to stop.
 
 mod connections;
+mod idle;
 
 use std::{io, time::Duration};
 
@@ -11,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{App, Config, error::ApiError, feed::Hub, http, http::layers};
+use idle::Patience;
 
 /// Pause before the database is asked again for what it did not have.
 const RETRY: Duration = Duration::from_secs(1);
@@ -28,27 +30,27 @@ pub enum ServeError {
 
 /// Serves on `listener` until `shutdown`. Database and node need not be there yet: requests are answered 503 until they are.
 pub async fn serve(listener: TcpListener, config: Config, shutdown: CancellationToken) -> Result<(), ServeError> {
-    let head_timeout = config.head_timeout;
+    let patience = Patience::of(&config);
     let app = App::new(config, shutdown.clone())?;
     let _announcing = AbortOnDropHandle::new(tokio::spawn(hear_of_the_index(app.clone())));
     let _forgetting = AbortOnDropHandle::new(tokio::spawn(forget_addresses(app.clone())));
     let _telling = AbortOnDropHandle::new(tokio::spawn(Hub::run(app.clone())));
     let _relaying = AbortOnDropHandle::new(tokio::spawn(look_after_relayed(app.clone())));
-    connections::serve(listener, router(app), head_timeout, shutdown).await;
+    connections::serve(listener, router(app), patience, shutdown).await;
     Ok(())
 }
 
 /// Serves `/healthz`, `/readyz` and `/metrics` alone, for a process whose business is another one.
 pub async fn serve_probes(listener: TcpListener, config: Config, shutdown: CancellationToken) -> Result<(), ServeError> {
-    let head_timeout = config.head_timeout;
+    let patience = Patience::of(&config);
     let app = App::new(config, shutdown.clone())?;
-    connections::serve(listener, layers::wrap(http::probes(), &app).with_state(app), head_timeout, shutdown).await;
+    connections::serve(listener, layers::around(http::probes(), app), patience, shutdown).await;
     Ok(())
 }
 
 /// Every path with its layers, for one state.
 pub fn router(app: App) -> Router {
-    layers::wrap(http::paths(), &app).with_state(app)
+    layers::around(http::paths(), app)
 }
 
 /// Looks after what is relayed, until the server stops.

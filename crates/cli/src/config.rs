@@ -1,14 +1,14 @@
 //! What the environment and `.env` say. The environment wins; an empty value is as good as none; a `CLAWPAY_` name that means nothing here
 //! is refused, because a misspelt setting that does nothing is worse than an error.
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use alloy::{
     primitives::{Address, U256},
     signers::local::PrivateKeySigner,
 };
 use anyhow::{Context, Result, bail};
-use clawpay_api::{RateLimit, RelayOptions};
+use clawpay_api::{PublicUrl, RateLimit, RelayOptions};
 use clawpay_bindings::Deployment;
 use clawpay_domain::parse_account;
 use clawpay_indexer::{Hashes, Secrets};
@@ -32,6 +32,10 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// `CLAWPAY_API_PORT`: loopback port of the API; 3000 if not set.
     pub api_port: Port,
+    /// `CLAWPAY_PUBLIC_URL`: where clients see the API, such as `https://market.example/market/` behind a proxy; where it listens if not set.
+    pub public_url: PublicUrl,
+    /// `CLAWPAY_KEEP_ALIVE`: seconds that a connection to the API may lie idle between two requests; 75 if not set.
+    pub keep_alive: Option<Duration>,
     /// `CLAWPAY_RATE_LIMIT`: requests a second that one address may make of the API, and after a slash how many at once. Clients on this
     /// machine are limited only if it is set; 0 is no limit.
     pub rate_limit: RateLimit,
@@ -116,6 +120,8 @@ impl Config {
             trust_hashes: switch("CLAWPAY_TRUST_HASHES", take("CLAWPAY_TRUST_HASHES"))?,
             data_dir: take("CLAWPAY_DATA_DIR").unwrap_or_else(|| DEFAULT_DATA_DIR.to_owned()).into(),
             api_port: port("CLAWPAY_API_PORT", take("CLAWPAY_API_PORT"), DEFAULT_API_PORT)?,
+            public_url: take("CLAWPAY_PUBLIC_URL").map(|text| public_url(&text)).transpose()?.unwrap_or_default(),
+            keep_alive: take("CLAWPAY_KEEP_ALIVE").map(|text| keep_alive(&text)).transpose()?,
             rate_limit: take("CLAWPAY_RATE_LIMIT").map(|text| rate_limit(&text)).transpose()?.unwrap_or_default(),
             rpc_port: port("CLAWPAY_RPC_PORT", take("CLAWPAY_RPC_PORT"), DEFAULT_RPC_PORT)?,
             empty: switch("CLAWPAY_EMPTY", take("CLAWPAY_EMPTY"))?,
@@ -154,6 +160,16 @@ impl Config {
             indexer.hashes = Hashes::AsTold;
         }
         Ok(indexer)
+    }
+
+    /// What an API server over this database is told.
+    pub fn api(&self, rpc_url: Url, database_url: impl Into<String>) -> clawpay_api::Config {
+        let mut api = clawpay_api::Config::new(rpc_url, database_url);
+        api.public_url = self.public_url.clone();
+        api.keep_alive = self.keep_alive.unwrap_or(api.keep_alive);
+        api.rate_limit = self.rate_limit;
+        api.relay = self.relay();
+        api
     }
 
     /// Who relays, if anybody does.
@@ -223,6 +239,16 @@ fn rate_limit(text: &str) -> Result<RateLimit> {
     Ok(RateLimit { per_second, burst, includes_loopback: true })
 }
 
+fn public_url(text: &str) -> Result<PublicUrl> {
+    PublicUrl::parse(text).with_context(|| format!("CLAWPAY_PUBLIC_URL: {text}"))
+}
+
+/// An hour is longer than any proxy keeps a connection.
+fn keep_alive(text: &str) -> Result<Duration> {
+    let seconds = text.parse().ok().filter(|seconds| (1..=3_600).contains(seconds)).map(Duration::from_secs);
+    seconds.with_context(|| format!("CLAWPAY_KEEP_ALIVE: {text} is not a number of seconds, 1 to 3600"))
+}
+
 fn socket_address(text: &str) -> Result<SocketAddr> {
     text.parse().ok().with_context(|| format!("CLAWPAY_METRICS_ADDR: {text} is not an address and a port such as 127.0.0.1:9464"))
 }
@@ -284,6 +310,19 @@ mod tests {
     }
 
     #[test]
+    fn what_the_api_is_told_reaches_it() {
+        let config = config(&[
+            ("CLAWPAY_PUBLIC_URL", "https://market.example/market/"),
+            ("CLAWPAY_KEEP_ALIVE", "20"),
+            ("CLAWPAY_RATE_LIMIT", "5/7"),
+        ])
+        .unwrap();
+        let api = config.api("http://127.0.0.1:1".parse().unwrap(), "postgres://h/d");
+        assert_eq!(api.public_url.of("/docs/"), "https://market.example/market/docs/");
+        assert_eq!((api.keep_alive, api.rate_limit.burst), (Duration::from_secs(20), 7));
+    }
+
+    #[test]
     fn a_misspelt_setting_is_refused() {
         assert_eq!(refusal(&[("CLAWPAY_PORT", "3000")]), "CLAWPAY_PORT is not a setting; .env.example lists them all");
     }
@@ -297,6 +336,11 @@ mod tests {
             ("CLAWPAY_RATE_LIMIT", "-1"),
             ("CLAWPAY_RATE_LIMIT", "100/"),
             ("CLAWPAY_RATE_LIMIT", "1.5"),
+            ("CLAWPAY_PUBLIC_URL", "market.example/market"),
+            ("CLAWPAY_PUBLIC_URL", "https://market.example/?a=b"),
+            ("CLAWPAY_KEEP_ALIVE", "0"),
+            ("CLAWPAY_KEEP_ALIVE", "75s"),
+            ("CLAWPAY_KEEP_ALIVE", "3601"),
             ("CLAWPAY_EMPTY", "maybe"),
             ("CLAWPAY_CONFIRMATIONS", "-1"),
             ("CLAWPAY_TRUST_HASHES", "maybe"),
@@ -349,6 +393,8 @@ mod tests {
             "CLAWPAY_DATA_DIR",
             "CLAWPAY_API_PORT",
             "CLAWPAY_RPC_PORT",
+            "CLAWPAY_PUBLIC_URL",
+            "CLAWPAY_KEEP_ALIVE",
             "CLAWPAY_RATE_LIMIT",
             "CLAWPAY_EMPTY",
             "CLAWPAY_DEPLOYMENT",

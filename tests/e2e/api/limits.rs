@@ -73,6 +73,49 @@ async fn a_client_that_never_finishes_its_request_is_hung_up_on() -> Result<()> 
 }
 
 #[tokio::test]
+async fn an_idle_connection_is_kept_longer_than_a_head_may_take_and_not_for_ever() -> Result<()> {
+    const KEEP: Duration = Duration::from_secs(3);
+    let served = Served::start_with(|config| {
+        config.head_timeout = Duration::from_millis(400);
+        config.keep_alive = KEEP;
+    })
+    .await?;
+    let mut stream = TcpStream::connect(served.api.url().socket_addrs(|| None)?[0]).await?;
+    for _ in 0..2 {
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await?;
+        assert!(one_answer(&mut stream).await?.starts_with("HTTP/1.1 200"));
+        tokio::time::sleep(Duration::from_millis(1_200)).await;
+    }
+    // The next head has as long as the first one, however long the connection could have lain idle.
+    let started = Instant::now();
+    stream.write_all(b"GET /healthz HT").await?;
+    assert_eq!(tokio::time::timeout(FOREVER, stream.read(&mut [0; 1])).await.context("a slow head is waited for")??, 0);
+    assert!(started.elapsed() < KEEP, "{:?}", started.elapsed());
+
+    let mut idle = TcpStream::connect(served.api.url().socket_addrs(|| None)?[0]).await?;
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await?;
+    one_answer(&mut idle).await?;
+    let answered = Instant::now();
+    assert_eq!(tokio::time::timeout(FOREVER, idle.read(&mut [0; 1])).await.context("an idle connection is kept for ever")??, 0);
+    assert!(answered.elapsed() > KEEP / 2, "{:?}", answered.elapsed());
+    Ok(())
+}
+
+/// Reads the head and body of an answer that says its length.
+async fn one_answer(stream: &mut TcpStream) -> Result<String> {
+    let mut text = String::new();
+    loop {
+        let mut bytes = [0; 4096];
+        let read = tokio::time::timeout(FOREVER, stream.read(&mut bytes)).await.context("no answer comes")??;
+        anyhow::ensure!(read > 0, "the connection has ended: {text}");
+        text.push_str(std::str::from_utf8(&bytes[..read])?);
+        if text.split_once("\r\n\r\n").is_some_and(|(_, body)| body.ends_with('}')) {
+            return Ok(text);
+        }
+    }
+}
+
+#[tokio::test]
 async fn heads_and_bodies_have_an_end() -> Result<()> {
     let served = Served::start().await?;
     let fat = served.request(Method::GET, "/api/runs").header("x-fat", "x".repeat(300_000)).send().await?;

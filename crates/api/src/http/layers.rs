@@ -1,9 +1,13 @@
-//! What happens to every request, from the outside in: it gets an id, a line in the log, headers that protect, a place under the rate limit,
-//! a time limit, and an answer even if its handler panics.
+//! What happens to every request, from the outside in: its path loses a slash too many, it gets an id, a line in the log, an answer that may
+//! be compressed, headers that protect and links as the world sees them, a place under the rate limit, a time limit, and an answer even if
+//! its handler panics.
 
+mod compression;
 mod hygiene;
+mod links;
 mod log;
 pub(crate) mod rate;
+mod slashes;
 mod time;
 
 use std::any::Any;
@@ -13,6 +17,7 @@ use axum::{
     middleware::{from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
 };
+use tower::{Layer, util::MapRequestLayer};
 use tower_http::{
     catch_panic::CatchPanicLayer,
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
@@ -21,16 +26,27 @@ use tower_http::{
 use crate::{App, error::ApiError};
 use hygiene::REQUEST_ID;
 
+pub(crate) use slashes::DOCS_PAGE;
 pub(crate) use time::PATIENCE;
 
+/// `router` for one state, with everything around it.
+pub(crate) fn around(router: Router<App>, app: App) -> Router {
+    let router = wrap(router, &app).with_state(app);
+    // Which handler a path belongs to is settled before any layer of a router is asked.
+    Router::new().fallback_service(MapRequestLayer::new(slashes::trim).layer(router))
+}
+
 /// Wraps `router`; the last layer is the first to see a request.
-pub(crate) fn wrap(router: Router<App>, app: &App) -> Router<App> {
+fn wrap(router: Router<App>, app: &App) -> Router<App> {
     router
         .layer(CatchPanicLayer::custom(answer_panic))
         .layer(from_fn_with_state(app.clone(), time::limit))
         .layer(from_fn_with_state(app.clone(), rate::limit))
         .layer(hygiene::cors())
+        .layer(from_fn_with_state(app.clone(), links::lead_outside))
         .layer(from_fn(hygiene::protect))
+        .layer(compression::compress())
+        .layer(from_fn(compression::narrow))
         .layer(from_fn(log::log))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))

@@ -9,16 +9,15 @@ use axum::{
     response::Response,
 };
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-};
+use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+
+use super::idle::{Held, Patience, Pulse, Watched};
 
 /// How long open requests may take to end once the server has been told to stop.
 const LAST_REQUESTS: Duration = Duration::from_secs(3);
@@ -32,14 +31,13 @@ const HEAD_BYTES: usize = 64 * 1024;
 /// Pause after the system could not give a connection, for want of descriptors or memory.
 const BREATH: Duration = Duration::from_millis(50);
 
-/// Serves `router` on `listener` until `shutdown`; then ends what is open, in time. The head of a request may take `head_timeout` to arrive,
-/// and a connection lie idle for as long.
-pub(super) async fn serve(listener: TcpListener, router: Router, head_timeout: Duration, shutdown: CancellationToken) {
+/// Serves `router` on `listener` until `shutdown`; then ends what is open, in time. A client that says nothing has `patience`.
+pub(super) async fn serve(listener: TcpListener, router: Router, patience: Patience, shutdown: CancellationToken) {
     let open = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     while let Some(next) = shutdown.run_until_cancelled(next(&listener, &places)).await {
         match next {
-            Ok(taken) => open_connection(taken, &router, head_timeout, &open),
+            Ok(taken) => open_connection(taken, &router, patience, &open),
             // One that was gone before it was taken is nobody's business.
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -63,28 +61,34 @@ async fn next(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<Tak
 /// A connection, whom it is with, and its place among all.
 type Taken = (TcpStream, SocketAddr, OwnedSemaphorePermit);
 
-fn open_connection((stream, peer, place): Taken, router: &Router, head_timeout: Duration, open: &GracefulShutdown) {
+fn open_connection((stream, peer, place): Taken, router: &Router, patience: Patience, open: &GracefulShutdown) {
     // Answers are small and whole: nothing is gained by waiting for more of them.
     let _as_it_is = stream.set_nodelay(true);
-    let router = router.clone();
-    let service = service_fn(move |request: Request<Incoming>| answer(router.clone(), peer, request));
+    let pulse = Pulse::new(patience);
+    let (router, beating) = (router.clone(), pulse.clone());
+    let service = service_fn(move |request: Request<Incoming>| answer(router.clone(), peer, beating.clone(), request));
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(head_timeout)
+        // How long a client may say nothing is for the pulse to tell.
+        .header_read_timeout(None)
         .max_buf_size(HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Watched::new(stream, pulse.clone())), service);
     let connection = open.watch(connection);
     tokio::spawn(async move {
-        // A client that goes away in the middle is no fault of this server.
-        let _ended = connection.await;
+        tokio::select! {
+            // A client that goes away in the middle is no fault of this server.
+            _ended = connection => {}
+            () = pulse.stops() => {}
+        }
         drop(place);
     });
 }
 
-async fn answer(router: Router, peer: SocketAddr, request: Request<Incoming>) -> Result<Response, Infallible> {
+async fn answer(router: Router, peer: SocketAddr, pulse: Pulse, request: Request<Incoming>) -> Result<Response<Held<Body>>, Infallible> {
+    let answering = pulse.answering();
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(ConnectInfo(peer));
-    router.oneshot(request).await
+    let response = router.oneshot(request).await?;
+    Ok(response.map(|body| Held::new(body, answering)))
 }
 
 fn is_of_one_connection(error: &io::Error) -> bool {

@@ -17,10 +17,8 @@ pub async fn run(config: &Config) -> Result<()> {
         .await
         .with_context(|| format!("cannot listen on port {port}; CLAWPAY_API_PORT chooses another"))?;
     output::progress(format_args!("Serving the API on http://{}", listener.local_addr()?));
-    let mut api = clawpay_api::Config::new(rpc_url.clone(), database_url);
+    let mut api = config.api(rpc_url.clone(), database_url);
     api.read_url = config.database_read_url.as_ref().map(|url| url.0.clone());
-    api.rate_limit = config.rate_limit;
-    api.relay = config.relay();
     api.metrics = Some(telemetry::count()?);
     clawpay_api::serve(listener, api, shutdown).await?;
     Ok(())

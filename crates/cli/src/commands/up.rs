@@ -92,10 +92,8 @@ impl Stack {
             reconcile(&places, &writer).await?;
         }
         self.index = Some(start_index(&places, writer.clone(), self.shutdown.clone()));
-        let mut api = clawpay_api::Config::new(places.rpc_url.clone(), places.database_url.clone());
+        let mut api = config.api(places.rpc_url.clone(), places.database_url.clone());
         api.ready_at_block = places.ready_at;
-        api.rate_limit = config.rate_limit;
-        api.relay = config.relay();
         api.metrics = Some(telemetry::count()?);
         let shutdown = self.shutdown.clone();
         self.api = Some(tokio::spawn(async move { Ok(clawpay_api::serve(listener, api, shutdown).await?) }));

@@ -1,5 +1,7 @@
 //! Query strings.
 
+use std::borrow::Cow;
+
 use axum::{extract::FromRequestParts, http::request::Parts};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
@@ -54,9 +56,14 @@ pub(crate) fn only<T: DeserializeOwned>(query: &str, name: &str) -> Result<T, In
     read(Value::Object(parameters))
 }
 
+/// The parameters of a query string, but for `_`, which libraries add so that no cache answers.
+pub(crate) fn pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != "_")
+}
+
 fn parameters(query: &str) -> Result<Map<String, Value>, Invalid> {
     let mut parameters = Map::new();
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+    for (name, value) in pairs(query) {
         if parameters.insert(name.to_string(), Value::String(value.into_owned())).is_some() {
             return Err(Invalid { code: "duplicate_field", detail: format!("{name} is given twice"), field: Some(name.into_owned()) });
         }

@@ -26,11 +26,32 @@ const PROTECTION: [(HeaderName, HeaderValue); 5] = [
     (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("cross-origin")),
 ];
 
-/// Adds the headers that protect.
+/// What pages may send along: what means something here, and what their libraries add to every request by themselves.
+const ASKED_WITH: [HeaderName; 11] = [
+    header::CONTENT_TYPE,
+    header::IF_NONE_MATCH,
+    REQUEST_ID,
+    HeaderName::from_static("last-event-id"),
+    HeaderName::from_static("idempotency-key"),
+    header::AUTHORIZATION,
+    header::CACHE_CONTROL,
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+    HeaderName::from_static("baggage"),
+    HeaderName::from_static("sentry-trace"),
+];
+
+/// Tells nginx, and what is made after it, to pass events on as they come.
+const UNBUFFERED: (HeaderName, HeaderValue) = (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+
+/// Adds the headers that protect, and the one that keeps proxies from holding a stream back.
 pub(super) async fn protect(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     for (name, value) in PROTECTION {
         response.headers_mut().entry(name).or_insert(value);
+    }
+    if response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream")) {
+        response.headers_mut().insert(UNBUFFERED.0, UNBUFFERED.1);
     }
     response
 }
@@ -41,7 +62,7 @@ pub(super) fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::HEAD, Method::POST])
-        .allow_headers([header::CONTENT_TYPE, header::IF_NONE_MATCH, REQUEST_ID, HeaderName::from_static("last-event-id")])
+        .allow_headers(ASKED_WITH)
         .expose_headers([
             header::ETAG,
             header::LINK,

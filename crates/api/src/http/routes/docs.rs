@@ -1,10 +1,13 @@
 //! This API, described: for programs, for people, and for language models.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    borrow::Cow,
+    sync::{Arc, LazyLock},
+};
 
 use axum::{
     Router,
-    extract::Path,
+    extract::{Path, State},
     http::{
         HeaderValue,
         header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE},
@@ -18,10 +21,15 @@ use crate::{
     App,
     error::ApiError,
     http::extract::{Nothing, Query},
+    http::layers::DOCS_PAGE,
+    public_url::PublicUrl,
 };
 
 /// The document as it is committed; a test compares it with what the routes say.
 pub(super) const DOCUMENT: &str = include_str!("../../../openapi.json");
+
+/// What precedes the servers in the document. Quotes within its texts are escaped, and no member before it has this name.
+const SERVERS: &str = "\"servers\"";
 
 /// What a language model should know before it reads the document.
 const LLMS: &str = include_str!("../../../llms.txt");
@@ -30,8 +38,8 @@ const LLMS: &str = include_str!("../../../llms.txt");
 const POLICY: &str = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'";
 
-/// Where the page is.
-const PAGE: &str = "/docs/";
+/// Where the document is, seen from the page.
+const DOCUMENT_FROM_PAGE: &str = "../openapi.json";
 
 /// This description
 ///
@@ -39,8 +47,17 @@ const PAGE: &str = "/docs/";
 #[utoipa::path(get, path = "/openapi.json", operation_id = "getOpenApi", tag = "server", responses(
     (status = 200, description = "An OpenAPI 3.1 document.", body = Object, content_type = "application/json"),
 ))]
-pub(super) async fn openapi_json(Query(Nothing {}): Query<Nothing>) -> Response {
-    ([(CONTENT_TYPE, "application/json")], DOCUMENT).into_response()
+pub(super) async fn openapi_json(State(app): State<App>, Query(Nothing {}): Query<Nothing>) -> Response {
+    ([(CONTENT_TYPE, "application/json")], document(&app.config().public_url)).into_response()
+}
+
+/// The document, naming the server as the world sees it.
+fn document(public: &PublicUrl) -> Cow<'static, str> {
+    let served = public.base().and_then(|base| {
+        let (before, rest) = DOCUMENT.split_once(SERVERS)?;
+        Some(format!("{before}{SERVERS}{}", rest.replacen("\"/\"", &format!("\"{base}\""), 1)))
+    });
+    served.map_or(Cow::Borrowed(DOCUMENT), Cow::Owned)
 }
 
 /// A guide for language models
@@ -49,14 +66,23 @@ pub(super) async fn openapi_json(Query(Nothing {}): Query<Nothing>) -> Response 
 #[utoipa::path(get, path = "/llms.txt", operation_id = "getLlmsTxt", tag = "server", responses(
     (status = 200, description = "Markdown.", body = String, content_type = "text/plain"),
 ))]
-pub(super) async fn llms_txt(Query(Nothing {}): Query<Nothing>) -> Response {
-    ([(CONTENT_TYPE, "text/plain; charset=utf-8")], LLMS).into_response()
+pub(super) async fn llms_txt(State(app): State<App>, Query(Nothing {}): Query<Nothing>) -> Response {
+    ([(CONTENT_TYPE, "text/plain; charset=utf-8")], guide(LLMS, &app.config().public_url)).into_response()
+}
+
+/// A guide, saying below its title where the world sees the server.
+fn guide(text: &'static str, public: &PublicUrl) -> Cow<'static, str> {
+    let placed = public.base().and_then(|base| {
+        let (title, rest) = text.split_once("\n\n")?;
+        Some(format!("{title}\n\nThis server is {base}: every path below goes behind that, as in {}.\n\n{rest}", public.of("/api/config")))
+    });
+    placed.map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
 /// The page that shows the document to people. All of it is in this program.
 pub(super) fn page() -> Router<App> {
     Router::new()
-        .route("/docs", get(async || Redirect::permanent(PAGE)))
+        .route("/docs", get(async || Redirect::permanent(DOCS_PAGE)))
         .route("/docs/", get(async || file("")))
         .route("/docs/{*file}", get(async |Path(name): Path<String>| file(&name)))
 }
@@ -64,10 +90,25 @@ pub(super) fn page() -> Router<App> {
 fn file(name: &str) -> Result<Response, ApiError> {
     static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
         // A badge of the page's makers would be asked for from their own server.
-        Arc::new(Config::from("/openapi.json").validator_url("none").try_it_out_enabled(true))
+        Arc::new(Config::from(DOCUMENT_FROM_PAGE).validator_url("none").try_it_out_enabled(true))
     });
     let file = utoipa_swagger_ui::serve(name, Arc::clone(&CONFIG)).map_err(|_| ApiError::Internal("the docs page cannot be made"))?;
     let file = file.ok_or(ApiError::UnknownPath)?;
     let policy = HeaderValue::from_static(POLICY);
     Ok(([(CONTENT_SECURITY_POLICY, policy)], [(CONTENT_TYPE, file.content_type)], file.bytes.into_owned()).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_names_the_server_as_the_world_sees_it_and_says_the_rest_alike() {
+        let public = PublicUrl::parse("https://market.example/market/").unwrap();
+        let mut seen: serde_json::Value = serde_json::from_str(&document(&public)).unwrap();
+        let plain: serde_json::Value = serde_json::from_str(&document(&PublicUrl::default())).unwrap();
+        assert_eq!((&seen["servers"][0]["url"], &plain["servers"][0]["url"]), (&"https://market.example/market".into(), &"/".into()));
+        seen["servers"] = plain["servers"].clone();
+        assert_eq!(seen, plain);
+    }
 }

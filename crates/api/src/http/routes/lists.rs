@@ -55,13 +55,13 @@ pub(super) async fn read<L: List>(list: L, text: &str, snapshot: &mut Snapshot) 
     let limit = size.map_or(DEFAULT_LIMIT, |size| size.0);
     let Some(cursor) = cursor else {
         let page = Page { number: number.map_or(1, |number| number.0), limit };
-        let selection = form_urlencoded::parse(text.as_bytes()).filter(|(name, _)| !PARTS.contains(&&**name));
+        let selection = query::pairs(text).filter(|(name, _)| !PARTS.contains(&&**name));
         let selection = form_urlencoded::Serializer::new(String::new()).extend_pairs(selection).finish();
         let listing = list.page(snapshot, page).await?;
         let pagination = by_page(&list, &selection, page, &listing);
         return Ok((listing.items, pagination));
     };
-    if let Some((name, _)) = form_urlencoded::parse(text.as_bytes()).find(|(name, _)| !PARTS[1..].contains(&&**name)) {
+    if let Some((name, _)) = query::pairs(text).find(|(name, _)| !PARTS[1..].contains(&&**name)) {
         let detail = format!("{name}: a cursor carries what it was made for, and takes only limit and {MIN_BLOCK} beside it");
         return Err(Invalid::value(name.into_owned(), detail).into());
     }
