@@ -6,6 +6,8 @@ pub mod commands;
 pub mod config;
 pub mod deploy;
 pub mod deployment_file;
+#[cfg(test)]
+mod documented;
 pub mod local;
 pub mod output;
 pub mod redact;
