@@ -19,6 +19,7 @@ mod node_proxy;
 mod pooler;
 mod refusals;
 mod relay;
+mod replacements;
 mod replica;
 mod run_actions;
 mod served;

@@ -5,6 +5,7 @@
 mod account;
 mod call;
 mod chain;
+mod nonce;
 mod revert;
 mod transaction;
 
@@ -18,13 +19,13 @@ use alloy::{
     transports::{RpcError, TransportError, TransportErrorKind},
 };
 use thiserror::Error;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use url::Url;
 
 pub(crate) use account::Signing;
 pub(crate) use call::{CallError, CallRequest};
 pub(crate) use chain::{Fees, Head};
-pub(crate) use transaction::{Receipt, SentTransaction};
+pub(crate) use transaction::{Receipt, ReceiptLog, SentTransaction};
 
 /// Why the node gave no answer that can be used.
 #[derive(Debug, Error)]
@@ -58,6 +59,9 @@ pub(crate) enum NodeError {
     },
 }
 
+/// How many look through past blocks at once: each asks some dozens of questions.
+const SEARCHES: usize = 2;
+
 /// One node.
 #[derive(Debug)]
 pub(crate) struct Node {
@@ -65,6 +69,8 @@ pub(crate) struct Node {
     timeout: Duration,
     /// Nothing until first used, and again after a WebSocket has been given up.
     client: Mutex<Option<RpcClient>>,
+    /// Turns to look through past blocks.
+    searches: Semaphore,
 }
 
 /// What came of one JSON-RPC call.
@@ -75,10 +81,17 @@ enum Failure {
     Node(NodeError),
 }
 
+impl NodeError {
+    /// Whether asking again in a moment may help.
+    pub(crate) const fn is_passing(&self) -> bool {
+        matches!(self, Self::Away(_) | Self::TimedOut(_))
+    }
+}
+
 impl Node {
     /// The node at `url`, reached when first used.
     pub(crate) fn new(url: Url, timeout: Duration) -> Self {
-        Self { url, timeout, client: Mutex::new(None) }
+        Self { url, timeout, client: Mutex::new(None), searches: Semaphore::new(SEARCHES) }
     }
 
     async fn ask<P: RpcSend, R: RpcRecv>(&self, method: &'static str, params: P) -> Result<R, NodeError> {

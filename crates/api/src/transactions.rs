@@ -1,5 +1,10 @@
-//! Transactions on their way: whether one is what was asked for, and what became of it.
+//! Transactions on their way: what was signed, sending it, and what became of it.
 
 pub(crate) mod explain;
 pub(crate) mod signed;
 pub(crate) mod status;
+pub(crate) mod submit;
+pub(crate) mod track;
+
+pub(crate) use status::TransactionStatus;
+pub(crate) use track::{Place, Tracker, Whereabouts};

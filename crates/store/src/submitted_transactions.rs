@@ -14,6 +14,9 @@ use crate::{
     columns::{bigint, unsigned},
 };
 
+/// Of advisory locks, those of transactions that did alike things: the ASCII of "like".
+const LOCKS: i32 = 0x6c69_6b65;
+
 /// Few are needed, and each is held for one short statement.
 const CONNECTIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(3);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -51,9 +54,9 @@ impl SubmittedTransactions {
         Ok(Self { pool })
     }
 
-    /// Notes a transaction, and forgets some that are a month old.
-    pub async fn note(&self, sent: &SubmittedTransaction) -> Result<(), StoreError> {
-        sqlx::query!(
+    /// Notes a transaction, and forgets some that are a month old. False if it was noted before.
+    pub async fn note(&self, sent: &SubmittedTransaction) -> Result<bool, StoreError> {
+        let noted = sqlx::query!(
             "WITH old AS (SELECT hash FROM sent WHERE sent_at < clock_timestamp() - interval '30 days' ORDER BY sent_at LIMIT 10),
                   forgotten AS (DELETE FROM sent USING old WHERE sent.hash = old.hash)
              INSERT INTO sent (hash, sender, nonce) VALUES ($1::bytea, $2::bytea, $3) ON CONFLICT (hash) DO NOTHING",
@@ -63,6 +66,12 @@ impl SubmittedTransactions {
         )
         .execute(&self.pool)
         .await?;
+        Ok(noted.rows_affected() == 1)
+    }
+
+    /// Takes a note back: the transaction was not sent after all.
+    pub async fn forget(&self, hash: B256) -> Result<(), StoreError> {
+        sqlx::query!("DELETE FROM sent WHERE hash = $1::bytea", Hash(hash) as Hash).execute(&self.pool).await?;
         Ok(())
     }
 
@@ -86,5 +95,38 @@ impl SubmittedTransactions {
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().map(|hash| hash.0).collect())
+    }
+
+    /// Which of several alike events of one transaction, by their places among its logs, is this request's answer: the one that was given
+    /// to the same key before; otherwise the first not given to any yet, or the one that was given longest ago.
+    pub async fn answer(&self, transaction: B256, positions: &[u32], key: Option<B256>) -> Result<Option<u32>, StoreError> {
+        let positions = positions.iter().map(|position| i32::try_from(*position)).collect::<Result<Vec<_>, _>>();
+        let positions = positions.map_err(|_| StoreError::Corrupt { table: "answered", value: "a place among logs".to_owned() })?;
+        let mut view = self.pool.begin().await?;
+        let [a, b, c, d, ..] = transaction.0;
+        sqlx::query!("SELECT pg_advisory_xact_lock($1, $2)", LOCKS, i32::from_be_bytes([a, b, c, d])).fetch_one(&mut *view).await?;
+        let position = sqlx::query_scalar!(
+            "WITH old AS (
+                 SELECT tx_hash, position FROM answered
+                 WHERE answered_at < clock_timestamp() - interval '30 days' ORDER BY answered_at LIMIT 10),
+                  forgotten AS (
+                 DELETE FROM answered a USING old WHERE a.tx_hash = old.tx_hash AND a.position = old.position AND a.tx_hash <> $1::bytea),
+                  chosen AS (
+                 SELECT one.position FROM unnest($2::integer[]) AS one (position)
+                 LEFT JOIN answered a ON a.tx_hash = $1::bytea AND a.position = one.position
+                 ORDER BY coalesce(a.asked_as = $3::bytea, false) DESC, a.asked_as IS NOT NULL, a.answered_at NULLS FIRST, one.position
+                 LIMIT 1)
+             INSERT INTO answered AS a (tx_hash, position, asked_as) SELECT $1::bytea, position, $3::bytea FROM chosen
+             ON CONFLICT (tx_hash, position)
+             DO UPDATE SET answered_at = clock_timestamp(), asked_as = coalesce(a.asked_as, excluded.asked_as)
+             RETURNING position",
+            Hash(transaction) as Hash,
+            &positions,
+            key.map(Hash) as Option<Hash>,
+        )
+        .fetch_optional(&mut *view)
+        .await?;
+        view.commit().await?;
+        Ok(position.and_then(|position| u32::try_from(position).ok()))
     }
 }

@@ -25,6 +25,8 @@ pub(super) enum Oddity {
     NoBaseFee,
     /// Its blocks have other hashes.
     OtherFork,
+    /// It does not answer when it is to pass a transaction on.
+    SendsNothing,
     /// It nests revert data as hardhat does.
     NestedRevertData,
 }
@@ -74,6 +76,9 @@ async fn answer(State(proxy): State<Proxy>, Json(request): Json<Value>) -> Resul
     let oddity = *proxy.oddity.lock().unwrap();
     let method = request["method"].as_str().unwrap_or_default();
     if oddity == Oddity::Away {
+        return Err(StatusCode::BAD_GATEWAY);
+    }
+    if oddity == Oddity::SendsNothing && method == "eth_sendRawTransaction" {
         return Err(StatusCode::BAD_GATEWAY);
     }
     if oddity == Oddity::Slow {

@@ -153,12 +153,14 @@ async fn what_vanishes_is_dropped_until_its_place_is_taken_for_good() -> Result<
     require_status(&served, keccak256(&first), "dropped").await?;
     served.stack.mine(1).await?;
     served.settle().await?;
-    let doubtful = require_status(&served, keccak256(&first), "pending").await?;
+    let doubtful = require_status(&served, keccak256(&first), "replaced").await?;
     assert_eq!(doubtful["replacedBy"], json!(keccak256(&other)), "{doubtful:#}");
+    ensure!(doubtful["detail"].as_str().is_some_and(|detail| detail.contains("if that block were replaced")), "{doubtful:#}");
     served.stack.mine(70).await?;
     served.settle().await?;
     let replaced = require_status(&served, keccak256(&first), "replaced").await?;
     assert_eq!(replaced["replacedBy"], json!(keccak256(&other)));
+    ensure!(replaced["detail"].as_str().is_some_and(|detail| detail.contains("for good")), "{replaced:#}");
     require_status(&served, keccak256(&seen), "dropped").await?;
     require_status(&served, keccak256(&other), "finalized").await?;
     Ok(())

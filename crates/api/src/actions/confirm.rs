@@ -1,193 +1,431 @@
 //! A signed action, into its outcome.
 //!
-//! What was signed must be this very action. It is then sent, if the wallet has not done so, and waited for: first until it is mined, then
-//! until the index holds the block it was mined in. Never does "not mined yet" become "failed": that would make people pay twice.
+//! Raw transactions must be the steps of this very action; they are sent. From then on the outcome counts, whichever transaction brings it
+//! about: the market's own event in a mined receipt. It is waited for until it is mined, and until the index holds its block. Never does "not
+//! mined yet" become "failed": that would make people pay twice. Nor is anyone asked to wait for what cannot come any more.
 
 use std::time::Duration;
 
-use alloy::{primitives::B256, sol_types::SolEvent};
-use axum::http::StatusCode;
-use clawpay_bindings::{AgentRegistry, Call, Revert, RunEscrow};
-use clawpay_domain::{AgentId, RunId};
-use clawpay_store::{Chain, Snapshot};
+use alloy::primitives::B256;
+use clawpay_bindings::{AttributedCall, Call, Contracts, Revert};
+use clawpay_store::{Chain, IndexedBlock, Reader, Snapshot, SubmittedTransactions};
 use tokio::{sync::watch, time::Instant};
+use tokio_util::sync::CancellationToken;
 
+use super::{
+    Facts, Intent, mismatch,
+    proof::{self, Event},
+    steps::{self, Expected},
+};
 use crate::{
-    App,
-    actions::{Facts, Intent, Verb},
     error::ApiError,
-    http::dto::{
-        market::contracts,
-        prepared::{OutcomeDto, Subjects},
-        stamped::Stamped,
+    market::{contracts, snapshot},
+    node::{Node, Receipt},
+    transactions::{
+        Place, Tracker, Whereabouts,
+        explain::why,
+        signed::{Signed, SignedTransaction},
+        submit::{NOTE_PATIENCE, submit},
     },
-    node::{NodeError, Receipt},
-    transactions::explain::why,
-    transactions::signed::{self, Expected, Signed, SignedStep},
 };
 
-/// Pause between two questions to the node or the database; the index's own announcements cut it short.
-const POLL: Duration = Duration::from_millis(200);
+/// Pause between two looks; the index's own announcements cut it short.
+const POLL: Duration = Duration::from_millis(500);
+/// Pause between two looks at more than the receipt.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How long a transaction that was just sent may be unknown to the node, on its way there from another.
+const TRAVELS: Duration = Duration::from_secs(3);
+/// How long a transaction may wait for one before it, which the same wallet may be sending just now.
+const OVERTAKES: Duration = Duration::from_millis(1_500);
 
-/// Verifies, sends if need be, and waits.
-pub(crate) async fn confirm(app: &App, intent: &Intent, signed: Signed) -> Result<Stamped<OutcomeDto>, ApiError> {
-    let deadline = Instant::now() + app.config().confirmation_wait;
-    let mut snapshot = app.snapshot().await?;
-    // A run or agent that the action names must be known, whatever has been signed.
-    let facts = Facts::load(&mut snapshot, &intent.call).await?;
-    let chain = snapshot.chain;
-    drop(snapshot);
-
-    let market = contracts(&chain);
-    let expected = Expected { intent, facts: &facts, chain_id: chain.chain_id, market: &market };
-    let hash = match signed {
-        Signed::Transactions(raw) => {
-            let steps = signed::read(&raw, &expected)?;
-            app.node().require_chain(chain.chain_id).await?;
-            send(app, &steps).await?
-        }
-        Signed::Sent(hash) => {
-            app.node().require_chain(chain.chain_id).await?;
-            if !wait_until_known(app, &expected, hash, deadline).await? {
-                return pending(app, intent, hash, None).await;
-            }
-            hash
-        }
-    };
-    wait_for_outcome(app, &expected, hash, &chain, deadline).await
+/// What confirming works with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Confirmer<'a> {
+    /// Has what is mined, and what waits.
+    pub node: &'a Node,
+    /// The index.
+    pub reader: &'a Reader,
+    /// What has been sent or seen.
+    pub notes: &'a SubmittedTransactions,
+    /// Changes whenever the index may have moved.
+    pub index_moved: &'a watch::Sender<()>,
+    /// Ends all waiting.
+    pub shutdown: &'a CancellationToken,
+    /// Longest to wait.
+    pub wait: Duration,
 }
 
-/// Sends the steps in order. One that the node knows already, from an earlier attempt, is as good as sent.
-async fn send(app: &App, steps: &[SignedStep]) -> Result<B256, ApiError> {
-    let mut last = B256::ZERO;
-    for step in steps {
-        if let Err(detail) = app.node().send(&step.raw).await? {
-            let (transaction, receipt) = tokio::try_join!(app.node().transaction(step.hash), app.node().receipt(step.hash))?;
-            if transaction.is_none() && receipt.is_none() {
+/// What came of a signed action, and what it is about.
+#[derive(Clone, Debug)]
+pub(crate) struct Outcome {
+    /// The market.
+    pub chain: Chain,
+    /// What the index had come to.
+    pub indexed: IndexedBlock,
+    /// The action's subjects, as of that block.
+    pub facts: Facts,
+    /// The action's transaction: the one handed in, or the one that did the action in its place.
+    pub hash: B256,
+    /// How far it is.
+    pub progress: Progress,
+}
+
+/// How far a signed action is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// It has happened, and the index shows it.
+    Done {
+        /// What was done.
+        call: Call,
+        /// The block it was mined in.
+        block: u64,
+        /// The transaction that was handed in, if another one did the action.
+        instead: Option<Instead>,
+        /// Which it is of how many alike in its transaction, both counted from 1.
+        alike: Option<(usize, usize)>,
+    },
+    /// Not mined yet, or not indexed yet.
+    Pending {
+        /// The block it was mined in, once it is.
+        block: Option<u64>,
+        /// The nonce of its sender that nothing known uses, and that must be used first.
+        waiting_for_nonce: Option<u64>,
+    },
+    /// Nothing here has heard of the transaction.
+    Unknown,
+    /// Another transaction was mined in the place of the one handed in, and did something else.
+    Replaced {
+        /// Which, where it can be found.
+        by: Option<B256>,
+    },
+    /// The node has let go of the transaction.
+    Dropped,
+}
+
+/// A transaction that was handed in and is not the one that did the action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Instead {
+    /// Its hash.
+    pub of: B256,
+    /// Whether the other one is known to have its place.
+    pub is_replaced: bool,
+}
+
+/// What is known of a request beside what it asks for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Known {
+    /// Hash of its idempotency key.
+    pub asked_as: Option<B256>,
+    /// The nonce that the wallet's last step was prepared with.
+    pub nonce: Option<u64>,
+}
+
+/// What is waited for.
+struct Handed {
+    hash: B256,
+    /// Its place, once it is known.
+    place: Option<Place>,
+    /// Whether it was on its way when it was last looked at.
+    was_seen: bool,
+    /// Why the node did not take it, if it did not.
+    refusal: Option<String>,
+}
+
+/// What one look brings.
+enum Look {
+    Answer(Box<Outcome>),
+    Wait(Progress),
+}
+
+impl Confirmer<'_> {
+    /// Verifies, sends if need be, and waits. Fails where what was signed is not the action, or was mined without effect, and where the node
+    /// or the database does not answer before anything is sent.
+    pub(crate) async fn confirm(&self, intent: &Intent, signed: Signed, known: Known) -> Result<Outcome, ApiError> {
+        let started = Instant::now();
+        let mut view = snapshot(self.reader).await?;
+        // A run or agent that the action names must be known, whatever has been signed.
+        let facts = Facts::load(&mut view, &intent.call).await?;
+        let (chain, indexed) = (view.chain, view.indexed);
+        drop(view);
+
+        let market = contracts(&chain);
+        let handed = match signed {
+            Signed::Transactions(raw) => {
+                let expected = Expected { intent, facts: &facts, chain_id: chain.chain_id, market: &market };
+                let steps = steps::read(&raw, &expected)?;
+                self.node.require_chain(chain.chain_id).await?;
+                steps::require_no_gap(self.node, &steps).await?;
+                self.send(&steps).await?
+            }
+            Signed::Sent(hash) => {
+                self.node.require_chain(chain.chain_id).await?;
+                // Of several steps only the first one's nonce may have been asked for.
+                let asked = intent.nonce.filter(|_| steps::payee(&intent.call, &market).is_none());
+                let place = known.nonce.or(asked).map(|nonce| Place { sender: intent.wallet, nonce });
+                Handed { hash, place, was_seen: false, refusal: None }
+            }
+        };
+        let at_first = Outcome { chain, indexed, facts, hash: handed.hash, progress: Progress::Unknown };
+        Pursuit { with: self, intent, market, at_first, handed, asked_as: known.asked_as, started, behind_a_gap_since: None }.follow().await
+    }
+
+    /// Sends the steps in order. Whether the last one was refused is for its outcome to say: another transaction may have done the same.
+    async fn send(&self, steps: &[SignedTransaction]) -> Result<Handed, ApiError> {
+        let mut handed = Err(ApiError::Internal("a list of steps is empty"));
+        for (position, step) in steps.iter().enumerate() {
+            let refusal = submit(self.node, self.notes, step).await?.err();
+            if position + 1 < steps.len()
+                && let Some(detail) = refusal
+            {
                 return Err(ApiError::TransactionRefused { detail });
             }
+            let place = Some(Place { sender: step.sender, nonce: step.nonce });
+            handed = Ok(Handed { hash: step.hash, place, was_seen: refusal.is_none(), refusal });
         }
-        last = step.hash;
-    }
-    Ok(last)
-}
-
-/// Waits until the node has heard of a transaction that a wallet sent by itself, and verifies it. False if the wait ends before.
-async fn wait_until_known(app: &App, expected: &Expected<'_>, hash: B256, deadline: Instant) -> Result<bool, ApiError> {
-    let mut moved = app.index_moved().subscribe();
-    loop {
-        if let Some(transaction) = app.node().transaction(hash).await? {
-            signed::require_same_action(&transaction, expected)?;
-            return Ok(true);
-        }
-        if successor(app, expected, hash).await?.is_some() {
-            return Ok(true);
-        }
-        if !pause(app, &mut moved, deadline).await {
-            return Ok(false);
-        }
+        handed
     }
 }
 
-/// The transaction that does the same in the place of this one, and has been mined: a relayer that has waited too long offers more for its gas.
-async fn successor(app: &App, expected: &Expected<'_>, hash: B256) -> Result<Option<(B256, Receipt)>, ApiError> {
-    let Some(sent) = app.submitted_transactions().find(hash).await? else { return Ok(None) };
-    for rival in app.submitted_transactions().rivals(&sent).await? {
-        let (transaction, receipt) = tokio::try_join!(app.node().transaction(rival), app.node().receipt(rival))?;
-        let Some((transaction, receipt)) = transaction.zip(receipt) else { continue };
-        if signed::require_same_action(&transaction, expected).is_ok() {
-            return Ok(Some((rival, receipt)));
-        }
-    }
-    Ok(None)
+/// One action on its way.
+struct Pursuit<'a> {
+    with: &'a Confirmer<'a>,
+    intent: &'a Intent,
+    market: Contracts,
+    /// What was known of its subjects when it was handed in.
+    at_first: Outcome,
+    handed: Handed,
+    asked_as: Option<B256>,
+    started: Instant,
+    behind_a_gap_since: Option<Instant>,
 }
 
-/// Waits until the transaction is mined and the index holds its block.
-async fn wait_for_outcome(
-    app: &App,
-    expected: &Expected<'_>,
-    hash: B256,
-    chain: &Chain,
-    deadline: Instant,
-) -> Result<Stamped<OutcomeDto>, ApiError> {
-    let intent = expected.intent;
-    let mut hash = hash;
-    let mut mined = None;
-    // From before the first look, so that no move of the index goes by between a look and a wait.
-    let mut moved = app.index_moved().subscribe();
-    loop {
-        // A node that is away for a moment does not end the wait, and a reorg may mine the transaction elsewhere.
-        match app.node().receipt(hash).await {
-            Ok(receipt) => mined = receipt,
-            Err(NodeError::Away(_) | NodeError::TimedOut(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
-        if mined.is_none() {
-            match successor(app, expected, hash).await {
-                Ok(Some((rival, receipt))) => (hash, mined) = (rival, Some(receipt)),
-                Ok(None) | Err(ApiError::Node(NodeError::Away(_) | NodeError::TimedOut(_))) => {}
+impl Pursuit<'_> {
+    async fn follow(mut self) -> Result<Outcome, ApiError> {
+        let deadline = self.started + self.with.wait;
+        let mut last = Progress::Pending { block: None, waiting_for_nonce: None };
+        let mut looked_at = None::<Instant>;
+        // From before the first look, so that no move of the index goes by between a look and a wait.
+        let mut moved = self.with.index_moved.subscribe();
+        loop {
+            let look = if looked_at.is_none_or(|at| at.elapsed() >= LOOK_AGAIN) {
+                looked_at = Some(Instant::now());
+                self.look().await
+            } else {
+                self.glance(&last).await
+            };
+            match look {
+                Ok(Look::Answer(outcome)) => return Ok(*outcome),
+                Ok(Look::Wait(progress)) => last = progress,
+                // A node or database that is away for a moment does not end the wait.
+                Err(ApiError::Node(error)) if error.is_passing() => {}
+                Err(ApiError::Store(error)) => tracing::warn!(%error, "the database did not answer while an action was waited for"),
                 Err(error) => return Err(error),
             }
-        }
-        if let Some(receipt) = &mined {
-            if !receipt.succeeded() {
-                let reason = match app.node().transaction(hash).await? {
-                    Some(transaction) => why(app.node(), transaction, receipt.block_number(), &contracts(chain)).await?,
-                    None => Revert::Unknown(alloy::primitives::Bytes::new()),
-                };
-                return Err(ApiError::Reverted(reason));
-            }
-            let mut snapshot = app.snapshot().await?;
-            let is_indexed = snapshot.indexed.number >= receipt.block_number()
-                && snapshot.block_hash(receipt.block_number()).await? == Some(receipt.block_hash);
-            if is_indexed {
-                return done(app, intent, hash, receipt, &mut snapshot).await;
+            if !self.pause(&mut moved, deadline).await {
+                return Ok(self.answer(last).await);
             }
         }
-        if !pause(app, &mut moved, deadline).await {
-            return pending(app, intent, hash, mined.map(|receipt| receipt.block_number())).await;
+    }
+
+    /// Waits a moment, or until the index moves. False when there is no time left.
+    async fn pause(&self, moved: &mut watch::Receiver<()>, deadline: Instant) -> bool {
+        if Instant::now() >= deadline {
+            return false;
         }
+        tokio::select! {
+            () = self.with.shutdown.cancelled() => false,
+            () = tokio::time::sleep(POLL) => true,
+            _ = moved.changed() => true,
+        }
+    }
+
+    /// Whether it is mined by now.
+    async fn glance(&self, last: &Progress) -> Result<Look, ApiError> {
+        match self.with.node.receipt(self.handed.hash).await? {
+            Some(receipt) => self.mined(self.handed.hash, &receipt).await,
+            None => Ok(Look::Wait(last.clone())),
+        }
+    }
+
+    /// Where it is, and whether the action has happened by another transaction.
+    async fn look(&mut self) -> Result<Look, ApiError> {
+        let tracker = Tracker { node: self.with.node, notes: self.with.notes };
+        let located = tracker.locate(self.handed.hash, self.handed.place).await?;
+        self.handed.place = located.place.or(self.handed.place);
+        let progress = match located.whereabouts {
+            Whereabouts::Mined(receipt) => return self.mined(self.handed.hash, &receipt).await,
+            Whereabouts::Waiting { for_nonce } => {
+                if !self.handed.was_seen
+                    && let Some(transaction) = &located.transaction
+                {
+                    tracker.remember(self.handed.hash, transaction, &self.market).await;
+                }
+                self.handed.was_seen = true;
+                Progress::Pending { block: None, waiting_for_nonce: for_nonce }
+            }
+            Whereabouts::LookedAfter => Progress::Pending { block: None, waiting_for_nonce: None },
+            Whereabouts::Replaced { by } => {
+                if let Some(look) = self.by_successor(by).await? {
+                    return Ok(look);
+                }
+                Progress::Replaced { by }
+            }
+            Whereabouts::Dropped => Progress::Dropped,
+            Whereabouts::Unknown if self.handed.was_seen => Progress::Dropped,
+            Whereabouts::Unknown => Progress::Unknown,
+        };
+        if let Some(look) = self.by_history().await? {
+            return Ok(look);
+        }
+        self.wait_or_answer(progress).await
+    }
+
+    /// Not mined: whether that is all there is to say.
+    async fn wait_or_answer(&mut self, progress: Progress) -> Result<Look, ApiError> {
+        let is_behind_a_gap = matches!(progress, Progress::Pending { waiting_for_nonce: Some(_), .. });
+        let behind_since = *self.behind_a_gap_since.get_or_insert_with(Instant::now);
+        if !is_behind_a_gap {
+            self.behind_a_gap_since = None;
+        }
+        let is_certain = match progress {
+            Progress::Done { .. } | Progress::Replaced { .. } => true,
+            Progress::Pending { .. } => is_behind_a_gap && behind_since.elapsed() >= OVERTAKES,
+            Progress::Unknown | Progress::Dropped => self.started.elapsed() >= TRAVELS,
+        };
+        match &self.handed.refusal {
+            Some(detail) if !matches!(progress, Progress::Pending { .. }) => Err(ApiError::TransactionRefused { detail: detail.clone() }),
+            _ if is_certain => Ok(Look::Answer(Box::new(self.answer(progress).await))),
+            _ => Ok(Look::Wait(progress)),
+        }
+    }
+
+    /// The transaction handed in is mined, or was for a moment.
+    async fn mined(&self, hash: B256, receipt: &Receipt) -> Result<Look, ApiError> {
+        if !receipt.succeeded() {
+            return Err(self.reverted(hash, receipt).await?);
+        }
+        let events = proof::of_receipt(&receipt.logs, &self.market);
+        if proof::find(&self.intent.call, self.intent.wallet, &events).is_empty() {
+            let detail = mismatch::explain(&self.intent.call, self.intent.wallet, &receipt.logs, &events, &self.market);
+            return Err(not_this_action(detail));
+        }
+        self.settle(hash, receipt, &events, None).await
+    }
+
+    /// Another transaction has its place. If that is the same action, it is what is waited for.
+    async fn by_successor(&self, by: Option<B256>) -> Result<Option<Look>, ApiError> {
+        let Some(hash) = by else { return Ok(None) };
+        let Some(receipt) = self.with.node.receipt(hash).await? else { return Ok(None) };
+        if !receipt.succeeded() {
+            return if self.is_same_call(hash).await? { Err(self.reverted(hash, &receipt).await?) } else { Ok(None) };
+        }
+        self.by_other(hash, &receipt, true).await
+    }
+
+    /// What is known of the run may tell of the action, whatever became of the transaction.
+    async fn by_history(&self) -> Result<Option<Look>, ApiError> {
+        let mut view = snapshot(self.with.reader).await?;
+        let facts = Facts::load(&mut view, &self.intent.call).await?;
+        let Some(run) = facts.run.as_ref().map(|record| record.run.id) else { return Ok(None) };
+        let history = proof::of_history(&view.run_events(run).await?, &self.market);
+        drop(view);
+        let found = proof::find_last(&self.intent.call, self.intent.wallet, &history).and_then(|event| event.transaction);
+        let Some(hash) = found.filter(|hash| *hash != self.handed.hash) else { return Ok(None) };
+        if proof::require_actor(&self.intent.call, self.intent.wallet, &facts, None, &self.market).is_err() {
+            return Ok(None);
+        }
+        match self.with.node.receipt(hash).await? {
+            Some(receipt) if receipt.succeeded() => self.by_other(hash, &receipt, false).await,
+            _ => Ok(None),
+        }
+    }
+
+    async fn by_other(&self, hash: B256, receipt: &Receipt, is_replaced: bool) -> Result<Option<Look>, ApiError> {
+        let events = proof::of_receipt(&receipt.logs, &self.market);
+        if proof::find(&self.intent.call, self.intent.wallet, &events).is_empty() {
+            return Ok(None);
+        }
+        self.settle(hash, receipt, &events, Some(Instead { of: self.handed.hash, is_replaced })).await.map(Some)
+    }
+
+    /// The action has happened. It is answered once the index shows it.
+    async fn settle(&self, hash: B256, receipt: &Receipt, events: &[Event], instead: Option<Instead>) -> Result<Look, ApiError> {
+        let block = receipt.block_number();
+        let mut view = snapshot(self.with.reader).await?;
+        if view.indexed.number < block || view.block_hash(block).await? != Some(receipt.block_hash) {
+            return Ok(Look::Wait(Progress::Pending { block: Some(block), waiting_for_nonce: None }));
+        }
+        let Intent { call, wallet, .. } = self.intent;
+        let proofs = proof::find(call, *wallet, events);
+        let nth = self.answered(hash, &proofs).await;
+        let proof = proofs.get(nth).ok_or(ApiError::Internal("a proof is gone"))?;
+        let facts = match (call, proof.decoded.run, proof.decoded.agent) {
+            (Call::Create(_) | Call::CreateAndFund(_), Some(run), _) => Facts::of_run(&mut view, run).await?,
+            (Call::Register { .. }, _, Some(agent)) => Facts::of_agent(&mut view, agent).await?,
+            _ => Facts::load(&mut view, call).await?,
+        };
+        let (chain, indexed) = (view.chain, view.indexed);
+        drop(view);
+        if instead.is_none() {
+            let transaction = self.with.node.transaction(hash).await?;
+            proof::require_actor(call, *wallet, &facts, transaction.as_ref(), &self.market).map_err(not_this_action)?;
+        }
+        let alike = (proofs.len() > 1).then_some((nth + 1, proofs.len()));
+        let progress = Progress::Done { call: call.clone(), block, instead, alike };
+        Ok(Look::Answer(Box::new(Outcome { chain, indexed, facts, hash, progress })))
+    }
+
+    /// Which of several alike events is the answer: each request that hands in the transaction gets one of its own. Where the database does
+    /// not say, the first.
+    async fn answered(&self, hash: B256, proofs: &[&Event]) -> usize {
+        let is_new_each_time = matches!(self.intent.call, Call::Create(_) | Call::CreateAndFund(_) | Call::Register { .. });
+        if proofs.len() < 2 || !is_new_each_time {
+            return 0;
+        }
+        let positions: Vec<u32> = proofs.iter().filter_map(|proof| u32::try_from(proof.position).ok()).collect();
+        match tokio::time::timeout(NOTE_PATIENCE, self.with.notes.answer(hash, &positions, self.asked_as)).await {
+            Ok(Ok(Some(position))) => positions.iter().position(|one| *one == position).unwrap_or_default(),
+            Ok(Ok(None)) | Err(_) => 0,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "which of several alike events was answered could not be written down");
+                0
+            }
+        }
+    }
+
+    /// Why it had no effect.
+    async fn reverted(&self, hash: B256, receipt: &Receipt) -> Result<ApiError, ApiError> {
+        Ok(ApiError::Reverted(match self.with.node.transaction(hash).await? {
+            Some(transaction) => why(self.with.node, transaction, receipt.block_number(), &self.market).await?,
+            None => Revert::Unknown(Default::default()),
+        }))
+    }
+
+    async fn is_same_call(&self, hash: B256) -> Result<bool, ApiError> {
+        let Some(transaction) = self.with.node.transaction(hash).await? else { return Ok(false) };
+        let Some(to) = transaction.to else { return Ok(false) };
+        let read = AttributedCall::read(transaction.from, to, &transaction.input, &self.market);
+        Ok(read.is_ok_and(|read| read.call.is_same_action(&self.intent.call) && read.actor.is_none_or(|actor| actor == self.intent.wallet)))
+    }
+
+    /// How far it is, beside its subjects as they are now, or else as they were.
+    async fn answer(&self, progress: Progress) -> Outcome {
+        match self.subjects().await {
+            Ok((chain, indexed, facts)) => Outcome { chain, indexed, facts, hash: self.handed.hash, progress },
+            Err(error) => {
+                error.log();
+                Outcome { progress, ..self.at_first.clone() }
+            }
+        }
+    }
+
+    async fn subjects(&self) -> Result<(Chain, IndexedBlock, Facts), ApiError> {
+        let mut view: Snapshot = snapshot(self.with.reader).await?;
+        let facts = Facts::load(&mut view, &self.intent.call).await?;
+        Ok((view.chain, view.indexed, facts))
     }
 }
 
-/// Waits a moment, or until the index moves. False when there is no time left.
-async fn pause(app: &App, moved: &mut watch::Receiver<()>, deadline: Instant) -> bool {
-    if Instant::now() >= deadline {
-        return false;
-    }
-    tokio::select! {
-        () = app.shutdown().cancelled() => false,
-        () = tokio::time::sleep(POLL) => true,
-        _ = moved.changed() => true,
-    }
-}
-
-async fn done(app: &App, intent: &Intent, hash: B256, receipt: &Receipt, snapshot: &mut Snapshot) -> Result<Stamped<OutcomeDto>, ApiError> {
-    let market = contracts(&snapshot.chain);
-    let facts = match &intent.call {
-        Call::Create(_) | Call::CreateAndFund(_) => {
-            let id = new_id(receipt.first_argument(market.run_escrow, RunEscrow::RunCreated::SIGNATURE_HASH))?;
-            Facts::of_run(snapshot, RunId(id)).await?
-        }
-        Call::Register { .. } => {
-            let id = new_id(receipt.first_argument(market.agent_registry, AgentRegistry::Registered::SIGNATURE_HASH))?;
-            Facts::of_agent(snapshot, AgentId(id)).await?
-        }
-        call => Facts::load(snapshot, call).await?,
-    };
-    let subjects = Subjects::of(&facts, &snapshot.chain.parameters, &snapshot.indexed);
-    let outcome = OutcomeDto::done(subjects, Verb::of(&intent.call).done, hash, receipt.block_number());
-    Ok(Stamped::new(app, &snapshot.indexed, outcome))
-}
-
-fn new_id(argument: Option<alloy::primitives::U256>) -> Result<u64, ApiError> {
-    argument.and_then(|id| u64::try_from(id).ok()).ok_or(ApiError::Internal("a successful receipt lacks the event of its call"))
-}
-
-async fn pending(app: &App, intent: &Intent, hash: B256, block: Option<u64>) -> Result<Stamped<OutcomeDto>, ApiError> {
-    let mut snapshot = app.snapshot().await?;
-    let facts = Facts::load(&mut snapshot, &intent.call).await?;
-    let subjects = Subjects::of(&facts, &snapshot.chain.parameters, &snapshot.indexed);
-    let outcome = OutcomeDto::pending(subjects, hash, block);
-    Ok(Stamped::new(app, &snapshot.indexed, outcome).status(StatusCode::ACCEPTED))
+fn not_this_action(detail: String) -> ApiError {
+    ApiError::NotThisAction { field: "transactionHash", detail }
 }

@@ -9,13 +9,14 @@ use tokio_util::sync::CancellationToken;
 use super::gate::Gate;
 use crate::{
     Config,
-    actions::{Preparer, TokenDomain},
+    actions::{Preparer, TokenDomain, confirm::Confirmer},
     error::ApiError,
     feed::{Hub, ListenerLimiter},
     market::{self, LagLimits},
     node::Node,
     relay::Relayer,
     replica::Replica,
+    transactions::Tracker,
 };
 
 /// The server's state. Cheap to clone.
@@ -111,6 +112,23 @@ impl App {
     /// The database as of the last indexed block.
     pub(crate) async fn snapshot(&self) -> Result<Snapshot, ApiError> {
         market::snapshot(self.reader()).await
+    }
+
+    /// What confirming works with.
+    pub(crate) fn confirmer(&self) -> Confirmer<'_> {
+        Confirmer {
+            node: self.node(),
+            reader: self.reader(),
+            notes: self.submitted_transactions(),
+            index_moved: self.index_moved(),
+            shutdown: self.shutdown(),
+            wait: self.config().confirmation_wait,
+        }
+    }
+
+    /// What transactions are followed with.
+    pub(crate) fn tracker(&self) -> Tracker<'_> {
+        Tracker { node: self.node(), notes: self.submitted_transactions() }
     }
 
     /// What preparing works with.

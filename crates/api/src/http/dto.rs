@@ -4,6 +4,7 @@ pub(crate) mod agent;
 pub(crate) mod event;
 pub(crate) mod feed;
 pub(crate) mod market;
+pub(crate) mod outcome;
 pub(crate) mod page;
 pub(crate) mod poster;
 pub(crate) mod prepared;

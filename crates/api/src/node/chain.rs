@@ -1,4 +1,4 @@
-//! The chain as the node sees it: its head, an account's nonce, what gas costs.
+//! The chain as the node sees it: its head, an account's ether, what gas costs.
 
 use alloy::primitives::{Address, B256, U64, U256};
 use clawpay_domain::Timestamp;
@@ -77,22 +77,9 @@ impl Node {
         Ok(self.header(&format!("{number:#x}")).await?.and_then(|header| header.hash))
     }
 
-    /// The nonce of the account's next transaction, counting those that wait to be mined.
-    pub(crate) async fn next_nonce(&self, account: Address) -> Result<u64, NodeError> {
-        let nonce: U64 = self.ask("eth_getTransactionCount", (account, "pending")).await?;
-        Ok(nonce.to())
-    }
-
     /// Wei that the account has.
     pub(crate) async fn ether_balance(&self, account: Address) -> Result<U256, NodeError> {
         self.ask("eth_getBalance", (account, "latest")).await
-    }
-
-    /// How many of the account's transactions are mined, at the node's head or in `block`: the first nonce that is still free there.
-    pub(crate) async fn mined_nonce(&self, account: Address, block: Option<u64>) -> Result<u64, NodeError> {
-        let block = block.map_or_else(|| "latest".to_owned(), |number| format!("{number:#x}"));
-        let nonce: U64 = self.ask("eth_getTransactionCount", (account, block)).await?;
-        Ok(nonce.to())
     }
 
     /// What to offer so that a transaction stays acceptable while the base fee doubles.

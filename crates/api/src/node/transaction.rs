@@ -1,4 +1,4 @@
-//! Transactions that somebody signed: passing them on and finding them again.
+//! Transactions that wallets signed: passing them on and finding them again.
 
 use alloy::primitives::{Address, B256, Bytes, U64, U256};
 use clawpay_bindings::{Contracts, is_of_market};
@@ -53,6 +53,9 @@ pub(crate) struct ReceiptLog {
     pub address: Address,
     /// The event's signature hash, then its indexed arguments.
     pub topics: Vec<B256>,
+    /// Its other arguments.
+    #[serde(default)]
+    pub data: Bytes,
 }
 
 impl Receipt {
@@ -64,12 +67,6 @@ impl Receipt {
     /// Height of its block.
     pub(crate) fn block_number(&self) -> u64 {
         self.block_number.to()
-    }
-
-    /// The first indexed argument of the event `signature` that `contract` emitted.
-    pub(crate) fn first_argument(&self, contract: Address, signature: B256) -> Option<U256> {
-        let log = self.logs.iter().find(|log| log.address == contract && log.topics.first() == Some(&signature))?;
-        log.topics.get(1).map(|word| U256::from_be_bytes(word.0))
     }
 }
 

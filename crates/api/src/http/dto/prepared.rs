@@ -1,6 +1,6 @@
-//! Something to sign, and what came of it.
+//! Something to sign.
 
-use alloy::primitives::{B256, Bytes, U256};
+use alloy::primitives::{Bytes, U256};
 use clawpay_domain::Parameters;
 use clawpay_store::IndexedBlock;
 use serde::Serialize;
@@ -207,80 +207,6 @@ impl From<UnsignedTransaction> for WalletTransaction {
             nonce: Quantity::of(nonce),
             kind,
         }
-    }
-}
-
-/// What came of a signed action.
-#[derive(Clone, Debug, Serialize)]
-#[serde(untagged)]
-pub(crate) enum OutcomeDto {
-    /// It is done.
-    Done(DoneDto),
-    /// It is on its way.
-    Pending(PendingDto),
-}
-
-/// A signed action that has happened: mined, and indexed.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[schema(as = Done)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct DoneDto {
-    /// Whether the action has happened.
-    success: bool,
-    #[schema(inline, value_type = w::IsDone)]
-    status: &'static str,
-    #[serde(flatten)]
-    subjects: Subjects,
-    /// In words.
-    message: String,
-    /// The action's transaction.
-    #[schema(value_type = w::Hash)]
-    transaction_hash: B256,
-    /// The block it was mined in.
-    block_number: u64,
-}
-
-/// A signed action that is still on its way.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[schema(as = Pending)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct PendingDto {
-    /// Whether the action has happened.
-    success: bool,
-    #[schema(inline, value_type = w::StillPending)]
-    status: &'static str,
-    #[serde(flatten)]
-    subjects: Subjects,
-    /// In words, and how to go on waiting.
-    message: String,
-    /// The action's transaction.
-    #[schema(value_type = w::Hash)]
-    transaction_hash: B256,
-    /// The block it was mined in, once it is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    block_number: Option<u64>,
-}
-
-impl OutcomeDto {
-    /// Mined in `block_number`, and indexed.
-    pub(crate) fn done(subjects: Subjects, message: &str, transaction_hash: B256, block_number: u64) -> Self {
-        Self::Done(DoneDto { success: true, status: "done", subjects, message: message.to_owned(), transaction_hash, block_number })
-    }
-
-    /// Not mined yet, or in `block_number` and not indexed yet.
-    pub(crate) fn pending(subjects: Subjects, transaction_hash: B256, block_number: Option<u64>) -> Self {
-        let waiting = if block_number.is_some() { "indexed" } else { "mined" };
-        Self::Pending(PendingDto {
-            success: false,
-            status: "pending",
-            subjects,
-            message: format!(
-                "The transaction is not {waiting} yet. Post the same body again, with \"transactionHash\": \"{transaction_hash}\", to go on waiting."
-            ),
-            transaction_hash,
-            block_number,
-        })
     }
 }
 

@@ -2,24 +2,26 @@
 
 use alloy::primitives::B256;
 use clawpay_bindings::Revert;
-use clawpay_store::SubmittedTransaction;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::text::{Checksummed, revert_sentence};
 use crate::{
     http::openapi::{ProblemCode, schemas as w},
-    node::{Receipt, SentTransaction},
+    text::{Checksummed, revert_sentence},
+    transactions::{
+        Place, TransactionStatus,
+        status::{AccountStanding, State},
+    },
 };
 
 /// Where a transaction stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = TransactionStatus)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Status {
-    /// Nobody here has heard of it.
+enum Status {
+    /// Nothing here has heard of it. That does not mean that it failed.
     Unknown,
-    /// On its way, or mined on a branch that is not certain yet.
+    /// On its way. `waitingForNonce`: it cannot be mined before a transaction that nothing here knows.
     Pending,
     /// Mined, and not indexed yet.
     Included,
@@ -29,26 +31,23 @@ pub(crate) enum Status {
     Indexed,
     /// Mined in a block that stays.
     Finalized,
-    /// Another transaction of the sender's has its place for good.
+    /// Another transaction of the sender's has been mined in its place.
     Replaced,
     /// The node has let go of it. Its place is free, so it may still be mined, or sent again.
     Dropped,
 }
 
-impl Status {
-    fn sentence(self, is_replaced: bool) -> &'static str {
-        match self {
-            Self::Unknown => "neither the node nor this server has heard of this transaction; that does not mean that it failed",
-            Self::Pending if is_replaced => {
-                "another transaction of the same sender has been mined in its place, in a block that is not final"
-            }
-            Self::Pending => "the transaction waits to be mined",
-            Self::Included => "the transaction is mined; the index has not come to its block yet",
-            Self::Reverted => "the transaction is mined and had no effect",
-            Self::Indexed => "the transaction is mined and indexed; its block may still be replaced",
-            Self::Finalized => "the transaction is mined in a block that stays",
-            Self::Replaced => "another transaction of the same sender has taken its place for good",
-            Self::Dropped => "the node has let go of the transaction; it may still be mined, or be sent again as it is",
+impl From<State> for Status {
+    fn from(state: State) -> Self {
+        match state {
+            State::Unknown => Self::Unknown,
+            State::Pending => Self::Pending,
+            State::Included => Self::Included,
+            State::Reverted => Self::Reverted,
+            State::Indexed => Self::Indexed,
+            State::Finalized => Self::Finalized,
+            State::Replaced => Self::Replaced,
+            State::Dropped => Self::Dropped,
         }
     }
 }
@@ -62,8 +61,8 @@ pub(crate) struct TransactionDto {
     transaction_hash: B256,
     status: Status,
     /// What the status means.
-    detail: &'static str,
-    /// Who signed it.
+    detail: String,
+    /// The account that signed it.
     #[schema(required)]
     from: Option<Checksummed>,
     /// Its place among its sender's.
@@ -81,9 +80,16 @@ pub(crate) struct TransactionDto {
     /// The transaction mined in the place of this one, where it is known.
     #[schema(value_type = Option<w::Hash>, required)]
     replaced_by: Option<B256>,
+    /// The nonce of its sender that must be used before it can be mined, and that no transaction known here uses.
+    #[schema(required)]
+    waiting_for_nonce: Option<u64>,
     /// Why it reverted.
     #[schema(required)]
     reason: Option<Reason>,
+    /// What the nonces of the account named by `wallet` say, of a transaction that nothing here has heard of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    account: Option<AccountDto>,
 }
 
 /// Why a call reverted, by its stable code.
@@ -97,48 +103,78 @@ struct Reason {
     detail: String,
 }
 
-impl TransactionDto {
-    /// A transaction of which nothing is known but this.
-    pub(crate) fn new(transaction_hash: B256, status: Status) -> Self {
+/// What an account has used its nonces for.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = AccountNonces)]
+#[serde(rename_all = "camelCase")]
+struct AccountDto {
+    address: Checksummed,
+    /// All nonces below this have been used: a transaction signed with one of them, and not mined, never will be.
+    next_nonce: u64,
+    /// How many of its transactions wait to be mined.
+    waiting: u64,
+    /// The mined transaction with the highest nonce, where it can be found.
+    #[schema(value_type = Option<w::Hash>, required)]
+    last_transaction: Option<B256>,
+}
+
+impl From<&Revert> for Reason {
+    fn from(revert: &Revert) -> Self {
+        Self { code: revert.code(), detail: revert_sentence(revert) }
+    }
+}
+
+impl From<AccountStanding> for AccountDto {
+    fn from(standing: AccountStanding) -> Self {
+        let AccountStanding { account, next_nonce, waiting, last_transaction } = standing;
+        Self { address: Checksummed(account), next_nonce, waiting, last_transaction }
+    }
+}
+
+impl From<TransactionStatus> for TransactionDto {
+    fn from(status: TransactionStatus) -> Self {
+        let detail = detail(&status);
+        let TransactionStatus { hash, state, place, to, block, replaced_by, waiting_for_nonce, reason, account, .. } = status;
         Self {
-            transaction_hash,
-            status,
-            detail: status.sentence(false),
-            from: None,
-            nonce: None,
-            to: None,
-            block_number: None,
-            block_hash: None,
-            replaced_by: None,
-            reason: None,
+            transaction_hash: hash,
+            status: state.into(),
+            detail,
+            from: place.map(|Place { sender, .. }| Checksummed(sender)),
+            nonce: place.map(|Place { nonce, .. }| nonce),
+            to: to.map(Checksummed),
+            block_number: block.map(|(number, _)| number),
+            block_hash: block.map(|(_, hash)| hash),
+            replaced_by,
+            waiting_for_nonce,
+            reason: reason.as_ref().map(Into::into),
+            account: account.map(Into::into),
         }
     }
+}
 
-    /// With what the node says of it.
-    pub(crate) fn sent(self, transaction: Option<&SentTransaction>) -> Self {
-        let Some(transaction) = transaction else { return self };
-        let (from, to) = (Some(Checksummed(transaction.from)), transaction.to.map(Checksummed));
-        Self { from, to, nonce: Some(transaction.nonce()), ..self }
-    }
-
-    /// With what is remembered of it.
-    pub(crate) fn known(self, sent: &SubmittedTransaction) -> Self {
-        Self { from: Some(Checksummed(sent.sender)), nonce: Some(sent.nonce), ..self }
-    }
-
-    /// With its place in the chain.
-    pub(crate) fn mined(self, receipt: &Receipt) -> Self {
-        Self { block_number: Some(receipt.block_number()), block_hash: Some(receipt.block_hash), ..self }
-    }
-
-    /// With what is there instead.
-    pub(crate) fn replaced_by(self, replaced_by: Option<B256>) -> Self {
-        Self { replaced_by, detail: self.status.sentence(true), ..self }
-    }
-
-    /// With why it had no effect.
-    pub(crate) fn because(self, revert: Option<Revert>) -> Self {
-        let reason = revert.map(|revert| Reason { code: revert.code(), detail: revert_sentence(&revert) });
-        Self { reason, ..self }
+fn detail(status: &TransactionStatus) -> String {
+    match (status.state, status.account, status.waiting_for_nonce) {
+        (State::Unknown, Some(AccountStanding { account, next_nonce, waiting, .. }), _) => format!(
+            "neither the node nor this server has heard of this transaction; {account} has used all nonces below {next_nonce}, so if it was \
+             signed with one of those it never will be mined, and otherwise it still may be; {waiting} of its transactions wait"
+        ),
+        (State::Unknown, None, _) => {
+            "neither the node nor this server has heard of this transaction; that does not mean that it failed. A hash names no account: ask \
+             with `?wallet=` for what its nonces say"
+                .to_owned()
+        }
+        (State::Pending, _, Some(nonce)) => {
+            format!("the transaction waits for the one of the same sender with nonce {nonce}, which no node here knows: send that one first")
+        }
+        (State::Pending, _, None) => "the transaction waits to be mined".to_owned(),
+        (State::Included, ..) => "the transaction is mined; the index has not come to its block yet".to_owned(),
+        (State::Reverted, ..) => "the transaction is mined and had no effect".to_owned(),
+        (State::Indexed, ..) => "the transaction is mined and indexed; its block may still be replaced".to_owned(),
+        (State::Finalized, ..) => "the transaction is mined in a block that stays".to_owned(),
+        (State::Replaced, ..) if status.may_return => {
+            "another transaction of the same sender has been mined in its place; this one could only be mined if that block were replaced".to_owned()
+        }
+        (State::Replaced, ..) => "another transaction of the same sender has taken its place for good".to_owned(),
+        (State::Dropped, ..) => "the node has let go of the transaction; it may still be mined, or be sent again as it is".to_owned(),
     }
 }

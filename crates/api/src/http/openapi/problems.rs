@@ -84,7 +84,8 @@ const BODY: &[Kind] = &[
 
 /// What every verb can answer.
 const VERB: &[Kind] = &[
-    kind(400, "not_this_action", "What was signed is not what the request asks for."),
+    kind(400, "not_this_action", "What was signed, or mined, is not what the request asks for: `detail` says what it is."),
+    kind(400, "nonce_gap", "A step is missing before this one: `detail` names its nonce."),
     kind(422, "insufficient_usdc", "The signer has too few USDC: `asked` and `available` say how many, in base units."),
     kind(422, "transaction_refused", "The node would not take the signed transaction."),
     kind(422, "idempotency_key_reused", "The `Idempotency-Key` came with another request of this wallet before."),

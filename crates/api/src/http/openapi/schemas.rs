@@ -72,6 +72,12 @@ pub(crate) struct Decimal;
 pub(crate) struct SignatureRequired;
 /// The status of an answer that asks to go on waiting.
 pub(crate) struct StillPending;
+/// The status of an answer about a transaction that nothing has heard of.
+pub(crate) struct NeverSeen;
+/// The status of an answer about a transaction whose place another one has.
+pub(crate) struct IsReplaced;
+/// The status of an answer about a transaction that the node has let go of.
+pub(crate) struct IsDropped;
 /// The status of an answer to what has happened.
 pub(crate) struct IsDone;
 /// What a step is called.
@@ -118,6 +124,9 @@ schemas! {
     }).build();
     SignatureRequired as "SignatureRequired" => constant("Nothing has happened yet: something is to be signed.", "signature_required");
     StillPending as "StillPending" => constant("Not mined or not indexed yet.", "pending");
+    NeverSeen as "NeverSeen" => constant("Nothing here has heard of the transaction.", "unknown");
+    IsReplaced as "IsReplaced" => constant("Another transaction was mined in its place, and did something else.", "replaced");
+    IsDropped as "IsDropped" => constant("The node has let go of the transaction. It may be sent again as it is.", "dropped");
     IsDone as "IsDone" => constant("Mined, and indexed.", "done");
     StepId as "StepId" => one_of("The verb, or `allowance`.", STEP_IDS.into_iter());
     TransactionStep as "TransactionStep" => constant("A transaction is to be signed and sent.", "transaction");

@@ -17,7 +17,10 @@ use utoipa_axum::router::UtoipaMethodRouter;
 use crate::{
     App,
     http::{
-        dto::prepared::{DoneDto, PendingDto, PreparedDto},
+        dto::{
+            outcome::{DoneDto, DroppedDto, PendingDto, ReplacedDto, UnknownDto},
+            prepared::PreparedDto,
+        },
         extract::{IdempotencyKey, LAST_NONCE},
         openapi::{PROBLEMS, schemas},
     },
@@ -48,7 +51,14 @@ impl About {
         schemas.push((schemas::Hash::name().into_owned(), schemas::Hash::schema()));
         schemas.push((schemas::HexData::name().into_owned(), schemas::HexData::schema()));
         schemas.push((schemas::Decimal::name().into_owned(), schemas::Decimal::schema()));
-        for answer in [component::<PreparedDto>, component::<PendingDto>, component::<DoneDto>] {
+        for answer in [
+            component::<PreparedDto>,
+            component::<PendingDto>,
+            component::<UnknownDto>,
+            component::<ReplacedDto>,
+            component::<DroppedDto>,
+            component::<DoneDto>,
+        ] {
             answer(&mut schemas);
         }
         schemas.push((ANSWER.to_owned(), answer()));
@@ -61,7 +71,7 @@ impl About {
             .description("`done`: mined, and indexed.")
             .content("application/json", Content::new(Some(Ref::from_schema_name(ANSWER))));
         let waiting = ResponseBuilder::new()
-            .description("Anything but `done`: something to sign; or, once that is signed, not mined or not indexed yet.")
+            .description("Anything but `done`: something to sign; or, once that is signed, where its transaction is that has not done it.")
             .content("application/json", Content::new(Some(Ref::from_schema_name(ANSWER))));
         let mut operation = OperationBuilder::new()
             .tag(tag)
@@ -87,7 +97,14 @@ const ANSWER: &str = "ActionAnswer";
 
 /// The answers of a verb, told apart by their `status`.
 fn answer() -> RefOr<Schema> {
-    let answers = [("done", DoneDto::name()), ("signature_required", PreparedDto::name()), ("pending", PendingDto::name())];
+    let answers = [
+        ("done", DoneDto::name()),
+        ("signature_required", PreparedDto::name()),
+        ("pending", PendingDto::name()),
+        ("unknown", UnknownDto::name()),
+        ("replaced", ReplacedDto::name()),
+        ("dropped", DroppedDto::name()),
+    ];
     let mut status = Discriminator::new("status");
     let mut one = OneOfBuilder::new().description(Some("What came of asking for an action: `status` says which of these it is."));
     for (word, schema) in answers {
@@ -134,7 +151,9 @@ fn with_signatures(body: RefOr<Schema>, takes_permit: bool) -> RefOr<Schema> {
     let hash = OneOfBuilder::new()
         .item(ObjectBuilder::new().schema_type(Type::Null))
         .item(Ref::from_schema_name(schemas::Hash::name()))
-        .description(Some("The hash of the last step's transaction, which the wallet has sent itself."))
+        .description(Some(
+            "The hash of the last step's transaction, by whichever account it was sent: the wallet's own, a batch, a Safe's, a bundle.",
+        ))
         .build();
     object.properties.insert("signedTransactions".to_owned(), Schema::Array(transactions).into());
     object.properties.insert("transactionHash".to_owned(), Schema::OneOf(hash).into());

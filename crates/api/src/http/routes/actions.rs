@@ -1,6 +1,6 @@
 //! The verbs: asked for without a signature they are prepared, with one they are confirmed.
 
-use alloy::primitives::{Address, B256, U256};
+use alloy::primitives::{Address, B256, U256, keccak256};
 use axum::{
     extract::State,
     http::StatusCode,
@@ -19,10 +19,13 @@ use utoipa_axum::router::UtoipaMethodRouter;
 use super::about::About;
 use crate::{
     App,
-    actions::confirm::confirm,
-    actions::{Intent, Once, Prepared, require_same},
+    actions::{
+        Intent, Once, Prepared,
+        confirm::{Known, Outcome},
+        require_same,
+    },
     error::{ApiError, Invalid},
-    http::dto::{prepared::PreparedDto, stamped::Stamped},
+    http::dto::{outcome::OutcomeDto, prepared::PreparedDto, stamped::Stamped},
     http::extract::{
         Account, AgentPath, AgentUri, BaseUnits, ContentUri, DeliverableUri, Feedback, Nothing, Query, Rfc3339, RunPath, Signable,
     },
@@ -244,7 +247,13 @@ async fn act<B: Asking>(app: &App, body: Signable<B>, call: impl FnOnce(B) -> Ca
         let indexed = prepared.indexed;
         Stamped::new(app, &indexed, PreparedDto::from(prepared)).status(StatusCode::ACCEPTED).into_response()
     };
+    let told = |outcome: Outcome| {
+        let (indexed, outcome) = (outcome.indexed, OutcomeDto::from(outcome));
+        let status = outcome.status();
+        Stamped::new(app, &indexed, outcome).status(status).into_response()
+    };
     let keys = app.submitted_transactions();
+    let asked_as = key.as_ref().map(|key| keccak256(&key.0));
     match (signed, key) {
         (None, None) => {
             let prepared = tokio::time::timeout(PATIENCE, app.preparer().prepare(&intent, None)).await;
@@ -254,20 +263,25 @@ async fn act<B: Asking>(app: &App, body: Signable<B>, call: impl FnOnce(B) -> Ca
             let once = tokio::time::timeout(PATIENCE, app.preparer().prepare_once(keys, &key.0, &intent)).await;
             match once.map_err(|_| ApiError::Overdue)?? {
                 Once::Prepared(prepared) => Ok(answer(*prepared)),
-                Once::Sent { hash, nonce } => match confirm(app, &intent, Signed::Sent(hash)).await {
-                    // Another transaction of the wallet's took the nonce.
-                    Err(ApiError::NotThisAction { .. }) => Err(ApiError::KeySpent { nonce }),
-                    outcome => Ok(outcome?.into_response()),
-                },
+                Once::Sent { hash, nonce } => {
+                    let known = Known { asked_as, nonce: Some(nonce) };
+                    match app.confirmer().confirm(&intent, Signed::Sent(hash), known).await {
+                        // Another transaction of the wallet's took the nonce.
+                        Err(ApiError::NotThisAction { .. }) => Err(ApiError::KeySpent { nonce }),
+                        outcome => Ok(told(outcome?)),
+                    }
+                }
             }
         }
         (Some(signed), key) => {
+            let mut known = Known { asked_as, nonce: None };
             if let Some(key) = key
                 && let Some(pinned) = keys.pinned(wallet, &key.0).await?
             {
                 require_same(&pinned, &intent)?;
+                known.nonce = Some(pinned.last_nonce());
             }
-            Ok(confirm(app, &intent, signed).await?.into_response())
+            Ok(told(app.confirmer().confirm(&intent, signed, known).await?))
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     http::extract::{Account, BaseUnits, Body, Digits, Nothing, Query},
     http::openapi::schemas as w,
     relay::Posted,
-    transactions::status::transaction_status,
+    transactions::status::Claimed,
 };
 
 /// The body of `POST /api/relay`: one of the two, as a prepared answer's `relay` spells it, and what was signed.
@@ -83,8 +83,9 @@ pub(super) async fn relay(
 ) -> Result<Stamped<TransactionDto>, ApiError> {
     let posted = posted(body)?;
     let hash = app.relayer().ok_or(ApiError::RelayDisabled)?.accept(posted).await?;
-    let (transaction_status, indexed) = transaction_status(&app, hash).await?;
-    Ok(Stamped::new(&app, &indexed, transaction_status).status(StatusCode::ACCEPTED))
+    let status = app.tracker().status(app.reader(), hash, Claimed::default()).await?;
+    let indexed = status.indexed;
+    Ok(Stamped::new(&app, &indexed, TransactionDto::from(status)).status(StatusCode::ACCEPTED))
 }
 
 fn posted(body: Relay) -> Result<Posted, Invalid> {

@@ -1,23 +1,24 @@
 //! Transactions on their way: passing them on, and what became of them.
 
-use alloy::{
-    consensus::{Transaction, TxEnvelope, transaction::SignerRecoverable},
-    eips::eip2718::Decodable2718,
-    primitives::Bytes,
-};
+use alloy::primitives::Bytes;
 use axum::{extract::State, http::StatusCode};
 use clawpay_bindings::{Contracts, is_of_market};
-use clawpay_store::SubmittedTransaction;
 use serde::Deserialize;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     App,
     error::{ApiError, Invalid},
-    http::dto::{market::contracts, stamped::Stamped, transaction::TransactionDto},
-    http::extract::{Body, HashPath, Nothing, Query},
+    http::dto::{stamped::Stamped, transaction::TransactionDto},
+    http::extract::{Account, Body, Digits, HashPath, Nothing, Query},
     http::openapi::schemas as w,
-    transactions::status::transaction_status,
+    market::contracts,
+    transactions::{
+        TransactionStatus,
+        signed::{SignedTransaction, Unreadable},
+        status::Claimed,
+        submit::submit,
+    },
 };
 
 const FIELD: &str = "signedTransaction";
@@ -30,6 +31,19 @@ pub(super) struct Signed {
     /// As `eth_sendRawTransaction` takes it.
     #[schema(value_type = w::HexData)]
     signed_transaction: Bytes,
+}
+
+/// Whose transaction it is, as the client knows.
+#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Whose {
+    /// The account that signed it. A hash that nothing here has heard of names no account: what this one has used its nonces for is told then.
+    #[param(inline)]
+    wallet: Option<Account>,
+    /// The nonce it was signed with, beside `wallet`: then it is known whether its place has been taken.
+    #[param(inline)]
+    nonce: Option<Digits>,
 }
 
 /// Send a signed transaction
@@ -46,62 +60,60 @@ pub(super) async fn send(
     Query(Nothing {}): Query<Nothing>,
     Body(Signed { signed_transaction: raw }): Body<Signed>,
 ) -> Result<Stamped<TransactionDto>, ApiError> {
-    let chain = app.snapshot().await?.chain;
-    let sent = read(&raw, chain.chain_id, &contracts(&chain))?;
+    let view = app.snapshot().await?;
+    let (chain, indexed) = (view.chain, view.indexed);
+    drop(view);
+    let transaction = read(&raw, chain.chain_id, &contracts(&chain))?;
     app.node().require_chain(chain.chain_id).await?;
-    pass_on(&app, &raw, &sent).await?;
-    let (transaction_status, indexed) = transaction_status(&app, sent.hash).await?;
-    Ok(Stamped::new(&app, &indexed, transaction_status).status(StatusCode::ACCEPTED))
+    if let Err(detail) = submit(app.node(), app.submitted_transactions(), &transaction).await? {
+        return Err(ApiError::TransactionRefused { detail });
+    }
+    // It is sent: what cannot be found out now does not change that.
+    let status = app.tracker().status(app.reader(), transaction.hash, Claimed::default()).await.unwrap_or_else(|error| {
+        error.log();
+        TransactionStatus::sent(&transaction, indexed)
+    });
+    Ok(Stamped::new(&app, &status.indexed.clone(), TransactionDto::from(status)).status(StatusCode::ACCEPTED))
 }
 
 /// Get a transaction
 ///
 /// What has become of a transaction. One that is not there has not failed: only `replaced` and `reverted` mean that it will have no effect.
-#[utoipa::path(get, path = "/api/transactions/{hash}", operation_id = "getTransaction", tag = "transactions", params(HashPath), responses(
+#[utoipa::path(get, path = "/api/transactions/{hash}", operation_id = "getTransaction", tag = "transactions", params(HashPath, Whose), responses(
     (status = 200, description = "Where it stands.", body = TransactionDto),
 ), extensions(("x-problems" = json!(["503 node_unavailable", "503 wrong_chain"]))))]
 pub(super) async fn show(
     State(app): State<App>,
     HashPath(hash): HashPath,
-    Query(Nothing {}): Query<Nothing>,
+    Query(whose): Query<Whose>,
 ) -> Result<Stamped<TransactionDto>, ApiError> {
-    let (transaction_status, indexed) = transaction_status(&app, hash).await?;
-    Ok(Stamped::new(&app, &indexed, transaction_status))
-}
-
-/// A transaction that the node knows already is as good as sent.
-async fn pass_on(app: &App, raw: &Bytes, sent: &SubmittedTransaction) -> Result<(), ApiError> {
-    if let Err(detail) = app.node().send(raw).await? {
-        let (transaction, receipt) = tokio::try_join!(app.node().transaction(sent.hash), app.node().receipt(sent.hash))?;
-        if transaction.is_none() && receipt.is_none() {
-            return Err(ApiError::TransactionRefused { detail });
-        }
+    let Whose { wallet, nonce } = whose;
+    if wallet.is_none() && nonce.is_some() {
+        return Err(Invalid::value("nonce", "nonce: is one of an account's; name the account as `wallet`").into());
     }
-    Ok(app.submitted_transactions().note(sent).await?)
+    let claimed = Claimed { sender: wallet.map(|wallet| wallet.0), nonce: nonce.map(|nonce| nonce.0) };
+    let status = app.tracker().status(app.reader(), hash, claimed).await?;
+    Ok(Stamped::new(&app, &status.indexed.clone(), TransactionDto::from(status)))
 }
 
 /// Refuses whatever is no transaction of this market on this chain.
-fn read(raw: &Bytes, chain_id: u64, market: &Contracts) -> Result<SubmittedTransaction, ApiError> {
-    let unreadable = |detail: &str| Invalid { code: "invalid_transaction", field: Some(FIELD.to_owned()), detail: detail.to_owned() };
+fn read(raw: &Bytes, chain_id: u64, market: &Contracts) -> Result<SignedTransaction, ApiError> {
     let foreign = |detail: String| ApiError::ForeignTransaction { field: FIELD, detail };
-    let envelope = TxEnvelope::decode_2718_exact(raw).map_err(|_| unreadable("the bytes are not a signed transaction"))?;
-    match &envelope {
-        TxEnvelope::Legacy(_) | TxEnvelope::Eip2930(_) | TxEnvelope::Eip1559(_) => {}
-        // They carry more than a call: blobs, or authority over the account.
-        _ => return Err(unreadable("the transaction is of a type that is not passed on").into()),
-    }
-    match envelope.chain_id() {
-        Some(id) if id == chain_id => {}
-        Some(id) => return Err(foreign(format!("the transaction is for chain {id}, not chain {chain_id}"))),
-        None => return Err(foreign("the transaction names no chain and could be replayed on any".to_owned())),
-    }
-    let to = envelope.to().ok_or_else(|| foreign("the transaction creates a contract".to_owned()))?;
-    if !envelope.value().is_zero() {
+    let transaction = SignedTransaction::read(raw, chain_id).map_err(|unreadable| {
+        let detail = format!("the transaction {unreadable}");
+        match unreadable {
+            Unreadable::NotATransaction | Unreadable::Type | Unreadable::Signature => {
+                Invalid { code: "invalid_transaction", field: Some(FIELD.to_owned()), detail }.into()
+            }
+            Unreadable::OtherChain { .. } | Unreadable::NoChain => foreign(detail),
+        }
+    })?;
+    let to = transaction.to.ok_or_else(|| foreign("the transaction creates a contract".to_owned()))?;
+    if !transaction.value.is_zero() {
         return Err(foreign("the transaction sends ether, which nothing here takes".to_owned()));
     }
-    if !is_of_market(to, envelope.input(), market) {
+    if !is_of_market(to, &transaction.input, market) {
         return Err(foreign(format!("what the transaction asks of {to} is not for this market to pass on")));
     }
-    let sender = envelope.recover_signer().map_err(|_| unreadable("the signature is not valid"))?;
-    Ok(SubmittedTransaction { hash: *envelope.tx_hash(), sender, nonce: envelope.nonce() })
+    Ok(transaction)
 }

@@ -1,0 +1,134 @@
+//! Where the network has a transaction. "Not there" is never "failed": a wallet that is told so pays a second time. What can be known is
+//! known by places: an account uses each nonce once, so whatever used this one tells what became of all others that wanted it.
+
+use alloy::primitives::{Address, B256};
+use clawpay_bindings::Contracts;
+use clawpay_store::{SubmittedTransaction, SubmittedTransactions};
+
+use super::submit::note;
+use crate::{
+    error::ApiError,
+    node::{Node, Receipt, SentTransaction},
+};
+
+/// A place among an account's transactions: one of them at most is mined in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The account.
+    pub sender: Address,
+    /// The nonce.
+    pub nonce: u64,
+}
+
+/// Where a transaction is.
+#[derive(Clone, Debug)]
+pub(crate) enum Whereabouts {
+    /// In a block.
+    Mined(Receipt),
+    /// Among those that wait to be mined.
+    Waiting {
+        /// The first nonce of its sender that must be used before, and that no transaction known to the node uses.
+        for_nonce: Option<u64>,
+    },
+    /// The node does not know it, its place is free, and a relayer will send it again.
+    LookedAfter,
+    /// Another transaction has been mined in its place.
+    Replaced {
+        /// Which, where it can be found.
+        by: Option<B256>,
+    },
+    /// The node has let go of it, and its place is free.
+    Dropped,
+    /// Nothing here has heard of it.
+    Unknown,
+}
+
+/// A transaction, and what is known of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Located {
+    /// As the node shows it, if it does.
+    pub transaction: Option<SentTransaction>,
+    /// Its place, if it is known.
+    pub place: Option<Place>,
+    /// Where it is.
+    pub whereabouts: Whereabouts,
+}
+
+/// What transactions are followed with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tracker<'a> {
+    /// Knows what is mined and what waits.
+    pub node: &'a Node,
+    /// Knows what has been sent or seen.
+    pub notes: &'a SubmittedTransactions,
+}
+
+impl SentTransaction {
+    /// Where its sender wants it.
+    pub(crate) fn place(&self) -> Place {
+        Place { sender: self.from, nonce: self.nonce() }
+    }
+}
+
+impl Tracker<'_> {
+    /// Where the transaction is. `hint` is its place, as the client says: it counts where nothing else is known.
+    pub(crate) async fn locate(&self, hash: B256, hint: Option<Place>) -> Result<Located, ApiError> {
+        let (transaction, receipt) = tokio::try_join!(self.node.transaction(hash), self.node.receipt(hash))?;
+        let place = transaction.as_ref().map(SentTransaction::place);
+        let located = |place, whereabouts| Located { transaction: transaction.clone(), place, whereabouts };
+        if let Some(receipt) = receipt {
+            return Ok(located(place, Whereabouts::Mined(receipt)));
+        }
+        if let Some(place) = place {
+            let (mined, next) = tokio::try_join!(self.node.mined_nonce(place.sender, None), self.node.next_nonce(place.sender))?;
+            if mined > place.nonce {
+                return Ok(located(Some(place), self.overtaken(hash, place, true).await?));
+            }
+            let is_behind_a_gap = mined < place.nonce && next <= place.nonce;
+            let for_nonce = is_behind_a_gap.then_some(next.max(mined));
+            return Ok(located(Some(place), Whereabouts::Waiting { for_nonce }));
+        }
+        let noted = self.notes.find(hash).await?.map(|noted| Place { sender: noted.sender, nonce: noted.nonce });
+        let Some(place) = noted.or(hint) else { return Ok(located(None, Whereabouts::Unknown)) };
+        let whereabouts = if self.node.mined_nonce(place.sender, None).await? > place.nonce {
+            self.overtaken(hash, place, noted.is_some()).await?
+        } else if noted.is_none() {
+            Whereabouts::Unknown
+        } else if self.notes.is_looked_after(hash).await? {
+            Whereabouts::LookedAfter
+        } else {
+            Whereabouts::Dropped
+        };
+        Ok(located(Some(place), whereabouts))
+    }
+
+    /// Writes down a transaction of the market that waits: should it vanish, it can be told from one that never was.
+    pub(crate) async fn remember(&self, hash: B256, transaction: &SentTransaction, market: &Contracts) {
+        if transaction.is_of_market(market) {
+            let Place { sender, nonce } = transaction.place();
+            note(self.notes, &SubmittedTransaction { hash, sender, nonce }).await;
+        }
+    }
+
+    /// Its place has been used: by itself, a moment ago, or by another, which is noted where the place is not just a client's word.
+    async fn overtaken(&self, hash: B256, place: Place, is_noted: bool) -> Result<Whereabouts, ApiError> {
+        if let Some(receipt) = self.node.receipt(hash).await? {
+            return Ok(Whereabouts::Mined(receipt));
+        }
+        let by = self.successor(hash, place).await?;
+        if let Some(hash) = by.filter(|_| is_noted) {
+            note(self.notes, &SubmittedTransaction { hash, sender: place.sender, nonce: place.nonce }).await;
+        }
+        Ok(Whereabouts::Replaced { by })
+    }
+
+    /// The transaction that was mined in this place: one that was noted, or else one that is found in the chain.
+    async fn successor(&self, hash: B256, Place { sender, nonce }: Place) -> Result<Option<B256>, ApiError> {
+        for rival in self.notes.rivals(&SubmittedTransaction { hash, sender, nonce }).await? {
+            if self.node.receipt(rival).await?.is_some() {
+                return Ok(Some(rival));
+            }
+        }
+        Ok(self.node.transaction_with_nonce(sender, nonce).await?.filter(|found| *found != hash))
+    }
+}
