@@ -115,7 +115,7 @@ impl Default for EventOptions {
 /// Who sends in the place of wallets that hold no ether, and how much that may cost. The key pays gas and is trusted with nothing else.
 #[derive(Clone)]
 pub struct RelayOptions {
-    /// The account that sends. Nobody else may send from it.
+    /// The account that sends. No other program may send from it.
     pub key: PrivateKeySigner,
     /// Most gas of one relayed transaction.
     pub max_gas: u64,

@@ -197,7 +197,7 @@ impl Invalid {
 }
 
 impl Invalid {
-    /// A cursor that nobody was given.
+    /// A cursor that no client was given.
     pub(crate) fn cursor() -> Self {
         let detail = "cursor: is none of this server's; take it as it is from `pagination` or the Link header".to_owned();
         Self { code: "invalid_cursor", field: Some("cursor".to_owned()), detail }

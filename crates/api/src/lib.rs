@@ -2,7 +2,7 @@
 //!
 //! Reads come from one snapshot of the database each and say which block they reflect. A verb is asked for twice: first without a signature,
 //! to get the transactions to sign, then with them, to have them sent and to wait until the index shows the outcome. The server holds no
-//! key, and nothing it refuses is out of reach of somebody who calls the contracts directly.
+//! key, and nothing it refuses is out of reach of a wallet that calls the contracts directly.
 //!
 //! Used by `clawpay serve` and `clawpay up`, and by tests, through [`serve`].
 

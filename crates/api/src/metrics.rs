@@ -1,4 +1,4 @@
-//! What an API server counts, for whoever installs a recorder.
+//! What an API server counts, for a process that installs a recorder.
 
 use std::time::Duration;
 

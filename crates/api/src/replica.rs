@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::metrics;
 
-/// Longest wait for a connection to it: whoever waits could be answered elsewhere.
+/// Longest wait for a connection to it: a request that waits could be answered elsewhere.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long it is left alone after it was found away or behind.

@@ -67,7 +67,7 @@ async fn forget_addresses(app: App) {
     }
 }
 
-/// Says when the database holds a market, and wakes those who wait for the index, until the server stops. Nobody depends on it: who waits
+/// Says when the database holds a market, and wakes those who wait for the index, until the server stops. Nothing depends on it: who waits
 /// also looks for himself.
 async fn hear_of_the_index(app: App) {
     let mut told = false;

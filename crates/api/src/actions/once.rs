@@ -1,6 +1,6 @@
 //! Preparing under an idempotency key: what is signed for it can be mined once.
 //!
-//! The nonces of the first answer are kept, and whoever asks again with the key gets steps with the same ones: the chain takes only one
+//! The nonces of the first answer are kept, and a client that asks again with the key gets steps with the same ones: the chain takes only one
 //! transaction for each. What came of it by any other way (a contract wallet's, a batch's, a relayer's) the index tells by its events.
 
 use std::time::Duration;

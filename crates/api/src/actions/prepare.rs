@@ -86,7 +86,7 @@ impl Preparer<'_> {
         let facts = Facts::load(&mut snapshot, &intent.call).await?;
         let past = if pinned.is_none() { past::latest(&mut snapshot, intent).await? } else { None };
         let (chain, indexed) = (snapshot.chain, snapshot.indexed);
-        // Nobody waits for the node while holding a connection to the database.
+        // No request waits for the node while it holds a connection to the database.
         drop(snapshot);
 
         let market = contracts(&chain);

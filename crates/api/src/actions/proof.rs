@@ -103,7 +103,7 @@ pub(super) fn find_last<'e>(call: &Call, wallet: Address, history: &'e [Event]) 
 }
 
 /// Whether `wallet` did what an event tells of that names no caller: by the transaction, where that is the caller's own or the forwarder's;
-/// otherwise because nobody else could. Fails with the reason in words.
+/// otherwise because no other account could. Fails with the reason in words.
 pub(super) fn require_actor(
     call: &Call,
     wallet: Address,

@@ -148,7 +148,7 @@ impl App {
         Some(Relayer { node: self.node(), reader: self.reader(), submitted_transactions: self.submitted_transactions(), options })
     }
 
-    /// The database as of a recently indexed block, for answers that nobody decides by: from a replica where there is one that keeps up, from
+    /// The database as of a recently indexed block, for answers that no wallet decides by: from a replica where there is one that keeps up, from
     /// the database itself otherwise.
     pub(crate) async fn read_snapshot(&self) -> Result<Snapshot, ApiError> {
         if let Some(replica) = &self.inner.replica

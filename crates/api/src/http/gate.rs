@@ -29,7 +29,7 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// With nobody counted yet; nothing where there is no limit.
+    /// With no address counted yet; nothing where there is no limit.
     pub(crate) fn new(rate: RateLimit) -> Option<Self> {
         let per_second = NonZeroU32::new(rate.per_second)?;
         let burst = NonZeroU32::new(rate.burst).unwrap_or(per_second);

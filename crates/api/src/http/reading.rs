@@ -50,7 +50,7 @@ pub(crate) struct Momentary(pub Reading);
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct MinBlock {
-    /// The block that the answer must reflect, or a later one: whoever has seen its transaction in a block reads what came of it. Waits up
+    /// The block that the answer must reflect, or a later one: a client that has seen its transaction in a block reads what came of it. Waits up
     /// to 3 seconds for it.
     #[param(inline)]
     min_block: Option<Digits>,
@@ -118,7 +118,7 @@ impl Reading {
     }
 }
 
-/// The database once it holds `block`. Nobody waits for it while holding a connection.
+/// The database once it holds `block`. No request waits for it while it holds a connection.
 async fn reach(app: &App, block: u64) -> Result<Snapshot, ApiError> {
     let deadline = Instant::now() + PATIENCE;
     let mut moved = app.index_moved().subscribe();

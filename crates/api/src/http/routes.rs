@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn every_path_is_documented() {
-        // A router tells its paths to nobody but a debugger.
+        // A router tells its paths to a debugger alone.
         let shown = format!("{:?}", answered());
         let fallback = ["/", "/{*__private__axum_fallback}"];
         let routed: BTreeSet<&str> = shown.split('"').filter(|text| text.starts_with('/') && !fallback.contains(text)).collect();

@@ -38,7 +38,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, patience: Patie
     while let Some(next) = shutdown.run_until_cancelled(next(&listener, &places)).await {
         match next {
             Ok(taken) => open_connection(taken, &router, patience, &open),
-            // One that was gone before it was taken is nobody's business.
+            // One that was gone before it was taken is no fault.
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot take connections");

@@ -1,4 +1,4 @@
-//! What an account or an agent did last: whoever asks for the same again may be told.
+//! What an account or an agent did last: a client that asks for the same again may be told.
 
 use alloy_primitives::Address;
 use clawpay_domain::AgentId;

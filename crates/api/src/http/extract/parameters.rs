@@ -8,7 +8,7 @@ use clawpay_domain::{AccountError, AmountError, RunState, Timestamp, Usdc, parse
 use serde::Deserialize;
 use time::{OffsetDateTime, format_description::well_known};
 
-/// Why a text is none of these words. Says nothing of the field: whoever reads it knows.
+/// Why a text is none of these words. Says nothing of the field: its reader knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NotAWord(pub String);
 

@@ -17,7 +17,7 @@ pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 /// Longest id that is taken from a client.
 const LONGEST_ID: usize = 64;
 
-/// On every answer that has no such header of its own. An answer of this API is data: whoever shows it as a page shows nothing of it.
+/// On every answer that has no such header of its own. An answer of this API is data: a browser that shows it as a page shows nothing of it.
 const PROTECTION: [(HeaderName, HeaderValue); 5] = [
     (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),

@@ -16,10 +16,10 @@ pub(super) const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 /// What there is.
 pub(super) const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// Whoever watches over the process is never told to wait.
+/// What watches over the process is never told to wait.
 const UNLIMITED: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
-/// Refuses what is above the limit, and tells everybody how much is left.
+/// Refuses what is above the limit, and tells all how much is left.
 pub(super) async fn limit(State(app): State<App>, request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip().to_canonical());

@@ -194,10 +194,10 @@ impl Register {
     }
 }
 
-/// A path that names nobody.
-struct Nobody;
+/// A path without a parameter.
+struct NoParameter;
 
-impl IntoParams for Nobody {
+impl IntoParams for NoParameter {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         Vec::new()
     }
@@ -205,7 +205,7 @@ impl IntoParams for Nobody {
 
 /// A verb that needs nothing to exist.
 pub(super) fn on_market<B: Asking>(about: About, call: impl Fn(B) -> Call + Clone + Send + Sync + 'static) -> UtoipaMethodRouter<App> {
-    about.document::<B, Nobody>(post(async move |State(app): State<App>, Query(Nothing {}): Query<Nothing>, body: Signable<B>| {
+    about.document::<B, NoParameter>(post(async move |State(app): State<App>, Query(Nothing {}): Query<Nothing>, body: Signable<B>| {
         act(&app, body, call).await
     }))
 }

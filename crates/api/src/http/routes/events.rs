@@ -84,7 +84,7 @@ struct StreamedDto {
     data: String,
 }
 
-/// Who asks. Where the listener does not say, nobody can be told apart.
+/// Who asks. Where the listener does not say, listeners cannot be told apart.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Client(IpAddr);
 

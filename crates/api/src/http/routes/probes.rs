@@ -43,7 +43,7 @@ pub(super) struct Alive {
 pub(super) async fn metrics(State(app): State<App>, Query(Nothing {}): Query<Nothing>) -> Result<Response, ApiError> {
     const FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     let handle = app.config().metrics.as_ref().ok_or(ApiError::UnknownPath)?;
-    // Whoever asks wants to know of a database that is away, and not be kept from the rest.
+    // The operator wants to know of a database that is away, and not be kept from the rest.
     match app.snapshot().await {
         Ok(snapshot) => crate::metrics::read(&snapshot.indexed),
         Err(_) => crate::metrics::unread(),
