@@ -19,9 +19,21 @@ schemathesis.openapi.format(
 )
 
 
+def below_2_64(values):
+    """Brings numbers into the range of ids, which the description can only put into words."""
+    return values and {name: value % 2**64 if type(value) is int and value > 0 else value for name, value in values.items()}
+
+
+@schemathesis.hook
+def map_path_parameters(context, path_parameters):
+    """Ids are below 2^64."""
+    return below_2_64(path_parameters)
+
+
 @schemathesis.hook
 def map_query(context, query):
-    """A cursor stands alone: the description cannot say so of a parameter."""
+    """Ids are below 2^64, and a cursor stands alone: the description cannot say so of a parameter."""
+    query = below_2_64(query)
     if query and "cursor" in query and context.operation.path in ("/api/runs", "/api/agents"):
         return {name: value for name, value in query.items() if name in ("cursor", "limit", "minBlock")}
     return query

@@ -105,7 +105,9 @@ schemas! {
     RewardBound as "UsdcDecimal" => text("An amount in USDC, with at most six decimals: \"100\", \"0.25\".", r"^[0-9]{1,10}(\.[0-9]{1,6})?$");
     RunId as "RunId" => whole("A run's number, from 1.", 0, LARGEST);
     AgentId as "AgentId" => whole("An agent's number: the id of its ERC-721 token.", 0, LARGEST);
-    Digits as "Id" => whole("A number in decimal digits.", 0, LARGEST);
+    // Its largest, 2^64 - 1, is no number in languages whose integers have signs.
+    Digits as "Id" => described(Type::Integer, "A number in decimal digits, below 2^64.").minimum(Some(0_u64))
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64))).build();
     PageNumber as "PageNumber" => whole("Which page, from 1.", 1, (1 << 31) - 1);
     PageSize as "PageSize" => whole("How many items on a page.", 1, 100);
     WaitSeconds as "WaitSeconds" => whole("Seconds to wait.", 0, 30);
