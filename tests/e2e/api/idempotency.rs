@@ -45,6 +45,8 @@ async fn what_is_signed_twice_under_one_key_is_mined_once() -> Result<()> {
     let first = prepare(&served, "/api/runs", &offer, "order 7").await?;
     let second = prepare(&served, "/api/runs", &offer, "order 7").await?;
     assert_eq!((nonces(&first).len(), nonces(&first)), (2, nonces(&second)));
+    // The same again, meant to be a second run.
+    prepare(&served, "/api/runs", &offer, "order 8").await?;
     let other = with(&offer, "reward", json!("200000000"));
     post(&served, "/api/runs", &other, "order 7").await?.require(422, "idempotency_key_reused")?;
     // Another wallet's keys are its own.
@@ -65,6 +67,7 @@ async fn what_is_signed_twice_under_one_key_is_mined_once() -> Result<()> {
     assert_eq!((done.status.as_u16(), &done.body["success"]), (200, &json!(true)), "{:#}", done.body);
     assert_eq!(done.body["transactionHash"], json!(receipt.transaction_hash));
     assert_eq!(done.body["run"]["bountyId"], 1);
+    post(&served, "/api/runs", &offer, "order 8").await?.require(409, "idempotency_key_spent")?;
     assert!(node.send_raw_transaction(&two[1]).await.is_err(), "its nonce is used");
     served.settle().await?;
     assert_eq!(served.read("/api/stats").await?["runs"], 1);

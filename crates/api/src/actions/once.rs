@@ -6,11 +6,16 @@
 use std::time::Duration;
 
 use alloy::primitives::{B256, keccak256};
+use clawpay_bindings::{CallWithSignature, Contracts};
 use clawpay_store::{PinnedRequest, SubmittedTransactions};
 use tokio::time::Instant;
 
 use super::{Intent, Prepared, Preparer, past, prepare::Pinned};
-use crate::{error::ApiError, market::snapshot};
+use crate::{
+    error::ApiError,
+    market::{contracts, snapshot},
+    node::SentTransaction,
+};
 
 /// Longest that the index is waited for to show what has just been mined.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -87,7 +92,16 @@ impl Preparer<'_> {
     /// The transaction that did it since the key came first, as far as the index tells.
     async fn done(&self, pinned: &PinnedRequest, intent: &Intent) -> Result<Option<B256>, ApiError> {
         let done = past::latest(&mut snapshot(self.reader).await?, intent).await?;
-        Ok(done.filter(|done| done.block > pinned.block).map(|done| done.hash))
+        let Some(hash) = done.filter(|done| done.block > pinned.block).map(|done| done.hash) else { return Ok(None) };
+        // The same may have been done under another key, or none: then by another nonce or salt.
+        let is_ours = match self.node.transaction(hash).await? {
+            Some(transaction) if transaction.from == intent.wallet => (pinned.nonce..=pinned.last_nonce()).contains(&transaction.nonce()),
+            Some(transaction) => {
+                authorized_salt(&transaction, &contracts(&snapshot(self.reader).await?.chain)).is_none_or(|salt| salt == pinned.salt)
+            }
+            None => false,
+        };
+        Ok(is_ours.then_some(hash))
     }
 
     async fn wait_until_done(&self, pinned: &PinnedRequest, intent: &Intent) -> Result<Option<B256>, ApiError> {
@@ -101,6 +115,12 @@ impl Preparer<'_> {
             tokio::time::sleep(POLL).await;
         }
     }
+}
+
+/// The salt of the authorization that a transaction pays with, if it pays with one.
+fn authorized_salt(transaction: &SentTransaction, market: &Contracts) -> Option<B256> {
+    let mut call = CallWithSignature::decode(transaction.to?, &transaction.input, market).ok()?;
+    call.authorization_mut().map(|authorization| authorization.salt)
 }
 
 /// Refuses another request than the one that the key stands for.

@@ -84,7 +84,7 @@ impl Preparer<'_> {
     pub(crate) async fn prepare(&self, intent: &Intent, pinned: Option<Pinned<'_>>) -> Result<Prepared, ApiError> {
         let mut snapshot = snapshot(self.reader).await?;
         let facts = Facts::load(&mut snapshot, &intent.call).await?;
-        let past = if pinned.is_none() { past::latest(&mut snapshot, intent).await? } else { None };
+        let past = if pinned.is_none() && is_repeatable(&intent.call) { past::latest(&mut snapshot, intent).await? } else { None };
         let (chain, indexed) = (snapshot.chain, snapshot.indexed);
         // No request waits for the node while it holds a connection to the database.
         drop(snapshot);
@@ -172,6 +172,11 @@ impl Preparer<'_> {
         }
         Ok(allowed < payment.amount)
     }
+}
+
+/// Whether the same can be done again at once: of a run each verb changes what can be done next.
+const fn is_repeatable(call: &Call) -> bool {
+    matches!(call, Call::Create(_) | Call::CreateAndFund(_) | Call::Register { .. } | Call::Stake { .. } | Call::Unstake { .. })
 }
 
 /// Why the rules do not allow `intent`; of a claim that comes too late, also whose the run is.
