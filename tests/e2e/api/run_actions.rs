@@ -30,7 +30,7 @@ async fn every_verb_says_whether_until_when_and_what_it_moves() -> Result<()> {
     let claim = |id: u64| claims.iter().find(|claim| claim["agentId"] == id).copied().context("a claim");
     assert_eq!((&claim(agent.0)?["allowed"], &claim(agent.0)?["until"]), (&json!(true), &actions["run"]["deadline"]));
     assert_eq!(claim(agent.0)?["moves"], json!([{ "from": "stake", "to": "committed", "amount": "10000000" }]));
-    assert_eq!(claim(second.0)?["reasonCodes"], json!(["AGENT_UNVERIFIED"]));
+    assert_eq!(claim(second.0)?["reasonCodes"], json!(["AGENT_UNVERIFIED", "STAKE_COMMITTED"]));
     let asked = served.read(&format!("/api/runs/{run}/actions?wallet={}&agentId={}", account(9), agent.0)).await?;
     assert_eq!(action(&asked, "claim")?["reasonCodes"], json!(["NOT_AGENT"]));
     assert_eq!(action(&of(9).await?, "claim")?["reasonCodes"], json!(["AGENT_NOT_FOUND"]));

@@ -45,7 +45,7 @@ impl Preparer<'_> {
         if let Some(pinned) = keys.pinned(intent.wallet, key).await? {
             return self.prepare_again(keys, &pinned, intent).await;
         }
-        let prepared = self.prepare(intent, None).await?;
+        let prepared = Box::pin(self.prepare(intent, None)).await?;
         let new = PinnedRequest {
             request: intent.identity(),
             nonce: prepared.steps.first().map_or(0, |step| step.transaction.nonce),
@@ -80,7 +80,7 @@ impl Preparer<'_> {
             // The index may not show yet what the node has mined.
             return self.wait_until_done(pinned, intent).await?.map(|hash| Once::Sent { hash, nonce: last }).ok_or_else(spent);
         }
-        match self.prepare(intent, Some(Pinned { request: pinned, mined })).await {
+        match Box::pin(self.prepare(intent, Some(Pinned { request: pinned, mined }))).await {
             // What waits in the pool has the run, the agent or the money already, as far as the node is concerned.
             Err(ApiError::Refused { .. } | ApiError::Taken { .. } | ApiError::InsufficientUsdc { .. }) if pending > last => {
                 Err(ApiError::KeyPending { nonce: last })

@@ -242,7 +242,7 @@ async fn act<B: Asking>(app: &App, body: Signable<B>, call: impl FnOnce(B) -> Ca
         let (field, detail) = (Some("permit".to_owned()), "this action pays nothing, and takes no permit".to_owned());
         return Err(Invalid { code: "unknown_field", field, detail }.into());
     }
-    // What is confirmed is waited for on purpose; what is prepared is not.
+    // What is confirmed is waited for on purpose; what is prepared is not. Each of them is a long row of waits, and kept off the stack.
     let answer = |prepared: Prepared| {
         let indexed = prepared.indexed;
         Stamped::new(app, &indexed, PreparedDto::from(prepared)).status(StatusCode::ACCEPTED).into_response()
@@ -256,16 +256,16 @@ async fn act<B: Asking>(app: &App, body: Signable<B>, call: impl FnOnce(B) -> Ca
     let asked_as = key.as_ref().map(|key| keccak256(&key.0));
     match (signed, key) {
         (None, None) => {
-            let prepared = tokio::time::timeout(PATIENCE, app.preparer().prepare(&intent, None)).await;
+            let prepared = tokio::time::timeout(PATIENCE, Box::pin(app.preparer().prepare(&intent, None))).await;
             Ok(answer(prepared.map_err(|_| ApiError::Overdue)??))
         }
         (None, Some(key)) => {
-            let once = tokio::time::timeout(PATIENCE, app.preparer().prepare_once(keys, &key.0, &intent)).await;
+            let once = tokio::time::timeout(PATIENCE, Box::pin(app.preparer().prepare_once(keys, &key.0, &intent))).await;
             match once.map_err(|_| ApiError::Overdue)?? {
                 Once::Prepared(prepared) => Ok(answer(*prepared)),
                 Once::Sent { hash, nonce } => {
                     let known = Known { asked_as, nonce: Some(nonce) };
-                    match app.confirmer().confirm(&intent, Signed::Sent(hash), known).await {
+                    match Box::pin(app.confirmer().confirm(&intent, Signed::Sent(hash), known)).await {
                         // Another transaction of the wallet's took the nonce.
                         Err(ApiError::NotThisAction { .. }) => Err(ApiError::KeySpent { nonce }),
                         outcome => Ok(told(outcome?)),
@@ -281,7 +281,7 @@ async fn act<B: Asking>(app: &App, body: Signable<B>, call: impl FnOnce(B) -> Ca
                 require_same(&pinned, &intent)?;
                 known.nonce = Some(pinned.last_nonce());
             }
-            Ok(told(app.confirmer().confirm(&intent, signed, known).await?))
+            Ok(told(Box::pin(app.confirmer().confirm(&intent, signed, known)).await?))
         }
     }
 }
