@@ -7,6 +7,7 @@ mod codes;
 mod compression;
 mod conditional;
 mod confirmations;
+mod contract_wallets;
 mod cursors;
 mod documentation;
 mod events;

