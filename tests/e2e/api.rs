@@ -30,3 +30,4 @@ mod strict_wallet;
 mod transactions;
 mod verbs;
 mod wallet_libraries;
+mod watchers;

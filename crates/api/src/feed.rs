@@ -11,6 +11,6 @@ mod listener_limiter;
 mod subscription;
 
 pub(crate) use hub::Hub;
-pub(crate) use item::{Filter, Item};
+pub(crate) use item::{Filter, Item, Render};
 pub(crate) use listener_limiter::{ListenerLimiter, ListenerPermit};
 pub(crate) use subscription::{Ended, Subscription};

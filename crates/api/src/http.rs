@@ -5,6 +5,7 @@
 mod app;
 mod cursor;
 pub(crate) mod dto;
+mod event_stream;
 mod extract;
 mod gate;
 pub(crate) mod layers;

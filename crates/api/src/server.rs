@@ -11,7 +11,7 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use crate::{App, Config, error::ApiError, feed::Hub, http, http::layers};
+use crate::{App, Config, error::ApiError, http, http::layers};
 use idle::Patience;
 
 /// Pause before the database is asked again for what it did not have.
@@ -34,7 +34,7 @@ pub async fn serve(listener: TcpListener, config: Config, shutdown: Cancellation
     let app = App::new(config, shutdown.clone())?;
     let _announcing = AbortOnDropHandle::new(tokio::spawn(hear_of_the_index(app.clone())));
     let _forgetting = AbortOnDropHandle::new(tokio::spawn(forget_addresses(app.clone())));
-    let _telling = AbortOnDropHandle::new(tokio::spawn(Hub::run(app.clone())));
+    let _telling = AbortOnDropHandle::new(tokio::spawn(tell(app.clone())));
     let _relaying = AbortOnDropHandle::new(tokio::spawn(look_after_relayed(app.clone())));
     connections::serve(listener, router(app), patience, shutdown).await;
     Ok(())
@@ -58,6 +58,11 @@ async fn look_after_relayed(app: App) {
     if let Some(relayer) = app.relayer() {
         relayer.look_after(app.shutdown()).await;
     }
+}
+
+/// Tells listeners what happens, until the server stops.
+async fn tell(app: App) {
+    app.hub().run(app.index_moved().subscribe()).await;
 }
 
 /// Keeps the rate limit's memory small, until the server stops.

@@ -21,6 +21,8 @@ struct Listener {
     comments: usize,
     /// The last id heard.
     last: Option<u64>,
+    /// Why the stream ended, as it said.
+    ended: Option<String>,
 }
 
 impl Listener {
@@ -32,13 +34,18 @@ impl Listener {
         let response = request.send().await?;
         ensure!(response.status() == 200, "{}", response.text().await?);
         ensure!(response.headers()["content-type"] == "text/event-stream", "{:?}", response.headers());
-        let mut listener = Self { response, buffer: String::new(), comments: 0, last };
-        // The first block of lines says that the server listens.
-        listener.block().await?.context("a first block")?;
+        let mut listener = Self { response, buffer: String::new(), comments: 0, last, ended: None };
+        // The first block of lines says that the server listens, and where it is.
+        let first = listener.block().await?.context("a first block")?;
+        ensure!(field(&first, "retry").as_deref() == Some("1000") && field(&first, "event").as_deref() == Some("position"), "{first}");
+        let position: u64 = field(&first, "id").context("an id")?.parse()?;
+        ensure!(field(&first, "data") == Some(json!({ "kind": "position", "id": position }).to_string()), "{first}");
+        ensure!(last.is_none_or(|last| last == position), "{position} is not {last:?}");
+        listener.last = Some(position);
         Ok(listener)
     }
 
-    /// The next block of lines that ends with an empty one; nothing at the end of the stream.
+    /// The next block of lines that ends with an empty one; nothing at the end of the stream. Comments may stand before and in it.
     async fn block(&mut self) -> Result<Option<String>> {
         loop {
             if let Some((block, rest)) = self.buffer.split_once("\n\n") {
@@ -49,7 +56,10 @@ impl Listener {
             }
             match self.response.chunk().await? {
                 Some(bytes) => self.buffer.push_str(std::str::from_utf8(&bytes)?),
-                None => return Ok(None),
+                None => {
+                    ensure!(self.buffer.lines().all(|line| line.starts_with(':')), "half a block: {}", self.buffer);
+                    return Ok(None);
+                }
             }
         }
     }
@@ -59,10 +69,14 @@ impl Listener {
         let found = async {
             loop {
                 let Some(block) = self.block().await? else { return Ok(None) };
-                let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ").map(str::to_owned));
-                let Some(data) = field("data") else { continue };
-                let item: Value = serde_json::from_str(&data)?;
-                let id: u64 = field("id").context("an id")?.parse()?;
+                let item: Value = serde_json::from_str(&field(&block, "data").context("a block without data, on which readers of JSON fail")?)?;
+                if field(&block, "event").as_deref() == Some("end") {
+                    ensure!(item["kind"] == "end" && item["id"].as_u64() == field(&block, "id").and_then(|id| id.parse().ok()), "{block}");
+                    self.ended = item["reason"].as_str().map(str::to_owned);
+                    continue;
+                }
+                ensure!(field(&block, "event").is_none() && self.ended.is_none(), "{block}");
+                let id: u64 = field(&block, "id").context("an id")?.parse()?;
                 ensure!(item["id"] == id, "{item:#}");
                 ensure!(self.last.is_none_or(|last| id > last), "{id} after {:?}", self.last);
                 self.last = Some(id);
@@ -82,6 +96,11 @@ impl Listener {
         }
         Ok(items)
     }
+}
+
+/// A field of a block of lines.
+fn field(block: &str, name: &str) -> Option<String> {
+    block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ").map(str::to_owned))
 }
 
 fn ids(items: &[Value]) -> Vec<u64> {
@@ -135,8 +154,11 @@ async fn everything_is_told_in_order_from_the_beginning_and_as_it_happens() -> R
 
     // A client that comes back is told what it has not heard; its header counts, not the address it came with.
     let seen = told[count / 2]["id"].as_u64();
-    let mut back = Listener::open(&other, "?after=0", seen).await?;
+    let mut back = Listener::open(&other, "?after=0&lastEventId=0", seen).await?;
     assert_eq!(back.take(count - count / 2 - 1).await?, told[count / 2 + 1..]);
+    // One that cannot set headers says it in the address, beside the one it came with at first.
+    let mut polyfilled = Listener::open(&other, &format!("?after=0&lastEventId={}", seen.context("an id")?), None).await?;
+    assert_eq!(polyfilled.take(count - count / 2 - 1).await?, told[count / 2 + 1..]);
     // A market in which nothing happens for a while.
     tokio::time::sleep(Duration::from_secs(4)).await;
     served.stack.actor(1).await?.draft(served.stack.offer(Usdc::whole(3)).await?).await?;
@@ -176,6 +198,7 @@ async fn a_listener_hears_of_what_it_asked_for() -> Result<()> {
         ("wait=31", "wait"),
         ("wait=x", "wait"),
         ("after=-1", "after"),
+        ("lastEventId=x", "lastEventId"),
     ] {
         served.get(&format!("/api/events?{query}")).await?.require_field(400, "invalid_value", field)?;
     }
@@ -347,6 +370,7 @@ async fn what_an_older_indexer_wrote_is_told_anew() -> Result<()> {
     served.settle().await?;
 
     assert_eq!(listener.next().await?, None, "numbers mean something else now");
+    assert_eq!(listener.ended.as_deref(), Some("restarted"));
     for after in [1, count] {
         served.get(&format!("/api/events?after={after}&wait=0")).await?.require(409, "unknown_event_id")?;
     }
@@ -382,11 +406,13 @@ async fn listeners_are_few_enough_and_kept_short_enough_and_let_go_at_the_end() 
     }
     again?;
     assert_eq!(first.next().await?, None, "a stream ends when its time is over");
+    assert_eq!(first.ended.as_deref(), Some("lifetime"));
     assert!(first.comments > 3, "{} heartbeats", first.comments);
 
     let mut last = Listener::open(served.api(), "", None).await?;
     served.api().tell_to_stop();
     assert_eq!(last.next().await?, None, "a stream ends when the server stops");
+    assert_eq!(last.ended.as_deref(), Some("shutdown"));
     Ok(())
 }
 

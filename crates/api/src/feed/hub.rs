@@ -2,27 +2,29 @@
 
 use std::{sync::Arc, time::Duration};
 
-use clawpay_store::{FeedBounds, IndexedBlock};
-use tokio::sync::{Semaphore, broadcast, watch};
+use clawpay_store::{FeedBounds, IndexedBlock, Reader, Snapshot};
+use tokio::sync::{Semaphore, SemaphorePermit, broadcast, watch};
+use tokio_util::sync::CancellationToken;
 
-use super::Item;
-use crate::{App, error::ApiError};
+use super::{Item, Render};
+use crate::error::ApiError;
 
 /// Items read at once.
 pub(super) const PAGE: u32 = 256;
 /// Pages that a listener may be behind before it is let go.
 const ROOM: usize = 64;
-/// How often the feed is looked at when nobody says that it has moved.
+/// How often the feed is looked at when nothing says that it has moved.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// Listeners that read from the database at once. When thousands come back together they wait for each other, and nobody else waits for them.
+/// Listeners that read from the database at once. When thousands come back together they wait for each other, and no other request waits for
+/// them.
 const READERS: usize = 4;
 
 /// What listeners are handed.
 #[derive(Clone, Debug)]
 pub(super) enum FeedMessage {
     /// What follows what was handed before.
-    Page(Arc<[Item]>),
-    /// There may be something in the database that is handed to nobody.
+    Page(Arc<[Arc<Item>]>),
+    /// There may be something in the database that is handed to no listener.
     Look,
     /// The feed was begun anew: numbers remembered mean nothing any more.
     Restarted,
@@ -40,51 +42,89 @@ pub(crate) struct FeedPosition {
 /// Hands the feed to all listeners.
 #[derive(Debug)]
 pub(crate) struct Hub {
+    reader: Reader,
+    render: Render,
+    shutdown: CancellationToken,
     pages: broadcast::Sender<FeedMessage>,
     /// Nothing while the database cannot be read.
     position: watch::Sender<Option<FeedPosition>>,
-    pub(super) readers: Semaphore,
+    readers: Semaphore,
 }
 
 impl Hub {
-    pub(crate) fn new() -> Self {
-        Self { pages: broadcast::Sender::new(ROOM), position: watch::Sender::new(None), readers: Semaphore::new(READERS) }
+    /// For the feed that `reader` reads, each item written out by `render`, until `shutdown`.
+    pub(crate) fn new(reader: Reader, render: Render, shutdown: CancellationToken) -> Self {
+        let (pages, position) = (broadcast::Sender::new(ROOM), watch::Sender::new(None));
+        Self { reader, render, shutdown, pages, position, readers: Semaphore::new(READERS) }
     }
 
-    pub(super) fn subscribe(&self) -> broadcast::Receiver<FeedMessage> {
-        self.pages.subscribe()
+    /// How far the feed has been handed on, as the database says where it could not be read when it was last looked at. Fails if it still
+    /// cannot be.
+    pub(crate) async fn position(&self) -> Result<FeedPosition, ApiError> {
+        let handed_on = *self.position.borrow();
+        match handed_on {
+            Some(position) => Ok(position),
+            None => self.read_position().await,
+        }
     }
 
-    /// How far the feed has been handed on, if the database could be read when it was last looked at.
-    pub(crate) fn position(&self) -> Option<FeedPosition> {
-        *self.position.borrow()
-    }
-
-    /// Reads the feed until the server stops.
-    pub(crate) async fn run(app: App) {
-        let mut moved = app.index_moved().subscribe();
+    /// Reads the feed whenever the index has `moved`, until the server stops.
+    pub(crate) async fn run(&self, mut moved: watch::Receiver<()>) {
         let mut last = None;
         loop {
-            if app.hub().hand_on(&app, &mut last).await.is_err() {
-                // Whoever wants to listen now is told why it cannot.
-                app.hub().position.send_replace(None);
+            if self.hand_on(&mut last).await.is_err() {
+                // A client that wants to listen now is told why it cannot.
+                self.position.send_replace(None);
             }
             tokio::select! {
-                () = app.shutdown().cancelled() => return,
+                () = self.shutdown.cancelled() => return,
                 () = tokio::time::sleep(LOOK_AGAIN) => {}
                 _ = moved.changed() => {}
             }
         }
     }
 
+    pub(super) fn subscribe(&self) -> broadcast::Receiver<FeedMessage> {
+        self.pages.subscribe()
+    }
+
+    pub(super) fn shutdown(&self) -> &CancellationToken {
+        &self.shutdown
+    }
+
+    /// How far the feed is, as the database says.
+    pub(super) async fn read_position(&self) -> Result<FeedPosition, ApiError> {
+        let mut snapshot = self.snapshot().await?;
+        let bounds = snapshot.feed_bounds().await?;
+        Ok(FeedPosition { indexed: snapshot.indexed, bounds })
+    }
+
+    /// A page of what follows number `after`, as the database says, and whether that is all.
+    pub(super) async fn read(&self, after: u64) -> Result<(Vec<Item>, bool), ApiError> {
+        let _reader = self.place().await?;
+        let mut snapshot = self.snapshot().await?;
+        let records = snapshot.feed(after, PAGE).await?;
+        let is_all = u32::try_from(records.len()).unwrap_or(u32::MAX) < PAGE;
+        Ok((records.iter().map(|record| Item::new(record, &snapshot, self.render)).collect(), is_all))
+    }
+
+    /// A place among those who read from the database.
+    async fn place(&self) -> Result<SemaphorePermit<'_>, ApiError> {
+        self.readers.acquire().await.map_err(|_| ApiError::Internal("the feed's readers are gone"))
+    }
+
+    async fn snapshot(&self) -> Result<Snapshot, ApiError> {
+        self.reader.snapshot().await?.ok_or(ApiError::NothingIndexed)
+    }
+
     /// Hands on what follows number `last`.
-    async fn hand_on(&self, app: &App, last: &mut Option<u64>) -> Result<(), ApiError> {
+    async fn hand_on(&self, last: &mut Option<u64>) -> Result<(), ApiError> {
         loop {
-            let mut snapshot = app.snapshot().await?;
+            let mut snapshot = self.snapshot().await?;
             let indexed = snapshot.indexed;
             let bounds = snapshot.feed_bounds().await?;
             let after = *last.get_or_insert_with(|| {
-                // Whoever has begun to listen before this did so by an older look at the database.
+                // Those that have begun to listen before this did so by an older look at the database.
                 let _listeners = self.pages.send(FeedMessage::Look);
                 bounds.last
             });
@@ -93,17 +133,17 @@ impl Hub {
             let Some(newest) = records.last() else {
                 if is_restarted {
                     *last = Some(bounds.last);
-                    // Nobody may be listening.
+                    // There may be no listener.
                     let _listeners = self.pages.send(FeedMessage::Restarted);
                 }
                 self.position.send_replace(Some(FeedPosition { indexed, bounds }));
                 return Ok(());
             };
             *last = Some(newest.seq);
-            // First: whoever subscribes from here on either knows of the page or is handed it.
+            // First: a listener that subscribes from here on either knows of the page or is handed it.
             self.position.send_replace(Some(FeedPosition { indexed, bounds: FeedBounds { last: newest.seq, ..bounds } }));
             if self.pages.receiver_count() > 0 {
-                let page = records.iter().map(|record| Item::new(record, &snapshot)).collect();
+                let page = records.iter().map(|record| Arc::new(Item::new(record, &snapshot, self.render))).collect();
                 let _listeners = self.pages.send(FeedMessage::Page(page));
             }
         }

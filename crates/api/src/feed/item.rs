@@ -2,9 +2,10 @@
 
 use alloy::primitives::Address;
 use clawpay_domain::{AgentId, RunId};
-use clawpay_store::{FeedRecord, Snapshot};
+use clawpay_store::{Chain, FeedRecord, IndexedBlock, Snapshot};
 
-use crate::http::dto::{feed::FeedItemDto, market::contracts};
+/// How a record of this chain is written out, as of an indexed block.
+pub(crate) type Render = fn(&FeedRecord, &Chain, &IndexedBlock) -> String;
 
 /// One thing to tell, written out once for all listeners.
 #[derive(Clone, Debug)]
@@ -12,27 +13,30 @@ pub(crate) struct Item {
     /// Its number.
     pub seq: u64,
     /// As JSON.
-    pub json: Box<str>,
+    pub json: String,
+    subjects: Subjects,
+}
+
+impl Item {
+    /// `record` as it is shown at `snapshot`.
+    pub(super) fn new(record: &FeedRecord, snapshot: &Snapshot, render: Render) -> Self {
+        Self { seq: record.seq, json: render(record, &snapshot.chain, &snapshot.indexed), subjects: Subjects::of(record) }
+    }
+}
+
+/// What an event is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Subjects {
     run: Option<RunId>,
     agent: Option<AgentId>,
     poster: Option<Address>,
     kind: Option<String>,
 }
 
-impl Item {
-    /// `record` as it is shown at `snapshot`.
-    pub(crate) fn new(record: &FeedRecord, snapshot: &Snapshot) -> Self {
+impl Subjects {
+    fn of(record: &FeedRecord) -> Self {
         let event = &record.event;
-        let dto = FeedItemDto::new(record, &contracts(&snapshot.chain), &snapshot.indexed);
-        Self {
-            seq: record.seq,
-            // A tree of texts and numbers always serialises.
-            json: serde_json::to_string(&dto).unwrap_or_default().into(),
-            run: event.run,
-            agent: event.agent,
-            poster: record.poster,
-            kind: event.name.clone(),
-        }
+        Self { run: event.run, agent: event.agent, poster: record.poster, kind: event.name.clone() }
     }
 }
 
@@ -51,11 +55,15 @@ pub(crate) struct Filter {
 
 impl Filter {
     /// Whether the listener wants to hear of it.
-    pub(crate) fn admits(&self, item: &Item) -> bool {
-        (self.run.is_none() || self.run == item.run)
-            && (self.agent.is_none() || self.agent == item.agent)
-            && (self.poster.is_none() || self.poster == item.poster)
-            && (self.kinds.is_empty() || item.kind.as_ref().is_some_and(|kind| self.kinds.contains(kind)))
+    pub(super) fn admits(&self, item: &Item) -> bool {
+        self.selects(&item.subjects)
+    }
+
+    fn selects(&self, subjects: &Subjects) -> bool {
+        (self.run.is_none() || self.run == subjects.run)
+            && (self.agent.is_none() || self.agent == subjects.agent)
+            && (self.poster.is_none() || self.poster == subjects.poster)
+            && (self.kinds.is_empty() || subjects.kind.as_ref().is_some_and(|kind| self.kinds.contains(kind)))
     }
 }
 
@@ -64,19 +72,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_filter_admits_what_meets_all_its_conditions() {
+    fn a_filter_selects_what_meets_all_its_conditions() {
         let poster = Address::repeat_byte(1);
-        let item =
-            Item { seq: 1, json: "{}".into(), run: Some(RunId(7)), agent: None, poster: Some(poster), kind: Some("RunFunded".to_owned()) };
+        let funded = Subjects { run: Some(RunId(7)), agent: None, poster: Some(poster), kind: Some("RunFunded".to_owned()) };
         let all = Filter::default();
-        assert!(all.admits(&item));
+        assert!(all.selects(&funded));
         let run = |id| Filter { run: Some(RunId(id)), ..Filter::default() };
-        assert!(run(7).admits(&item) && !run(8).admits(&item));
-        assert!(!Filter { agent: Some(AgentId(7)), ..Filter::default() }.admits(&item));
+        assert!(run(7).selects(&funded) && !run(8).selects(&funded));
+        assert!(!Filter { agent: Some(AgentId(7)), ..Filter::default() }.selects(&funded));
         let kinds = |kinds: &[&str]| Filter { kinds: kinds.iter().map(|kind| (*kind).to_owned()).collect(), ..run(7) };
-        assert!(kinds(&["RunClaimed", "RunFunded"]).admits(&item) && !kinds(&["RunClaimed"]).admits(&item));
-        assert!(Filter { poster: Some(poster), ..run(7) }.admits(&item));
-        assert!(!Filter { poster: Some(Address::ZERO), ..run(7) }.admits(&item));
-        assert!(!kinds(&["RunFunded"]).admits(&Item { kind: None, ..item }));
+        assert!(kinds(&["RunClaimed", "RunFunded"]).selects(&funded) && !kinds(&["RunClaimed"]).selects(&funded));
+        assert!(Filter { poster: Some(poster), ..run(7) }.selects(&funded));
+        assert!(!Filter { poster: Some(Address::ZERO), ..run(7) }.selects(&funded));
+        assert!(!kinds(&["RunFunded"]).selects(&Subjects { kind: None, ..funded }));
     }
 }

@@ -1,17 +1,19 @@
 //! One listener's place in the feed.
 
+use std::sync::Arc;
+
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use super::{
-    Filter, Item,
-    hub::{FeedMessage, FeedPosition, PAGE},
+    Filter, Hub, Item,
+    hub::{FeedMessage, FeedPosition},
 };
-use crate::{App, error::ApiError};
+use crate::error::ApiError;
 
 /// What follows one number, filtered.
 #[derive(Debug)]
 pub(crate) struct Subscription {
-    app: App,
+    hub: Arc<Hub>,
     pages: Receiver<FeedMessage>,
     filter: Filter,
     /// The last number that was looked at.
@@ -22,27 +24,28 @@ pub(crate) struct Subscription {
     is_live: bool,
 }
 
-/// Why a listener hears nothing more.
+/// Why a listener hears nothing more. Unless the feed was begun anew, it may come back with its last number.
 #[derive(Debug)]
 pub(crate) enum Ended {
-    /// It did not keep up, or the feed was begun anew, or the server stops: it may come back with its last number.
-    Lagged,
+    /// It did not keep up.
+    TooSlow,
+    /// The feed was begun anew: numbers remembered mean nothing any more.
+    Restarted,
+    /// The server stops.
+    Shutdown,
     /// The database cannot be read.
     Failed(ApiError),
 }
 
 impl Subscription {
-    /// What follows number `after`, or from now on.
-    pub(crate) async fn open(app: &App, filter: Filter, after: Option<u64>) -> Result<Self, ApiError> {
-        // Before anybody is asked how far the feed is, so that nothing falls between.
-        let pages = app.hub().subscribe();
-        let mut position = match app.hub().position() {
-            Some(position) => position,
-            None => read_position(app).await?,
-        };
+    /// What follows number `after`, or from now on. Fails if there is no such number, or the database cannot be read.
+    pub(crate) async fn open(hub: &Arc<Hub>, filter: Filter, after: Option<u64>) -> Result<Self, ApiError> {
+        // Before the hub is asked how far the feed is, so that nothing falls between.
+        let pages = hub.subscribe();
+        let mut position = hub.position().await?;
         if after.is_some_and(|after| after > position.bounds.last) {
             // Another server may have told it already.
-            position = read_position(app).await?;
+            position = hub.read_position().await?;
         }
         let FeedPosition { indexed, bounds } = position;
         let position = match after {
@@ -52,10 +55,10 @@ impl Subscription {
             Some(after) if after <= bounds.last && after.saturating_add(1) >= bounds.first => after,
             Some(after) => return Err(ApiError::UnknownEventId { after, first: bounds.first, last: bounds.last }),
         };
-        Ok(Self { app: app.clone(), pages, filter, position, indexed: indexed.number, is_live: position == bounds.last })
+        Ok(Self { hub: Arc::clone(hub), pages, filter, position, indexed: indexed.number, is_live: position == bounds.last })
     }
 
-    /// The last number that was looked at: whoever comes back with it misses nothing.
+    /// The last number that was looked at: a client that comes back with it misses nothing.
     pub(crate) const fn position(&self) -> u64 {
         self.position
     }
@@ -70,19 +73,17 @@ impl Subscription {
         self.is_live
     }
 
-    /// What the database holds and has not been looked at, one page of it: what of it is wanted.
-    pub(crate) async fn read(&mut self) -> Result<Vec<Item>, ApiError> {
-        // Closed by nobody.
-        let _reader = self.app.hub().readers.acquire().await.map_err(|_| ApiError::Internal("nobody may read the feed"))?;
-        let mut snapshot = self.app.snapshot().await?;
-        let records = snapshot.feed(self.position, PAGE).await?;
-        self.position = records.last().map_or(self.position, |record| record.seq);
-        self.is_live = u32::try_from(records.len()).unwrap_or(u32::MAX) < PAGE;
-        Ok(records.iter().map(|record| Item::new(record, &snapshot)).filter(|item| self.filter.admits(item)).collect())
+    /// What the database holds and has not been looked at, one page of it: what of it is wanted. Fails if the database cannot be read.
+    pub(crate) async fn read(&mut self) -> Result<Vec<Arc<Item>>, ApiError> {
+        let (items, is_all) = self.hub.read(self.position).await?;
+        self.position = items.last().map_or(self.position, |item| item.seq);
+        self.is_live = is_all;
+        Ok(items.into_iter().filter(|item| self.filter.admits(item)).map(Arc::new).collect())
     }
 
-    /// What comes next that is wanted, however long that takes.
-    pub(crate) async fn next(&mut self) -> Result<Vec<Item>, Ended> {
+    /// What comes next that is wanted, however long that takes. Fails with why nothing more will come. Dropped before it answers, it has looked
+    /// at nothing that it would have answered.
+    pub(crate) async fn next(&mut self) -> Result<Vec<Arc<Item>>, Ended> {
         loop {
             let items = if self.is_live { self.handed().await? } else { self.read().await.map_err(Ended::Failed)? };
             if !items.is_empty() {
@@ -92,9 +93,9 @@ impl Subscription {
     }
 
     /// What is handed to all, as far as it has not been read from the database already.
-    async fn handed(&mut self) -> Result<Vec<Item>, Ended> {
+    async fn handed(&mut self) -> Result<Vec<Arc<Item>>, Ended> {
         let page = tokio::select! {
-            () = self.app.shutdown().cancelled() => return Err(Ended::Lagged),
+            () = self.hub.shutdown().cancelled() => return Err(Ended::Shutdown),
             page = self.pages.recv() => page,
         };
         let page = match page {
@@ -103,7 +104,9 @@ impl Subscription {
                 self.is_live = false;
                 return Ok(Vec::new());
             }
-            Ok(FeedMessage::Restarted) | Err(RecvError::Lagged(_) | RecvError::Closed) => return Err(Ended::Lagged),
+            Ok(FeedMessage::Restarted) => return Err(Ended::Restarted),
+            Err(RecvError::Lagged(_)) => return Err(Ended::TooSlow),
+            Err(RecvError::Closed) => return Err(Ended::Shutdown),
         };
         let (Some(first), Some(last)) = (page.first(), page.last()) else { return Ok(Vec::new()) };
         if first.seq > self.position.saturating_add(1) {
@@ -113,13 +116,6 @@ impl Subscription {
         }
         let position = self.position;
         self.position = position.max(last.seq);
-        Ok(page.iter().filter(|item| item.seq > position && self.filter.admits(item)).cloned().collect())
+        Ok(page.iter().filter(|item| item.seq > position && self.filter.admits(item)).map(Arc::clone).collect())
     }
-}
-
-/// How far the feed is, as the database says.
-async fn read_position(app: &App) -> Result<FeedPosition, ApiError> {
-    let mut snapshot = app.snapshot().await?;
-    let bounds = snapshot.feed_bounds().await?;
-    Ok(FeedPosition { indexed: snapshot.indexed, bounds })
 }

@@ -6,7 +6,7 @@ use clawpay_store::{IndexedBlock, Reader, Snapshot, StoreError, SubmittedTransac
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::gate::Gate;
+use super::{dto, gate::Gate};
 use crate::{
     Config,
     actions::{Preparer, TokenDomain, confirm::Confirmer},
@@ -36,7 +36,7 @@ struct Inner {
     token_domain: TokenDomain,
     /// Changes whenever the index may have moved.
     index_moved: watch::Sender<()>,
-    hub: Hub,
+    hub: Arc<Hub>,
     listeners: ListenerLimiter,
     shutdown: CancellationToken,
     started: Instant,
@@ -51,6 +51,7 @@ impl App {
         let replica = config.read_url.as_deref().map(|url| Replica::new(url, config.database)).transpose()?;
         let gate = Gate::new(config.rate_limit);
         let listeners = ListenerLimiter::new(config.events);
+        let hub = Arc::new(Hub::new(reader.clone(), dto::feed::render, shutdown.clone()));
         let inner = Inner {
             config,
             gate,
@@ -60,7 +61,7 @@ impl App {
             node,
             token_domain: TokenDomain::default(),
             index_moved: watch::Sender::new(()),
-            hub: Hub::new(),
+            hub,
             listeners,
             shutdown,
             started: Instant::now(),
@@ -84,7 +85,7 @@ impl App {
         &self.inner.node
     }
 
-    pub(crate) fn hub(&self) -> &Hub {
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
         &self.inner.hub
     }
 

@@ -44,7 +44,7 @@ impl Listener {
         stream.set_nodelay(true)?;
         stream.write_all(REQUEST).await?;
         let mut listener = Self { stream, heard: Vec::new() };
-        listener.until(": listening").await?;
+        listener.until("event: position").await?;
         Ok(listener)
     }
 

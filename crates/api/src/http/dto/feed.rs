@@ -1,13 +1,12 @@
 //! One thing that listeners are told.
 
 use alloy::primitives::Address;
-use clawpay_bindings::Contracts;
 use clawpay_domain::{AgentId, RunId};
-use clawpay_store::{FeedRecord, IndexedBlock};
+use clawpay_store::{Chain, FeedRecord, IndexedBlock};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::event::EventDto;
+use super::{event::EventDto, market::contracts};
 use crate::http::openapi::schemas as w;
 use crate::text::Checksummed;
 
@@ -48,7 +47,7 @@ enum Kind {
 
 impl FeedItemDto {
     /// The record, read again from its log.
-    pub(crate) fn new(record: &FeedRecord, contracts: &Contracts, indexed: &IndexedBlock) -> Self {
+    fn new(record: &FeedRecord, chain: &Chain, indexed: &IndexedBlock) -> Self {
         let FeedRecord { seq, retracts, event, poster } = record;
         Self {
             id: *seq,
@@ -57,7 +56,65 @@ impl FeedItemDto {
             run_id: event.run,
             agent_id: event.agent,
             poster_address: poster.map(|poster: Address| Checksummed(poster)),
-            event: EventDto::new(event, contracts, indexed),
+            event: EventDto::new(event, &contracts(chain), indexed),
+        }
+    }
+}
+
+/// A record of this chain as JSON, as it is shown at the indexed block.
+pub(crate) fn render(record: &FeedRecord, chain: &Chain, indexed: &IndexedBlock) -> String {
+    // A tree of texts and numbers always serialises.
+    serde_json::to_string(&FeedItemDto::new(record, chain, indexed)).unwrap_or_default()
+}
+
+/// What a stream says of itself.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub(crate) enum NoticeDto {
+    /// First of all: what the listener is told next has a larger id.
+    Position {
+        /// What to come back with.
+        id: u64,
+    },
+    /// Last of all.
+    End {
+        /// What to come back with; null where numbers mean nothing any more.
+        id: Option<u64>,
+        /// Why it hears nothing more.
+        reason: EndReason,
+    },
+}
+
+/// What ends a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum EndReason {
+    /// It has lasted as long as one may: come back.
+    Lifetime,
+    /// The client did not keep up: come back, and read faster.
+    TooSlow,
+    /// All events have new ids: begin anew, after 0 or from now on.
+    Restarted,
+    /// The server stops: come back, to another one or later.
+    Shutdown,
+    /// The database cannot be read: come back later.
+    Unavailable,
+}
+
+impl NoticeDto {
+    /// The name of its block.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Position { .. } => "position",
+            Self::End { .. } => "end",
+        }
+    }
+
+    /// The id of its block.
+    pub(crate) const fn id(&self) -> Option<u64> {
+        match self {
+            Self::Position { id } => Some(*id),
+            Self::End { id, .. } => *id,
         }
     }
 }

@@ -1,17 +1,14 @@
 //! What happens, as it happens: as a stream of server-sent events, or asked for again and again.
 
-use std::{collections::VecDeque, convert::Infallible, net::IpAddr, time::Duration};
+use std::{collections::VecDeque, convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts, State},
     http::{HeaderMap, request::Parts},
-    response::{
-        IntoResponse, Response, Sse,
-        sse::{Event, KeepAlive},
-    },
+    response::{IntoResponse, Response},
 };
 use clawpay_domain::{AgentId, RunId};
-use futures::{Stream, stream};
+use futures::{Stream, StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
@@ -22,9 +19,10 @@ use crate::{
     error::{ApiError, Invalid},
     feed::{Ended, Filter, Item, ListenerPermit, Subscription},
     http::dto::{
-        feed::FeedItemDto,
+        feed::{EndReason, FeedItemDto, NoticeDto},
         stamped::{INDEXED_BLOCK, Stamped},
     },
+    http::event_stream::{Block, respond},
     http::extract::{Account, Digits, EventTypes, Query, WaitSeconds},
 };
 
@@ -58,6 +56,9 @@ pub(super) struct ListenQuery {
     /// What follows this id; from now on if there is none, from the beginning if it is 0.
     #[param(inline)]
     after: Option<Digits>,
+    /// The same as `after`, by the name under which a client that cannot set headers says how far it had come. Counts more than `after`.
+    #[param(inline)]
+    last_event_id: Option<Digits>,
     /// Answers with JSON as soon as there is something to tell, at the latest after this many seconds.
     #[param(inline)]
     wait: Option<WaitSeconds>,
@@ -68,7 +69,7 @@ pub(super) struct ListenQuery {
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "the header is read as it comes: it counts more than a parameter, and a browser sends it by itself")]
 struct ListenHeaders {
-    /// What follows this id. Counts more than `after`.
+    /// What follows this id. Counts more than `lastEventId` and `after`.
     #[param(rename = "Last-Event-ID", inline, value_type = Digits, required = false)]
     last_event_id: Option<Digits>,
 }
@@ -76,15 +77,32 @@ struct ListenHeaders {
 /// One event of the stream, as its fields are named on the way.
 #[derive(ToSchema)]
 #[schema(as = Streamed)]
-#[expect(dead_code, reason = "the description's; the stream is written by the library")]
+#[expect(dead_code, reason = "the description's; the stream is written by hand")]
 struct StreamedDto {
-    /// What `Last-Event-ID` and `after` take.
-    id: String,
-    /// A `FeedItem`, as JSON.
+    /// What `Last-Event-ID`, `lastEventId` and `after` take.
+    #[schema(nullable = false)]
+    id: Option<String>,
+    /// Left out for a `FeedItem`.
+    #[schema(nullable = false)]
+    event: Option<StreamedName>,
+    /// JSON, told apart by `kind`: a `FeedItem`; at first `{kind: "position", id}`; at last `{kind: "end", id, reason}`, where `reason` is
+    /// `lifetime`, `too_slow`, `restarted` (all ids are new; `id` is null), `shutdown` or `unavailable`, and all but `restarted` mean to come
+    /// back with the last id.
     data: String,
 }
 
-/// Who asks. Where the listener does not say, listeners cannot be told apart.
+/// What the stream says of itself.
+#[derive(ToSchema)]
+#[schema(as = StreamedName, rename_all = "lowercase")]
+#[expect(dead_code, reason = "the description's")]
+enum StreamedName {
+    /// First of all: how far the client is.
+    Position,
+    /// Last of all: why it hears nothing more.
+    End,
+}
+
+/// The client's address. Where the connection does not say, all clients are one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Client(IpAddr);
 
@@ -113,7 +131,8 @@ struct EventsDto {
 ///
 /// What happens, as it happens: a stream of server-sent events, each a `FeedItem` under its `id`, or with `wait` one JSON answer. A reorg takes
 /// back what it makes undone by a `retraction` that names its id, and then tells what is there instead. A client that lost its stream comes back
-/// with the last id it has seen, in `Last-Event-ID` or `after`, and misses nothing.
+/// with the last id it has seen, in `Last-Event-ID`, `lastEventId` or `after`, and misses nothing. The first event of a stream, named `position`,
+/// has an id already; the last one, named `end`, says why the stream ends.
 #[utoipa::path(get, path = "/api/events", operation_id = "listen", tag = "events", params(
     ListenQuery,
     ListenHeaders
@@ -129,24 +148,25 @@ pub(super) async fn listen(
     headers: HeaderMap,
     Query(query): Query<ListenQuery>,
 ) -> Result<Response, ApiError> {
-    let place = app.listeners().take(address)?;
+    let permit = app.listeners().take(address)?;
     let filter = Filter {
         run: query.run_id.map(|id| RunId(id.0)),
         agent: query.agent_id.map(|id| AgentId(id.0)),
         poster: query.poster.map(|poster| poster.0),
         kinds: query.kinds.map(|kinds| kinds.0).unwrap_or_default(),
     };
-    // A browser that comes back by itself asks for the same address again, and says in the header how far it had come.
+    // A client that comes back by itself asks for the same address again, and says beside it how far it had come.
     let after = match headers.get(LAST_EVENT_ID) {
         Some(id) => Some(seen(id.to_str().unwrap_or_default())?),
-        None => query.after.map(|after| after.0),
+        None => query.last_event_id.or(query.after).map(|after| after.0),
     };
-    let tail = Subscription::open(&app, filter, after).await?;
+    let subscription = Subscription::open(app.hub(), filter, after).await?;
     match query.wait {
-        Some(WaitSeconds(seconds)) => Ok(wait(&app, tail, place, Duration::from_secs(seconds)).await?.into_response()),
+        Some(WaitSeconds(seconds)) => Ok(wait(&app, subscription, permit, Duration::from_secs(seconds)).await?.into_response()),
         None => {
-            let indexed = tail.indexed();
-            let mut response = stream(&app, tail, place).into_response();
+            let options = app.config().events;
+            let indexed = subscription.indexed();
+            let mut response = respond(blocks(subscription, permit, Instant::now() + options.lifetime), options.heartbeat);
             response.headers_mut().insert(INDEXED_BLOCK, indexed.into());
             Ok(response)
         }
@@ -160,66 +180,86 @@ fn seen(id: &str) -> Result<u64, Invalid> {
 
 /// The stream's state between two events.
 struct Listening {
-    tail: Subscription,
-    waiting: VecDeque<Item>,
+    subscription: Subscription,
+    waiting: VecDeque<Arc<Item>>,
     ends_at: Instant,
     /// Kept for as long as the answer is.
-    _place: ListenerPermit,
+    _permit: ListenerPermit,
 }
 
-fn stream(app: &App, tail: Subscription, place: ListenerPermit) -> impl IntoResponse + use<> {
-    let options = app.config().events;
-    let listening = Listening { tail, waiting: VecDeque::new(), ends_at: Instant::now() + options.lifetime, _place: place };
-    // Its first line tells the client that it is heard, and when to come back.
-    let hello = stream::once(async { Ok(Event::default().retry(COME_BACK).comment("listening")) });
-    let events = futures::StreamExt::chain(hello, told(listening));
-    Sse::new(events).keep_alive(KeepAlive::new().interval(options.heartbeat))
+/// All that a listener is told: where it is, what happens, and why that is all.
+fn blocks(subscription: Subscription, permit: ListenerPermit, ends_at: Instant) -> impl Stream<Item = Block> {
+    // With its first words a client knows where to go on, should it never hear a second.
+    let first = notice(&NoticeDto::Position { id: subscription.position() }).retry(COME_BACK);
+    let listening = Listening { subscription, waiting: VecDeque::new(), ends_at, _permit: permit };
+    stream::iter([first]).chain(stream::unfold(Some(listening), async |listening| Some(listening?.told().await)))
 }
 
-fn told(listening: Listening) -> impl Stream<Item = Result<Event, Infallible>> {
-    stream::unfold(listening, async |mut listening| {
+impl Listening {
+    /// The next block, and whether there is another after it.
+    async fn told(mut self) -> (Block, Option<Self>) {
         loop {
-            if let Some(item) = listening.waiting.pop_front() {
-                let event = Event::default().id(item.seq.to_string()).data(&*item.json);
-                return Some((Ok(event), listening));
+            if let Some(item) = self.waiting.pop_front() {
+                return (Block::message(item.seq, &item.json), Some(self));
             }
-            let ends_at = listening.ends_at;
             tokio::select! {
-                () = tokio::time::sleep_until(ends_at) => return None,
-                items = listening.tail.next() => match items {
-                    Ok(items) => listening.waiting.extend(items),
-                    Err(Ended::Lagged) => return None,
-                    Err(Ended::Failed(error)) => {
-                        error.log();
-                        return None;
-                    }
+                () = tokio::time::sleep_until(self.ends_at) => return (self.end(EndReason::Lifetime), None),
+                items = self.subscription.next() => match items {
+                    Ok(items) => self.waiting.extend(items),
+                    Err(ended) => return (self.end(ended.into()), None),
                 },
             }
         }
-    })
+    }
+
+    fn end(&self, reason: EndReason) -> Block {
+        // Of a feed that was begun anew, numbers mean something else now, and a client that comes back with its own is told so.
+        let id = (reason != EndReason::Restarted).then(|| self.subscription.position());
+        notice(&NoticeDto::End { id, reason })
+    }
+}
+
+fn notice(notice: &NoticeDto) -> Block {
+    Block::named(notice.name(), notice.id(), notice)
+}
+
+impl From<Ended> for EndReason {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::TooSlow => Self::TooSlow,
+            Ended::Restarted => Self::Restarted,
+            Ended::Shutdown => Self::Shutdown,
+            Ended::Failed(error) => {
+                error.log();
+                Self::Unavailable
+            }
+        }
+    }
 }
 
 /// Answers once there is something to tell, or the wait is over.
-async fn wait(app: &App, mut tail: Subscription, _place: ListenerPermit, wait: Duration) -> Result<Stamped<EventsDto>, ApiError> {
+async fn wait(
+    app: &App,
+    mut subscription: Subscription,
+    _permit: ListenerPermit,
+    wait: Duration,
+) -> Result<Stamped<EventsDto>, ApiError> {
     let ends_at = Instant::now() + wait;
     let mut items = Vec::new();
     for _ in 0..MOST_PAGES {
-        if tail.is_live() || items.len() >= MOST_EVENTS {
+        if subscription.is_live() || items.len() >= MOST_EVENTS {
             break;
         }
-        items.extend(tail.read().await?);
+        items.extend(subscription.read().await?);
     }
     if items.is_empty() {
         // Whatever ends the wait, the position says how far it came.
-        if let Ok(Ok(told)) = tokio::time::timeout_at(ends_at, tail.next()).await {
+        if let Ok(Ok(told)) = tokio::time::timeout_at(ends_at, subscription.next()).await {
             items = told;
         }
     }
-    let last_event_id = tail.position();
-    let events = items.into_iter().filter_map(|item| RawValue::from_string(item.json.into()).ok()).collect();
-    let indexed = match app.hub().position() {
-        Some(position) => position.indexed,
-        None => app.snapshot().await?.indexed,
-    };
+    let last_event_id = subscription.position();
+    let events = items.iter().filter_map(|item| RawValue::from_string(item.json.clone()).ok()).collect();
+    let indexed = app.hub().position().await?.indexed;
     Ok(Stamped::new(app, &indexed, EventsDto { events, last_event_id }))
 }
