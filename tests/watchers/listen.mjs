@@ -16,3 +16,6 @@ source.onmessage = ({ data, lastEventId }) => tell({ message: JSON.parse(data), 
 for (const name of ["position", "end"]) {
   source.addEventListener(name, ({ data }) => tell({ [name]: JSON.parse(data) }));
 }
+
+// The runtime's own waits for its next connection without keeping the process alive.
+setInterval(() => {}, 60_000);

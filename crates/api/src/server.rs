@@ -62,7 +62,7 @@ async fn look_after_relayed(app: App) {
 
 /// Tells listeners what happens, until the server stops.
 async fn tell(app: App) {
-    app.hub().run(app.index_moved().subscribe()).await;
+    app.hub().run(http::dto::feed::render, app.index_moved().subscribe()).await;
 }
 
 /// Keeps the rate limit's memory small, until the server stops.

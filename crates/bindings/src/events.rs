@@ -93,6 +93,37 @@ pub fn event_names() -> Vec<&'static str> {
     names.into_iter().collect()
 }
 
+/// The accounts that an event of this name names. All are topics, but for the wallet that an agent is given.
+pub fn named_accounts(name: &str, topics: &[B256], data: &[u8]) -> Vec<Address> {
+    // A topic of another kind is a number below 2^64, where no account is but a precompile, or a hash.
+    let is_account = |topic: &&B256| (65..=160).contains(&U256::from_be_bytes(topic.0).bit_len());
+    let wallet = match (name, topics) {
+        ("MetadataSet", [_, _, key]) if *key == keccak256(AGENT_WALLET) => agent_wallet(data).ok().flatten(),
+        _ => None,
+    };
+    topics.iter().skip(1).filter(is_account).map(|topic| Address::from_word(*topic)).chain(wallet).collect()
+}
+
+/// The metadata key under which ERC-8004 announces an agent's wallet; other keys are the owner's notes.
+const AGENT_WALLET: &str = "agentWallet";
+
+fn agent_wallet(data: &[u8]) -> Result<Option<Address>, DecodeError> {
+    let (_, value) = decode_data::<(Text, sol_data::Bytes)>("MetadataSet", data)?;
+    match value.len() {
+        0 => Ok(None),
+        20 => Ok(Some(Address::from_slice(&value))),
+        length => Err(DecodeError::WalletLength(length)),
+    }
+}
+
+fn decode_data<T>(event: &'static str, data: &[u8]) -> Result<T::RustType, DecodeError>
+where
+    T: SolType,
+    for<'de> T::Token<'de>: alloy_sol_types::abi::TokenSeq<'de>,
+{
+    T::abi_decode_params(data).map_err(|_| DecodeError::Malformed(event))
+}
+
 type Uint = sol_data::Uint<256>;
 /// A Solidity `string`, kept as it was emitted.
 type Text = sol_data::Bytes;
@@ -194,16 +225,10 @@ fn decode_registry(log: &Log<'_>, signature: B256) -> Decoded {
             Ok(Some(AgentEvent::UriUpdated { uri }))
         }),
         Registry::MetadataSet::SIGNATURE_HASH => log.of_agent("MetadataSet", 1, || {
-            // ERC-8004 announces the agent wallet as metadata under this reserved key; other keys are the owner's notes.
-            if log.topic(2)? != keccak256("agentWallet") {
+            if log.topic(2)? != keccak256(AGENT_WALLET) {
                 return Ok(None);
             }
-            let (_, value) = log.data::<(Text, sol_data::Bytes)>("MetadataSet")?;
-            let wallet = match value.len() {
-                0 => None,
-                20 => Some(Address::from_slice(&value)),
-                length => return Err(DecodeError::WalletLength(length)),
-            };
+            let wallet = agent_wallet(log.data)?;
             Ok(Some(AgentEvent::WalletSet { wallet }))
         }),
         Registry::Approval::SIGNATURE_HASH => named("Approval"),
@@ -291,7 +316,7 @@ impl Log<'_> {
         T: SolType,
         for<'de> T::Token<'de>: alloy_sol_types::abi::TokenSeq<'de>,
     {
-        T::abi_decode_params(self.data).map_err(|_| DecodeError::Malformed(event))
+        decode_data::<T>(event, self.data)
     }
 }
 
@@ -379,6 +404,31 @@ mod tests {
         assert_eq!(set("agentWallet", vec![1; 32]).error, Some(DecodeError::WalletLength(32)));
         let note = set("colour", b"red".to_vec());
         assert_eq!((note.name, note.agent, note.facts, note.error), (Some("MetadataSet"), Some(AgentId(2)), Facts::default(), None));
+    }
+
+    #[test]
+    fn an_event_names_the_accounts_of_its_topics_and_the_wallet_that_an_agent_is_given() {
+        let named = |name: &str, event: &dyn Fn() -> alloy_primitives::LogData| {
+            let log = event();
+            named_accounts(name, log.topics(), &log.data)
+        };
+        let other = Address::repeat_byte(0xbb);
+        let claimed =
+            Escrow::RunClaimed { runId: U256::from(7), agentId: U256::from(2), wallet: WALLET, stakeAtRisk: U256::MAX, dueAt: U256::MAX };
+        assert_eq!(named("RunClaimed", &|| claimed.encode_log_data()), [WALLET]);
+        let transfer = Registry::Transfer { from: other, to: WALLET, tokenId: U256::from(u64::MAX) };
+        assert_eq!(named("Transfer", &|| transfer.encode_log_data()), [other, WALLET]);
+        let set = |key: &str, value: Vec<u8>| Registry::MetadataSet {
+            agentId: U256::from(2),
+            indexedMetadataKey: keccak256(key),
+            metadataKey: key.to_owned(),
+            metadataValue: value.into(),
+        };
+        assert_eq!(named("MetadataSet", &|| set("agentWallet", WALLET.to_vec()).encode_log_data()), [WALLET]);
+        for (key, value) in [("agentWallet", Vec::new()), ("agentWallet", vec![1; 19]), ("colour", WALLET.to_vec())] {
+            assert_eq!(named("MetadataSet", &|| set(key, value.clone()).encode_log_data()), [Address::ZERO; 0], "{key}");
+        }
+        assert_eq!(named_accounts("RunCreated", &[], &[]), [Address::ZERO; 0]);
     }
 
     #[test]

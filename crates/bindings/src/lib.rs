@@ -21,7 +21,7 @@ pub use broadcast_policy::is_of_market;
 pub use calldata::{Call, NotACall};
 pub use deployment::{Contracts, Deployment};
 pub use errors::Revert;
-pub use events::{DecodeError, Decoded, Facts, decode, event_names, signatures};
+pub use events::{DecodeError, Decoded, Facts, decode, event_names, named_accounts, signatures};
 pub use parameters::ParameterOutOfRange;
 pub use signed::{
     FORWARDER_NAME, ForwardRequest, Permit, ReceiveWithAuthorization, create_and_fund_nonce, forwarder_domain, fund_nonce, stake_nonce,

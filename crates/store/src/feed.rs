@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use alloy_primitives::Address;
+use clawpay_domain::AgentId;
 use sqlx::{Connection, PgConnection};
 
 use crate::{
@@ -23,6 +24,19 @@ pub struct FeedRecord {
     pub event: EventRecord,
     /// Who posted the run it names.
     pub poster: Option<Address>,
+    /// In whose hands that run was.
+    pub holder: Option<Holder>,
+    /// Who owned the agent that it names, or that held the run.
+    pub owner: Option<Address>,
+}
+
+/// An agent that holds a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Which.
+    pub agent: AgentId,
+    /// The wallet that claimed the run.
+    pub wallet: Address,
 }
 
 /// Which numbers there are.
@@ -128,12 +142,15 @@ pub(crate) async fn following(connection: &mut PgConnection, after: u64, limit: 
                   coalesce(kept.topics, e.topics) AS "topics!", coalesce(kept.data, e.data) AS "data!",
                   coalesce(kept.name, e.name) AS name, coalesce(kept.run_id, e.run_id) AS run_id,
                   coalesce(kept.agent_id, e.agent_id) AS agent_id, coalesce(kept.refusal, e.refusal) AS refusal,
-                  coalesce(kept.poster::bytea, r.poster::bytea) AS "poster: Account"
+                  coalesce(kept.poster::bytea, r.poster::bytea) AS "poster: Account", coalesce(kept.holder, p.holder) AS holder,
+                  coalesce(kept.holder_wallet::bytea, p.holder_wallet) AS "holder_wallet: Account",
+                  coalesce(kept.owner::bytea, p.owner) AS "owner: Account"
            FROM (SELECT seq, retracts, block_number, log_index FROM feed WHERE seq > $1 ORDER BY seq LIMIT $2) f
            LEFT JOIN feed kept ON kept.retracts = coalesce(f.retracts, f.seq)
            LEFT JOIN events e ON kept.seq IS NULL AND e.block_number = f.block_number AND e.log_index = f.log_index
            LEFT JOIN blocks b ON b.number = e.block_number
            LEFT JOIN runs r ON r.id = e.run_id
+           LEFT JOIN LATERAL event_parties(e.run_id, e.agent_id, e.block_number, e.log_index) p ON true
            ORDER BY f.seq"#,
         after,
         i64::from(limit),
@@ -157,11 +174,17 @@ pub(crate) async fn following(connection: &mut PgConnection, after: u64, limit: 
                 agent_id: row.agent_id,
                 refusal: row.refusal,
             };
+            let holder = match row.holder.zip(row.holder_wallet) {
+                Some((agent, wallet)) => Some(Holder { agent: AgentId(unsigned("feed", agent)?), wallet: wallet.0 }),
+                None => None,
+            };
             Ok(FeedRecord {
                 seq: unsigned("feed", row.seq)?,
                 retracts: row.retracts.map(|seq| unsigned("feed", seq)).transpose()?,
                 event: event.try_into()?,
                 poster: row.poster.map(|poster| poster.0),
+                holder,
+                owner: row.owner.map(|owner| owner.0),
             })
         })
         .collect()

@@ -29,7 +29,7 @@ pub use columns::{Account, Amount, Hash, State};
 pub use digest::StateDigest;
 pub use error::StoreError;
 pub use events::{EventPosition, EventRecord};
-pub use feed::{FeedBounds, FeedRecord};
+pub use feed::{FeedBounds, FeedRecord, Holder};
 pub use idempotency::PinnedRequest;
 pub use reader::{
     AgentFilter, AgentSort, Direction, IndexListener, Listing, MarketTotals, Page, Position, PosterRecord, Reader, ReaderOptions,

@@ -2,10 +2,16 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use alloy::{providers::ext::AnvilApi, rpc::types::anvil::ReorgOptions};
+use alloy::{
+    primitives::U256,
+    providers::{Provider, ext::AnvilApi},
+    rpc::types::{TransactionRequest, anvil::ReorgOptions},
+    sol_types::SolCall,
+};
 use anyhow::{Context, Result, bail, ensure};
 use clawpay_api::Config;
-use clawpay_domain::{RunId, Usdc};
+use clawpay_bindings::AgentRegistry;
+use clawpay_domain::{AgentId, RunId, Usdc};
 use clawpay_tests::{Api, Clawpay, Indexer, Stack};
 use serde_json::{Value, json};
 
@@ -69,7 +75,8 @@ impl Listener {
         let found = async {
             loop {
                 let Some(block) = self.block().await? else { return Ok(None) };
-                let item: Value = serde_json::from_str(&field(&block, "data").context("a block without data, on which readers of JSON fail")?)?;
+                let item: Value =
+                    serde_json::from_str(&field(&block, "data").context("a block without data, on which readers of JSON fail")?)?;
                 if field(&block, "event").as_deref() == Some("end") {
                     ensure!(item["kind"] == "end" && item["id"].as_u64() == field(&block, "id").and_then(|id| id.parse().ok()), "{block}");
                     self.ended = item["reason"].as_str().map(str::to_owned);
@@ -92,7 +99,9 @@ impl Listener {
     async fn take(&mut self, count: usize) -> Result<Vec<Value>> {
         let mut items = Vec::with_capacity(count);
         while items.len() < count {
-            items.push(self.next().await?.context("the stream ended")?);
+            let item =
+                self.next().await?.with_context(|| format!("the stream ended after {} of {count}: {:?}", items.len(), self.ended))?;
+            items.push(item);
         }
         Ok(items)
     }
@@ -105,6 +114,13 @@ fn field(block: &str, name: &str) -> Option<String> {
 
 fn ids(items: &[Value]) -> Vec<u64> {
     items.iter().filter_map(|item| item["id"].as_u64()).collect()
+}
+
+/// Without what changes after it was told.
+fn unchanging(items: &[Value]) -> Vec<Value> {
+    let mut items = items.to_vec();
+    items.iter_mut().for_each(|item| item["finality"] = Value::Null);
+    items
 }
 
 fn kinds(items: &[Value]) -> Vec<&str> {
@@ -178,10 +194,11 @@ async fn a_listener_hears_of_what_it_asked_for() -> Result<()> {
     let poster = account(1).to_checksum(None);
     for (query, expected) in [
         ("runId=1".to_owned(), wanted(&|item| item["runId"] == 1)),
-        ("agentId=1".to_owned(), wanted(&|item| item["agentId"] == 1)),
+        ("agentId=1".to_owned(), wanted(&|item| item["agentId"] == 1 || item["claimedBy"] == 1)),
         (format!("poster={poster}"), wanted(&|item| item["posterAddress"] == json!(poster))),
         ("type=RunClaimed,RunSlashed".to_owned(), wanted(&|item| item["type"] == "RunClaimed" || item["type"] == "RunSlashed")),
         ("type=RunClaimed&agentId=2".to_owned(), wanted(&|item| item["type"] == "RunClaimed" && item["agentId"] == 2)),
+        (format!("wallet={poster}&type=RunCreated"), wanted(&|item| item["type"] == "RunCreated")),
     ] {
         assert!(!expected.is_empty() && expected.len() < all.len(), "{query}");
         let mut listener = Listener::open(served.api(), &format!("?after=0&{query}"), None).await?;
@@ -194,6 +211,7 @@ async fn a_listener_hears_of_what_it_asked_for() -> Result<()> {
         ("runId=x", "runId"),
         ("agentId=-1", "agentId"),
         ("poster=0x12", "poster"),
+        ("wallet=0x12", "wallet"),
         ("type=Claimed", "type"),
         ("wait=31", "wait"),
         ("wait=x", "wait"),
@@ -294,12 +312,163 @@ async fn a_reorg_takes_back_what_was_told_and_tells_what_is_there_now() -> Resul
 
     // Whoever comes later is told the same history, also of what is not there any more.
     let late = Listener::open(&api(&served.stack).await?, "?after=0", None).await?.take(heard.len()).await?;
-    let unchanging = |items: &[Value]| {
-        let mut items = items.to_vec();
-        items.iter_mut().for_each(|item| item["finality"] = Value::Null);
-        items
-    };
     assert_eq!(unchanging(&late), unchanging(&heard));
+    Ok(())
+}
+
+/// Whom one thing that is told concerns.
+#[derive(Clone, Debug, Default)]
+struct Concerned {
+    poster: Option<String>,
+    /// The agent that holds the run, and the wallet that claimed it.
+    holder: Option<(u64, String)>,
+    owner: Option<String>,
+    named: Vec<String>,
+}
+
+/// Whether a filter concerns what is told.
+type Concerns = Box<dyn Fn(&Value, &Concerned) -> bool>;
+
+/// A listener to everything, who finds out whom it concerns from nothing but what was told before.
+#[derive(Default)]
+struct Onlooker {
+    told: BTreeMap<u64, Concerned>,
+    posters: BTreeMap<u64, String>,
+    holders: BTreeMap<u64, (u64, String)>,
+    /// The owners of each agent, under the ids by which they were told.
+    owners: BTreeMap<u64, BTreeMap<u64, String>>,
+}
+
+impl Onlooker {
+    fn hear(&mut self, item: &Value) -> Result<Concerned> {
+        let id = item["id"].as_u64().context("an id")?;
+        let (run, agent) = (item["runId"].as_u64(), item["agentId"].as_u64());
+        let text = |name: &str| item["data"][name].as_str().map(str::to_owned).with_context(|| format!("{name} of {item:#}"));
+        if let Some(retracted) = item["retracts"].as_u64() {
+            match (item["type"].as_str(), run, agent) {
+                (Some("RunClaimed"), Some(run), _) => _ = self.holders.remove(&run),
+                (Some("Transfer"), _, Some(agent)) => _ = self.owners.get_mut(&agent).and_then(|owners| owners.remove(&retracted)),
+                _ => {}
+            }
+            return self.told.get(&retracted).cloned().context("what was never told is taken back");
+        }
+        let owner =
+            |owners: &BTreeMap<u64, BTreeMap<u64, String>>, agent| owners.get(&agent)?.last_key_value().map(|(_, owner)| owner.clone());
+        let mut named: Vec<String> = Vec::new();
+        if let Some(data) = item["data"].as_object() {
+            named.extend(
+                data.values().filter_map(Value::as_str).filter(|text| text.len() == 42 && text.starts_with("0x")).map(str::to_owned),
+            );
+        }
+        match (item["type"].as_str(), run, agent) {
+            (Some("RunCreated"), Some(run), _) => _ = self.posters.insert(run, text("poster")?),
+            (Some("RunClaimed"), Some(run), Some(agent)) => _ = self.holders.insert(run, (agent, text("wallet")?)),
+            (Some("Transfer"), _, Some(agent)) => {
+                named.extend(owner(&self.owners, agent));
+                self.owners.entry(agent).or_default().insert(id, text("to")?);
+            }
+            _ => {}
+        }
+        let holder = run.and_then(|run| self.holders.get(&run).cloned());
+        let owner = agent.or(holder.as_ref().map(|(agent, _)| *agent)).and_then(|agent| owner(&self.owners, agent));
+        let concerned = Concerned { poster: run.and_then(|run| self.posters.get(&run).cloned()), holder, owner, named };
+        self.told.insert(id, concerned.clone());
+        Ok(concerned)
+    }
+}
+
+async fn transfer_agent(stack: &Stack, agent: u64, from: u32, to: u32) -> Result<()> {
+    let (from, to) = (account(from), account(to));
+    let call = AgentRegistry::transferFromCall { from, to, tokenId: U256::from(agent) };
+    let request = TransactionRequest::default().from(from).to(stack.deployment.contracts.agent_registry).input(call.abi_encode().into());
+    let receipt = stack.provider().send_transaction(request).await?.get_receipt().await?;
+    ensure!(receipt.status(), "the agent was not handed over");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_agent_a_poster_and_a_wallet_hear_of_all_that_is_theirs_live_and_later_and_when_it_is_taken_back() -> Result<()> {
+    let served = Served::start().await?;
+    let url = served.stack.database_url()?;
+    let address = |index| account(index).to_checksum(None);
+    let filters: Vec<(String, Concerns)> = vec![
+        (String::new(), Box::new(|_, _| true)),
+        ("agentId=1".to_owned(), Box::new(|item, of| item["agentId"] == 1 || of.holder.as_ref().is_some_and(|(agent, _)| *agent == 1))),
+        ("agentId=2".to_owned(), Box::new(|item, of| item["agentId"] == 2 || of.holder.as_ref().is_some_and(|(agent, _)| *agent == 2))),
+        (format!("poster={}", address(1)), Box::new(move |_, of| of.poster == Some(address(1)))),
+    ];
+    let of_wallet = |index: u32| -> (String, Concerns) {
+        let wallet = address(index);
+        let query = format!("wallet={wallet}");
+        let concerns = move |_: &Value, of: &Concerned| {
+            [&of.poster, &of.owner].contains(&&Some(wallet.clone()))
+                || of.holder.as_ref().is_some_and(|(_, claimant)| *claimant == wallet)
+                || of.named.contains(&wallet)
+        };
+        (query, Box::new(concerns))
+    };
+    // A poster, two agents' owners, one that one of the agents is handed to, and one that has nothing to do with any of it.
+    let filters: Vec<_> = filters.into_iter().chain([1, 2, 3, 5, 7].map(of_wallet)).collect();
+    let mut live = Vec::new();
+    for (query, _) in &filters {
+        live.push(Listener::open(served.api(), &format!("?after=0&{query}"), None).await?);
+    }
+
+    trade(&served.stack).await?;
+    served.settle().await?;
+    let (poster, worker) = (served.stack.actor(1).await?, served.stack.funded_actor(2, Usdc::whole(1)).await?);
+    worker.stake(AgentId(1), Usdc::whole(1)).await?;
+    let run = poster.post(served.stack.offer(Usdc::whole(50)).await?).await?;
+    worker.claim(run, AgentId(1)).await?;
+    transfer_agent(&served.stack, 1, 2, 5).await?;
+    worker.start(run).await?;
+    worker.submit(run, "ipfs://soon-gone").await?;
+    poster.request_revision(run, "louder").await?;
+    served.settle().await?;
+    // The claim stays and the owner does not; then the claim goes as well, and another agent has the run.
+    served.stack.provider().anvil_reorg(ReorgOptions { depth: 4, tx_block_pairs: Vec::new() }).await?;
+    served.stack.mine(1).await?;
+    served.settle().await?;
+    worker.submit(run, "ipfs://gone-as-well").await?;
+    served.settle().await?;
+    served.stack.provider().anvil_reorg(ReorgOptions { depth: 7, tx_block_pairs: Vec::new() }).await?;
+    served.stack.mine(1).await?;
+    served.settle().await?;
+    let other = served.stack.funded_actor(3, Usdc::whole(40)).await?;
+    other.stake(AgentId(2), Usdc::whole(40)).await?;
+    other.claim(run, AgentId(2)).await?;
+    other.submit(run, "ipfs://there").await?;
+    transfer_agent(&served.stack, 2, 3, 5).await?;
+    poster.request_revision(run, "softer").await?;
+    served.settle().await?;
+
+    let last: u64 = number(&url, "SELECT max(seq) FROM feed").await?.try_into()?;
+    let all = live[0].take(last.try_into()?).await?;
+    assert_eq!(ids(&all), (1..=last).collect::<Vec<_>>());
+    let mut onlooker = Onlooker::default();
+    let concerned = all.iter().map(|item| onlooker.hear(item)).collect::<Result<Vec<_>>>()?;
+    for (item, concerned) in all.iter().zip(&concerned) {
+        let claimed_by = json!({ "agent": item["claimedBy"], "wallet": item["claimedByWallet"] });
+        let (agent, wallet) = concerned.holder.clone().unzip();
+        assert_eq!(claimed_by, json!({ "agent": agent, "wallet": wallet }), "{item:#}");
+    }
+    for ((query, concerns), listener) in filters.iter().zip(&mut live).skip(1) {
+        let wanted: Vec<Value> = all.iter().zip(&concerned).filter(|(item, of)| concerns(item, of)).map(|(item, _)| item.clone()).collect();
+        assert!(wanted.len() < all.len(), "{query}");
+        let heard = listener.take(wanted.len()).await?;
+        assert_eq!(unchanging(&heard), unchanging(&wanted), "{query}, live");
+        let late = Listener::open(served.api(), &format!("?after=0&{query}"), None).await?.take(wanted.len()).await?;
+        assert_eq!(unchanging(&late), unchanging(&wanted), "{query}, later");
+        let polled = served.read(&format!("/api/events?after=0&wait=0&{query}")).await?;
+        assert_eq!(ids(polled["events"].as_array().context("events")?), ids(&wanted), "{query}, asked for");
+        if query == "agentId=1" {
+            for kind in ["RunClaimed", "RunStarted", "RunSubmitted", "RevisionRequested", "RunApproved", "RunFinalized", "Unstaked"] {
+                assert!(kinds(&wanted).contains(&kind), "{kind}");
+            }
+            let is_taken_back = |kind: &str| wanted.iter().any(|item| item["kind"] == "retraction" && item["type"] == kind);
+            assert!(["RunClaimed", "RunStarted", "RevisionRequested"].into_iter().all(is_taken_back));
+        }
+    }
     Ok(())
 }
 

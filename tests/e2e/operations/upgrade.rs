@@ -113,6 +113,43 @@ async fn sums_that_an_older_version_did_not_keep_are_made_of_what_it_wrote() -> 
     Ok(())
 }
 
+/// Takes away what says whom an event concerns.
+const WITHOUT_PARTIES: [&str; 6] = [
+    "DROP TRIGGER feed_keep_parties ON feed",
+    "DROP FUNCTION keep_parties()",
+    "DROP FUNCTION event_parties(bigint, bigint, bigint, bigint)",
+    "ALTER TABLE feed DROP COLUMN holder, DROP COLUMN holder_wallet, DROP COLUMN owner",
+    "DROP INDEX events_claims, events_transfers",
+    "DELETE FROM _sqlx_migrations WHERE version = 12",
+];
+
+#[tokio::test]
+async fn an_agent_is_told_all_of_its_runs_also_of_what_an_older_version_wrote() -> Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    let indexer = Indexer::start(stack.index_config(), &url)?;
+    trade(&stack).await?;
+    stack.until_indexed(&url).await?;
+    indexer.stop().await??;
+    let api = Api::start(Config::new(stack.rpc_url(), url.as_str())).await?;
+    let told = async || -> Result<serde_json::Value> {
+        let answer = reqwest::get(api.url().join("api/events?after=0&wait=0&agentId=1")?).await?.error_for_status()?;
+        Ok(answer.json::<serde_json::Value>().await?["events"].take())
+    };
+    let before = told().await?;
+    assert!(before.as_array().is_some_and(|events| events.iter().any(|event| event["type"] == "RevisionRequested")));
+    for sql in WITHOUT_PARTIES {
+        execute(&url, sql).await?;
+    }
+    let indexer = Indexer::start(stack.index_config(), &url)?;
+    while number(&url, "SELECT count(*) FROM _sqlx_migrations WHERE version = 12").await? == 0 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(told().await?, before);
+    indexer.stop().await??;
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_schema_that_a_later_version_has_widened_is_as_good() -> Result<()> {
     let Following { stack, url, indexer } = Following::start().await?;

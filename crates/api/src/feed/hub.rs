@@ -43,7 +43,6 @@ pub(crate) struct FeedPosition {
 #[derive(Debug)]
 pub(crate) struct Hub {
     reader: Reader,
-    render: Render,
     shutdown: CancellationToken,
     pages: broadcast::Sender<FeedMessage>,
     /// Nothing while the database cannot be read.
@@ -52,10 +51,10 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    /// For the feed that `reader` reads, each item written out by `render`, until `shutdown`.
-    pub(crate) fn new(reader: Reader, render: Render, shutdown: CancellationToken) -> Self {
+    /// For the feed that `reader` reads, until `shutdown`.
+    pub(crate) fn new(reader: Reader, shutdown: CancellationToken) -> Self {
         let (pages, position) = (broadcast::Sender::new(ROOM), watch::Sender::new(None));
-        Self { reader, render, shutdown, pages, position, readers: Semaphore::new(READERS) }
+        Self { reader, shutdown, pages, position, readers: Semaphore::new(READERS) }
     }
 
     /// How far the feed has been handed on, as the database says where it could not be read when it was last looked at. Fails if it still
@@ -68,11 +67,11 @@ impl Hub {
         }
     }
 
-    /// Reads the feed whenever the index has `moved`, until the server stops.
-    pub(crate) async fn run(&self, mut moved: watch::Receiver<()>) {
+    /// Reads the feed whenever the index has `moved`, and hands it on as `render` writes it, until the server stops.
+    pub(crate) async fn run(&self, render: Render, mut moved: watch::Receiver<()>) {
         let mut last = None;
         loop {
-            if self.hand_on(&mut last).await.is_err() {
+            if self.hand_on(render, &mut last).await.is_err() {
                 // A client that wants to listen now is told why it cannot.
                 self.position.send_replace(None);
             }
@@ -100,12 +99,12 @@ impl Hub {
     }
 
     /// A page of what follows number `after`, as the database says, and whether that is all.
-    pub(super) async fn read(&self, after: u64) -> Result<(Vec<Item>, bool), ApiError> {
+    pub(super) async fn read(&self, render: Render, after: u64) -> Result<(Vec<Item>, bool), ApiError> {
         let _reader = self.place().await?;
         let mut snapshot = self.snapshot().await?;
         let records = snapshot.feed(after, PAGE).await?;
         let is_all = u32::try_from(records.len()).unwrap_or(u32::MAX) < PAGE;
-        Ok((records.iter().map(|record| Item::new(record, &snapshot, self.render)).collect(), is_all))
+        Ok((records.iter().map(|record| Item::new(record, &snapshot, render)).collect(), is_all))
     }
 
     /// A place among those who read from the database.
@@ -118,7 +117,7 @@ impl Hub {
     }
 
     /// Hands on what follows number `last`.
-    async fn hand_on(&self, last: &mut Option<u64>) -> Result<(), ApiError> {
+    async fn hand_on(&self, render: Render, last: &mut Option<u64>) -> Result<(), ApiError> {
         loop {
             let mut snapshot = self.snapshot().await?;
             let indexed = snapshot.indexed;
@@ -143,7 +142,7 @@ impl Hub {
             // First: a listener that subscribes from here on either knows of the page or is handed it.
             self.position.send_replace(Some(FeedPosition { indexed, bounds: FeedBounds { last: newest.seq, ..bounds } }));
             if self.pages.receiver_count() > 0 {
-                let page = records.iter().map(|record| Arc::new(Item::new(record, &snapshot, self.render))).collect();
+                let page = records.iter().map(|record| Arc::new(Item::new(record, &snapshot, render))).collect();
                 let _listeners = self.pages.send(FeedMessage::Page(page));
             }
         }

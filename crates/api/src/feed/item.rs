@@ -1,8 +1,9 @@
 //! One thing that listeners are told, and which of them it concerns.
 
 use alloy::primitives::Address;
+use clawpay_bindings::named_accounts;
 use clawpay_domain::{AgentId, RunId};
-use clawpay_store::{Chain, FeedRecord, IndexedBlock, Snapshot};
+use clawpay_store::{Chain, FeedRecord, Holder, IndexedBlock, Snapshot};
 
 /// How a record of this chain is written out, as of an indexed block.
 pub(crate) type Render = fn(&FeedRecord, &Chain, &IndexedBlock) -> String;
@@ -24,19 +25,38 @@ impl Item {
     }
 }
 
-/// What an event is about.
+/// Whom and what an event concerns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Subjects {
     run: Option<RunId>,
+    /// Named by it.
     agent: Option<AgentId>,
     poster: Option<Address>,
+    holder: Option<Holder>,
+    owner: Option<Address>,
+    /// Named by it.
+    accounts: Vec<Address>,
     kind: Option<String>,
 }
 
 impl Subjects {
     fn of(record: &FeedRecord) -> Self {
-        let event = &record.event;
-        Self { run: event.run, agent: event.agent, poster: record.poster, kind: event.name.clone() }
+        let FeedRecord { seq: _, retracts: _, event, poster, holder, owner } = record;
+        let accounts = event.name.as_deref().map(|name| named_accounts(name, &event.topics, &event.data)).unwrap_or_default();
+        Self { run: event.run, agent: event.agent, poster: *poster, holder: *holder, owner: *owner, accounts, kind: event.name.clone() }
+    }
+
+    /// Whether it names this agent, or is of a run that was in its hands.
+    fn concerns_agent(&self, agent: AgentId) -> bool {
+        self.agent == Some(agent) || self.holder.is_some_and(|holder| holder.agent == agent)
+    }
+
+    /// Whether it names this account, is of a run that the account posted or had claimed, or of an agent that it owned.
+    fn concerns_account(&self, account: Address) -> bool {
+        self.poster == Some(account)
+            || self.holder.is_some_and(|holder| holder.wallet == account)
+            || self.owner == Some(account)
+            || self.accounts.contains(&account)
     }
 }
 
@@ -45,10 +65,12 @@ impl Subjects {
 pub(crate) struct Filter {
     /// Of this run.
     pub run: Option<RunId>,
-    /// Naming this agent.
+    /// Naming this agent, or of a run in its hands.
     pub agent: Option<AgentId>,
     /// Of runs that this account posted.
     pub poster: Option<Address>,
+    /// Naming this account, or of its runs and agents.
+    pub wallet: Option<Address>,
     /// Events of these names; of all names if there is none.
     pub kinds: Vec<String>,
 }
@@ -61,8 +83,9 @@ impl Filter {
 
     fn selects(&self, subjects: &Subjects) -> bool {
         (self.run.is_none() || self.run == subjects.run)
-            && (self.agent.is_none() || self.agent == subjects.agent)
+            && self.agent.is_none_or(|agent| subjects.concerns_agent(agent))
             && (self.poster.is_none() || self.poster == subjects.poster)
+            && self.wallet.is_none_or(|wallet| subjects.concerns_account(wallet))
             && (self.kinds.is_empty() || subjects.kind.as_ref().is_some_and(|kind| self.kinds.contains(kind)))
     }
 }
@@ -74,7 +97,7 @@ mod tests {
     #[test]
     fn a_filter_selects_what_meets_all_its_conditions() {
         let poster = Address::repeat_byte(1);
-        let funded = Subjects { run: Some(RunId(7)), agent: None, poster: Some(poster), kind: Some("RunFunded".to_owned()) };
+        let funded = Subjects { run: Some(RunId(7)), poster: Some(poster), kind: Some("RunFunded".to_owned()), ..Subjects::default() };
         let all = Filter::default();
         assert!(all.selects(&funded));
         let run = |id| Filter { run: Some(RunId(id)), ..Filter::default() };
@@ -85,5 +108,21 @@ mod tests {
         assert!(Filter { poster: Some(poster), ..run(7) }.selects(&funded));
         assert!(!Filter { poster: Some(Address::ZERO), ..run(7) }.selects(&funded));
         assert!(!kinds(&["RunFunded"]).selects(&Subjects { kind: None, ..funded }));
+    }
+
+    #[test]
+    fn an_agent_hears_of_the_runs_in_its_hands_and_a_wallet_of_all_that_is_its_own() {
+        let account = |byte| Some(Address::repeat_byte(byte));
+        let holder = Some(Holder { agent: AgentId(4), wallet: Address::repeat_byte(2) });
+        let requested = Subjects { run: Some(RunId(7)), poster: account(1), holder, owner: account(3), ..Subjects::default() };
+        let agent = |id| Filter { agent: Some(AgentId(id)), ..Filter::default() };
+        assert!(agent(4).selects(&requested) && !agent(7).selects(&requested));
+        assert!(agent(5).selects(&Subjects { agent: Some(AgentId(5)), ..Subjects::default() }));
+        let wallet = |byte| Filter { wallet: account(byte), ..Filter::default() };
+        for (byte, hears) in [(1, true), (2, true), (3, true), (4, false)] {
+            assert_eq!(wallet(byte).selects(&requested), hears, "{byte}");
+        }
+        assert!(wallet(4).selects(&Subjects { accounts: vec![Address::repeat_byte(4)], ..requested }));
+        assert!(!wallet(0).selects(&Subjects::default()));
     }
 }

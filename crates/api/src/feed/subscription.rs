@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use super::{
-    Filter, Hub, Item,
+    Filter, Hub, Item, Render,
     hub::{FeedMessage, FeedPosition},
 };
 use crate::error::ApiError;
@@ -14,6 +14,7 @@ use crate::error::ApiError;
 #[derive(Debug)]
 pub(crate) struct Subscription {
     hub: Arc<Hub>,
+    render: Render,
     pages: Receiver<FeedMessage>,
     filter: Filter,
     /// The last number that was looked at.
@@ -38,8 +39,8 @@ pub(crate) enum Ended {
 }
 
 impl Subscription {
-    /// What follows number `after`, or from now on. Fails if there is no such number, or the database cannot be read.
-    pub(crate) async fn open(hub: &Arc<Hub>, filter: Filter, after: Option<u64>) -> Result<Self, ApiError> {
+    /// What follows number `after`, or from now on, as `render` writes what it reads itself. Fails if there is no such number, or the database cannot be read.
+    pub(crate) async fn open(hub: &Arc<Hub>, render: Render, filter: Filter, after: Option<u64>) -> Result<Self, ApiError> {
         // Before the hub is asked how far the feed is, so that nothing falls between.
         let pages = hub.subscribe();
         let mut position = hub.position().await?;
@@ -55,7 +56,7 @@ impl Subscription {
             Some(after) if after <= bounds.last && after.saturating_add(1) >= bounds.first => after,
             Some(after) => return Err(ApiError::UnknownEventId { after, first: bounds.first, last: bounds.last }),
         };
-        Ok(Self { hub: Arc::clone(hub), pages, filter, position, indexed: indexed.number, is_live: position == bounds.last })
+        Ok(Self { hub: Arc::clone(hub), render, pages, filter, position, indexed: indexed.number, is_live: position == bounds.last })
     }
 
     /// The last number that was looked at: a client that comes back with it misses nothing.
@@ -75,7 +76,7 @@ impl Subscription {
 
     /// What the database holds and has not been looked at, one page of it: what of it is wanted. Fails if the database cannot be read.
     pub(crate) async fn read(&mut self) -> Result<Vec<Arc<Item>>, ApiError> {
-        let (items, is_all) = self.hub.read(self.position).await?;
+        let (items, is_all) = self.hub.read(self.render, self.position).await?;
         self.position = items.last().map_or(self.position, |item| item.seq);
         self.is_live = is_all;
         Ok(items.into_iter().filter(|item| self.filter.admits(item)).map(Arc::new).collect())

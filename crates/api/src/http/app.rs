@@ -6,7 +6,7 @@ use clawpay_store::{IndexedBlock, Reader, Snapshot, StoreError, SubmittedTransac
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{dto, gate::Gate};
+use super::gate::Gate;
 use crate::{
     Config,
     actions::{Preparer, TokenDomain, confirm::Confirmer},
@@ -51,7 +51,7 @@ impl App {
         let replica = config.read_url.as_deref().map(|url| Replica::new(url, config.database)).transpose()?;
         let gate = Gate::new(config.rate_limit);
         let listeners = ListenerLimiter::new(config.events);
-        let hub = Arc::new(Hub::new(reader.clone(), dto::feed::render, shutdown.clone()));
+        let hub = Arc::new(Hub::new(reader.clone(), shutdown.clone()));
         let inner = Inner {
             config,
             gate,

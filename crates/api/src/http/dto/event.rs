@@ -1,108 +1,146 @@
 //! One line of a run's timeline.
 
+mod data;
+
+use std::borrow::Cow;
+
 use alloy::primitives::B256;
-use clawpay_bindings::{Contracts, decode};
-use clawpay_domain::{AgentEvent, Payment, RunEvent};
+use clawpay_bindings::{Contracts, decode, event_names};
 use clawpay_store::{EventRecord, IndexedBlock};
 use serde::Serialize;
-use serde_json::{Value, json};
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{Object, ObjectBuilder, OneOfBuilder, RefOr, Schema, Type, schema::SchemaType},
+};
 
+pub(super) use self::data::component;
+use self::data::{EventData, METADATA_SET, WITH_DATA};
 use super::run::Finality;
 use crate::http::openapi::schemas as w;
-use crate::text::{Checksummed, IsoDate, lossy};
+use crate::text::IsoDate;
 
-/// An event of a run, as the chain told it.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[schema(as = Event)]
+/// An event, as the chain told it.
+#[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct EventDto {
-    /// The Solidity event's name; null for a log that is none of the ABI's events.
+    /// The Solidity event's name; null for a log that is none of the ABI's events, or cannot be read as one.
     #[serde(rename = "type")]
-    #[schema(required)]
     name: Option<String>,
     timestamp: IsoDate,
     block_number: u64,
-    #[schema(value_type = w::Hash)]
     block_hash: B256,
-    #[schema(value_type = w::Hash)]
     transaction_hash: B256,
     log_index: u64,
     finality: Finality,
     /// The event's parameters; null where it says nothing of a run or an agent.
-    #[schema(value_type = Option<Object>, required)]
-    data: Option<Value>,
+    data: Option<EventData>,
     /// Why the event could not be read, or how it contradicts the rules; null when nothing is wrong with it.
-    #[schema(required)]
     refusal: Option<String>,
 }
 
 impl EventDto {
     /// The event, read again from its log.
     pub(crate) fn new(event: &EventRecord, contracts: &Contracts, indexed: &IndexedBlock) -> Self {
-        let facts = decode(contracts, event.contract, &event.topics, &event.data).facts;
+        let decoded = decode(contracts, event.contract, &event.topics, &event.data);
+        let of_agent = |fact| EventData::of_agent(fact, &event.topics);
         Self {
-            name: event.name.clone(),
+            name: event.name.clone().filter(|_| decoded.error.is_none()),
             timestamp: IsoDate(event.timestamp),
             block_number: event.block_number,
             block_hash: event.block_hash,
             transaction_hash: event.tx_hash,
             log_index: event.log_index,
             finality: Finality::of(event.block_number, indexed),
-            data: facts.run.as_ref().map(parameters).or_else(|| facts.agent.as_ref().map(agent_parameters)),
+            data: decoded.facts.run.as_ref().map(EventData::of_run).or_else(|| decoded.facts.agent.as_ref().and_then(of_agent)),
             refusal: event.refusal.clone(),
         }
     }
 }
 
-fn parameters(event: &RunEvent) -> Value {
-    match event {
-        RunEvent::Created { terms } => json!({
-            "poster": Checksummed(terms.poster),
-            "reward": terms.reward,
-            "fee": terms.fee,
-            "deadline": IsoDate(terms.deadline),
-            "maxRevisions": terms.max_revisions,
-            "contentURI": lossy(&terms.content_uri),
-        }),
-        RunEvent::Funded { amount } => json!({ "amount": amount }),
-        RunEvent::Cancelled { refund } => json!({ "refund": refund }),
-        RunEvent::Claimed { agent, wallet, stake_at_risk, due_at } => json!({
-            "agentId": agent,
-            "wallet": Checksummed(*wallet),
-            "stakeAtRisk": stake_at_risk,
-            "dueAt": IsoDate(*due_at),
-        }),
-        RunEvent::Started => json!({}),
-        RunEvent::Submitted { review_by, deliverable_uri } => {
-            json!({ "reviewBy": IsoDate(*review_by), "deliverableURI": lossy(deliverable_uri) })
-        }
-        RunEvent::RevisionRequested { revision, due_at, feedback } => {
-            json!({ "revision": revision, "dueAt": IsoDate(*due_at), "feedback": lossy(feedback) })
-        }
-        RunEvent::Approved(payment) | RunEvent::Finalized(payment) => {
-            let Payment { agent, wallet, reward, fee } = payment;
-            json!({ "agentId": agent, "wallet": Checksummed(*wallet), "reward": reward, "fee": fee })
-        }
-        RunEvent::Rejected { agent, refund } => json!({ "agentId": agent, "refund": refund }),
-        RunEvent::Slashed { agent, refund, slashed } => json!({ "agentId": agent, "refund": refund, "slashed": slashed }),
+impl ToSchema for EventDto {
+    fn name() -> Cow<'static, str> {
+        "Event".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        components(schemas, "Event", ObjectBuilder::new);
     }
 }
 
-/// Of events that name no run.
-fn agent_parameters(event: &AgentEvent) -> Value {
-    match event {
-        AgentEvent::Registered { owner, uri } => json!({ "owner": Checksummed(*owner), "agentURI": lossy(uri) }),
-        AgentEvent::Transferred { to } => json!({ "to": Checksummed(*to) }),
-        AgentEvent::UriUpdated { uri } => json!({ "agentURI": lossy(uri) }),
-        AgentEvent::WalletSet { wallet } => json!({ "wallet": wallet.map(Checksummed) }),
-        AgentEvent::Staked { from, amount, stake, owed } => {
-            json!({ "from": Checksummed(*from), "amount": amount, "stake": stake, "owed": owed })
+impl PartialSchema for EventDto {
+    fn schema() -> RefOr<Schema> {
+        union("An event, as the chain told it.", "Event")
+    }
+}
+
+/// The event that has no data: one schema for all of these names, and one for logs without a name.
+const WITHOUT_DATA: [&str; 2] = ["Other", "Unknown"];
+
+/// One of the schemas that [`components`] makes for the same `suffix`.
+pub(super) fn union(description: &str, suffix: &str) -> RefOr<Schema> {
+    let names = WITH_DATA.iter().map(|(name, _)| *name).chain(WITHOUT_DATA);
+    let members = names.map(|name| component(&format!("{name}{suffix}")));
+    members.fold(OneOfBuilder::new().description(Some(description)), OneOfBuilder::item).into()
+}
+
+/// A schema for each kind of event, told apart by the constant `type`. What an event has beside that is what all have, and `more`.
+pub(super) fn components(schemas: &mut Vec<(String, RefOr<Schema>)>, suffix: &str, more: impl Fn() -> ObjectBuilder) {
+    let kind = |name: &str, kind: Object, data: RefOr<Schema>| (format!("{name}{suffix}"), event(more(), kind, data).into());
+    let named = |names: &[&str]| ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names.iter().copied())).build();
+    let null = || ObjectBuilder::new().schema_type(Type::Null).build();
+    schemas.extend(WITH_DATA.map(|(name, data)| {
+        let data = component(data);
+        let may_be_null = || OneOfBuilder::new().item(data.clone()).item(null()).into();
+        kind(name, named(&[name]), if name == METADATA_SET { may_be_null() } else { data.clone() })
+    }));
+    let others: Vec<&str> = event_names().into_iter().filter(|name| !WITH_DATA.iter().any(|(with_data, _)| with_data == name)).collect();
+    let [other, unknown] = WITHOUT_DATA;
+    schemas.extend([kind(other, named(&others), null().into()), kind(unknown, null(), null().into())]);
+    schemas.extend(data::schemas());
+    schemas.push((w::Hash::name().into_owned(), w::Hash::schema()));
+    schemas.push((Finality::name().into_owned(), Finality::schema()));
+}
+
+fn event(more: ObjectBuilder, kind: Object, data: RefOr<Schema>) -> Object {
+    let whole = || ObjectBuilder::new().schema_type(Type::Integer).build();
+    let refusal = ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::String, Type::Null]));
+    let members: [(&str, RefOr<Schema>); 9] = [
+        ("type", kind.into()),
+        ("timestamp", component(&IsoDate::name())),
+        ("blockNumber", whole().into()),
+        ("blockHash", component(&w::Hash::name())),
+        ("transactionHash", component(&w::Hash::name())),
+        ("logIndex", whole().into()),
+        ("finality", component(&Finality::name())),
+        ("data", data),
+        ("refusal", refusal.into()),
+    ];
+    members.into_iter().fold(more, |object, (name, schema)| object.property(name, schema).required(name)).schema_type(Type::Object).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_event_has_one_schema() {
+        let mut schemas = Vec::new();
+        components(&mut schemas, "Event", ObjectBuilder::new);
+        let mut named = Vec::new();
+        for (name, schema) in &schemas {
+            let schema = serde_json::to_value(schema).unwrap();
+            let names = schema["properties"]["type"]["enum"].as_array().cloned().unwrap_or_default();
+            named.extend(names.iter().filter_map(|name| name.as_str().map(str::to_owned)));
+            assert!(names.len() != 1 || name == &format!("{}Event", named[named.len() - 1]));
         }
-        AgentEvent::Unstaked { to, amount, stake } => json!({ "to": Checksummed(*to), "amount": amount, "stake": stake }),
-        AgentEvent::Claimed { stake_at_risk } => json!({ "stakeAtRisk": stake_at_risk }),
-        AgentEvent::Completed { reward } => json!({ "reward": reward }),
-        AgentEvent::Rejected => json!({}),
-        AgentEvent::Slashed { run, amount } => json!({ "runId": run, "amount": amount }),
+        assert_eq!(named.iter().map(String::as_str).collect::<BTreeSet<_>>(), event_names().into_iter().collect());
+        assert_eq!(named.len(), event_names().len(), "each stands in one schema");
+        let union = serde_json::to_value(EventDto::schema()).unwrap();
+        for member in union["oneOf"].as_array().unwrap() {
+            let name = member["$ref"].as_str().unwrap().trim_start_matches("#/components/schemas/");
+            assert!(schemas.iter().any(|(known, _)| known == name), "{name}");
+        }
     }
 }

@@ -1,37 +1,75 @@
 //! One thing that listeners are told.
 
-use alloy::primitives::Address;
+use std::borrow::Cow;
+
 use clawpay_domain::{AgentId, RunId};
 use clawpay_store::{Chain, FeedRecord, IndexedBlock};
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, Type, schema::SchemaType},
+};
 
-use super::{event::EventDto, market::contracts};
-use crate::http::openapi::schemas as w;
-use crate::text::Checksummed;
+use super::event::{EventDto, component, components, union};
+use crate::{market::contracts, text::Checksummed};
 
 /// An event that has been indexed, or that a reorg has taken back.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[schema(as = FeedItem)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct FeedItemDto {
     /// Larger than that of everything told before. What `Last-Event-ID` and `after` take.
     id: u64,
     kind: Kind,
     /// The id of what is taken back; null in an event.
-    #[schema(required)]
     retracts: Option<u64>,
     /// The run it names.
-    #[schema(value_type = Option<w::RunId>, required)]
     run_id: Option<RunId>,
     /// The agent it names.
-    #[schema(value_type = Option<w::AgentId>, required)]
     agent_id: Option<AgentId>,
     /// Who posted the run.
-    #[schema(required)]
     poster_address: Option<Checksummed>,
+    /// The agent in whose hands the run was.
+    claimed_by: Option<AgentId>,
+    /// The wallet that had claimed it.
+    claimed_by_wallet: Option<Checksummed>,
     #[serde(flatten)]
     event: EventDto,
+}
+
+const SUFFIX: &str = "Item";
+
+impl ToSchema for FeedItemDto {
+    fn name() -> Cow<'static, str> {
+        "FeedItem".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        components(schemas, SUFFIX, || {
+            let whole = || ObjectBuilder::new().schema_type(Type::Integer);
+            let or_null = |kind| ObjectBuilder::new().schema_type(SchemaType::from_iter([kind, Type::Null]));
+            let members: [(&str, RefOr<Schema>); 8] = [
+                ("id", whole().into()),
+                ("kind", component(&Kind::name())),
+                ("retracts", or_null(Type::Integer).into()),
+                ("runId", or_null(Type::Integer).into()),
+                ("agentId", or_null(Type::Integer).into()),
+                ("posterAddress", or_null(Type::String).into()),
+                ("claimedBy", or_null(Type::Integer).into()),
+                ("claimedByWallet", or_null(Type::String).into()),
+            ];
+            members.into_iter().fold(ObjectBuilder::new(), |object, (name, schema)| object.property(name, schema).required(name))
+        });
+        schemas.push((Kind::name().into_owned(), Kind::schema()));
+    }
+}
+
+impl PartialSchema for FeedItemDto {
+    fn schema() -> RefOr<Schema> {
+        let description = "An event that has been indexed, or that a reorg has taken back, under an `id` larger than that of everything told \
+                           before. `retracts` is the id of what is taken back; `runId` and `agentId` are named by the event; `posterAddress` \
+                           posted the run, and `claimedBy` had it in hand, claimed by `claimedByWallet`.";
+        union(description, SUFFIX)
+    }
 }
 
 /// Which of the two.
@@ -48,14 +86,16 @@ enum Kind {
 impl FeedItemDto {
     /// The record, read again from its log.
     fn new(record: &FeedRecord, chain: &Chain, indexed: &IndexedBlock) -> Self {
-        let FeedRecord { seq, retracts, event, poster } = record;
+        let FeedRecord { seq, retracts, event, poster, holder, owner: _ } = record;
         Self {
             id: *seq,
             kind: if retracts.is_some() { Kind::Retraction } else { Kind::Event },
             retracts: *retracts,
             run_id: event.run,
             agent_id: event.agent,
-            poster_address: poster.map(|poster: Address| Checksummed(poster)),
+            poster_address: poster.map(Checksummed),
+            claimed_by: holder.map(|holder| holder.agent),
+            claimed_by_wallet: holder.map(|holder| Checksummed(holder.wallet)),
             event: EventDto::new(event, &contracts(chain), indexed),
         }
     }

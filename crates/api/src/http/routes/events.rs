@@ -19,7 +19,7 @@ use crate::{
     error::{ApiError, Invalid},
     feed::{Ended, Filter, Item, ListenerPermit, Subscription},
     http::dto::{
-        feed::{EndReason, FeedItemDto, NoticeDto},
+        feed::{EndReason, FeedItemDto, NoticeDto, render},
         stamped::{INDEXED_BLOCK, Stamped},
     },
     http::event_stream::{Block, respond},
@@ -43,12 +43,16 @@ pub(super) struct ListenQuery {
     /// Events of this run.
     #[param(inline)]
     run_id: Option<Digits>,
-    /// Events that name this agent.
+    /// Events that name this agent, and all events of each run that it holds or held, from its claim to the run's end.
     #[param(inline)]
     agent_id: Option<Digits>,
-    /// Events of runs that this account posted.
+    /// All events of runs that this account posted.
     #[param(inline)]
     poster: Option<Account>,
+    /// Events that name this account, all events of runs that it posted or claimed, and those of agents that it owned when they happened and of
+    /// the runs in their hands.
+    #[param(inline)]
+    wallet: Option<Account>,
     /// Events of these names.
     #[serde(rename = "type")]
     #[param(inline)]
@@ -153,6 +157,7 @@ pub(super) async fn listen(
         run: query.run_id.map(|id| RunId(id.0)),
         agent: query.agent_id.map(|id| AgentId(id.0)),
         poster: query.poster.map(|poster| poster.0),
+        wallet: query.wallet.map(|wallet| wallet.0),
         kinds: query.kinds.map(|kinds| kinds.0).unwrap_or_default(),
     };
     // A client that comes back by itself asks for the same address again, and says beside it how far it had come.
@@ -160,7 +165,7 @@ pub(super) async fn listen(
         Some(id) => Some(seen(id.to_str().unwrap_or_default())?),
         None => query.last_event_id.or(query.after).map(|after| after.0),
     };
-    let subscription = Subscription::open(app.hub(), filter, after).await?;
+    let subscription = Subscription::open(app.hub(), render, filter, after).await?;
     match query.wait {
         Some(WaitSeconds(seconds)) => Ok(wait(&app, subscription, permit, Duration::from_secs(seconds)).await?.into_response()),
         None => {
@@ -238,12 +243,7 @@ impl From<Ended> for EndReason {
 }
 
 /// Answers once there is something to tell, or the wait is over.
-async fn wait(
-    app: &App,
-    mut subscription: Subscription,
-    _permit: ListenerPermit,
-    wait: Duration,
-) -> Result<Stamped<EventsDto>, ApiError> {
+async fn wait(app: &App, mut subscription: Subscription, _permit: ListenerPermit, wait: Duration) -> Result<Stamped<EventsDto>, ApiError> {
     let ends_at = Instant::now() + wait;
     let mut items = Vec::new();
     for _ in 0..MOST_PAGES {
