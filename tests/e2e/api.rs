@@ -2,6 +2,7 @@
 
 mod accounts;
 mod behind_nginx;
+mod books;
 mod by_the_document;
 mod codes;
 mod compression;

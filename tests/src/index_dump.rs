@@ -6,7 +6,7 @@ use anyhow::Result;
 use sqlx::{Connection, PgConnection};
 
 /// Each table as text, in the order of its key.
-const TABLES: [(&str, &str); 8] = [
+const TABLES: [(&str, &str); 12] = [
     ("chain", "SELECT row(c.*)::text FROM chain c"),
     // Two indexes of the same chain need not share when the head was checked last, how often the rows were rewritten, nor what listeners were
     // told on the way.
@@ -15,6 +15,10 @@ const TABLES: [(&str, &str); 8] = [
     ("events", "SELECT row(e.*)::text FROM events e ORDER BY block_number, log_index"),
     ("runs", "SELECT row(r.*)::text FROM runs r ORDER BY id"),
     ("agents", "SELECT row(a.*)::text FROM agents a ORDER BY id"),
+    ("days", "SELECT row(d.*)::text FROM days d WHERE (created, funded, claimed, approved, slashed) <> (0, 0, 0, 0, 0) ORDER BY day"),
+    ("credits", "SELECT row(c.*)::text FROM credits c WHERE amount <> 0 ORDER BY contract, account"),
+    ("custody", "SELECT row(c.*)::text FROM custody c WHERE (credited, collected, pauses) <> (0, 0, 0) ORDER BY contract"),
+    ("run_words", "SELECT row(w.*)::text FROM run_words w ORDER BY id"),
     // A count of nothing is as good as none.
     ("run_counts", "SELECT row(c.*)::text FROM run_counts c WHERE count <> 0 ORDER BY kind, key"),
     ("poster_records", "SELECT row(p.*)::text FROM poster_records p WHERE created <> 0 ORDER BY poster"),

@@ -7,6 +7,7 @@
 //! Used by `clawpay serve` and `clawpay up`, and by tests, through [`serve`].
 
 mod actions;
+mod chains;
 mod config;
 mod error;
 mod feed;

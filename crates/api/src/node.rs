@@ -5,6 +5,7 @@
 mod account;
 mod call;
 mod chain;
+mod facts;
 mod nonce;
 mod revert;
 mod transaction;
@@ -25,6 +26,7 @@ use url::Url;
 pub(crate) use account::Signing;
 pub(crate) use call::{CallError, CallRequest};
 pub(crate) use chain::{Fees, Head};
+pub(crate) use facts::{Holdings, NodeFacts, Purse};
 pub(crate) use transaction::{Receipt, ReceiptLog, SentTransaction};
 
 /// Why the node gave no answer that can be used.

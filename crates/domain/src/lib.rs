@@ -22,6 +22,7 @@ mod run_state;
 mod spelling;
 mod terms;
 mod time;
+mod waiting;
 
 pub use account::{AccountError, parse_account};
 pub use agent::{Agent, AgentEvent, SlashEntry, StakeRecord, TrackRecord};
@@ -36,3 +37,4 @@ pub use run_state::RunState;
 pub use spelling::UnknownWord;
 pub use terms::{NewRun, Terms};
 pub use time::{Seconds, Timestamp};
+pub use waiting::Turn;

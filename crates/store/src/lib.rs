@@ -7,6 +7,7 @@ mod agents;
 mod blocks;
 mod chain;
 mod columns;
+mod content;
 mod copy;
 mod digest;
 mod error;
@@ -26,14 +27,15 @@ pub use agents::{AgentRecord, AgentRow};
 pub use blocks::{Block, IndexedBlock, Tags};
 pub use chain::Chain;
 pub use columns::{Account, Amount, Hash, State};
+pub use content::Content;
 pub use digest::StateDigest;
 pub use error::StoreError;
 pub use events::{EventPosition, EventRecord};
 pub use feed::{FeedBounds, FeedRecord, Holder};
 pub use idempotency::PinnedRequest;
 pub use reader::{
-    AgentFilter, AgentSort, Direction, IndexListener, Listing, MarketTotals, Page, Position, PosterRecord, Reader, ReaderOptions,
-    RunFilter, RunSearch, RunSort, Snapshot, SortKey, StateTotals, Stretch,
+    AgentFilter, AgentSort, Custody, Day, Direction, HeldRun, IndexListener, Listing, MarketTotals, Page, Position, Poster, PosterRecord,
+    PosterSort, Reader, ReaderOptions, RunFilter, RunSearch, RunSort, Snapshot, SortKey, StateTotals, Stretch,
 };
 pub use rebuild::{Rebuild, Replaced};
 pub use relayed::{GasOffer, NonceLock, RelayAttempt, RelayJob, Relayed, Spent};

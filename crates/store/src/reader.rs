@@ -4,8 +4,10 @@ mod agents;
 mod keyset;
 mod latest;
 mod listener;
+mod posters;
 mod runs;
 mod totals;
+mod waiting;
 
 use std::{
     num::NonZeroU32,
@@ -34,8 +36,10 @@ use crate::{
 pub use agents::{AgentFilter, AgentSort};
 pub use keyset::{Direction, Position, SortKey, Stretch};
 pub use listener::IndexListener;
+pub use posters::{Poster, PosterRecord, PosterSort};
 pub use runs::{RunFilter, RunSearch, RunSort};
-pub use totals::{MarketTotals, PosterRecord, StateTotals};
+pub use totals::{Custody, Day, MarketTotals, StateTotals};
+pub use waiting::HeldRun;
 
 /// How a [`Reader`] treats its database.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +68,22 @@ pub struct Reader {
     pool: PgPool,
     /// Begins each view.
     begin: Arc<str>,
-    has_sums: Arc<AtomicBool>,
+    keeps_all: Arc<AtomicBool>,
+}
+
+/// Which sums are kept beside the rows they are of. A schema that an older version made lacks those that are newer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Kept {
+    /// The lengths of lists, posters' records and the states' totals.
+    posters: bool,
+    /// What happened on each day.
+    days: bool,
+    /// What the contracts' books come to.
+    custody: bool,
+}
+
+impl Kept {
+    const ALL: Self = Self { posters: true, days: true, custody: true };
 }
 
 /// One page of a list, counted from 1.
@@ -121,13 +140,13 @@ impl Reader {
                 })
             })
             .connect_lazy_with(connect);
-        Ok(Self { pool, begin, has_sums: Arc::default() })
+        Ok(Self { pool, begin, keeps_all: Arc::default() })
     }
 
     /// Everything as of the last indexed block; nothing before an indexer has started on this database.
     pub async fn snapshot(&self) -> Result<Option<Snapshot>, StoreError> {
         // Seen before the view begins, what was there then is in the view.
-        let had_sums = self.has_sums.load(Ordering::Relaxed);
+        let kept_all = self.keeps_all.load(Ordering::Relaxed);
         let mut transaction = self.pool.begin_with(AssertSqlSafe(self.begin.to_string())).await?;
         let mut read = QueryBuilder::new("SELECT ");
         read.push(CURSOR_COLUMNS).push(", ").push(chain::COLUMNS).push(" FROM cursor, chain");
@@ -135,21 +154,24 @@ impl Reader {
             Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(UNDEFINED_TABLE) => return Ok(None),
             there => there?,
         };
-        let has_sums = had_sums || self.find_sums(&mut transaction).await?;
+        let kept = if kept_all { Kept::ALL } else { self.find_kept(&mut transaction).await? };
         let Some(There { cursor, chain }) = there else { return Ok(None) };
-        Ok(Some(Snapshot { transaction, indexed: cursor.try_into()?, chain: chain.try_into()?, has_sums }))
+        Ok(Some(Snapshot { transaction, indexed: cursor.try_into()?, chain: chain.try_into()?, kept }))
     }
 
-    /// Whether this view shows the schema as an indexer of this version has widened it. That is asked of the catalogue's rows: a name is looked up
-    /// as of now, and a table made since the view began would seem to be there, without any of its rows.
-    async fn find_sums(&self, transaction: &mut Transaction<'static, Postgres>) -> Result<bool, StoreError> {
-        let found = sqlx::query_scalar!(
-            r#"SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'poster_records') AS "found!""#
+    /// What this view shows of the schema as an indexer of this version has widened it. That is asked of the catalogue's rows: a name is looked
+    /// up as of now, and a table made since the view began would seem to be there, without any of its rows.
+    async fn find_kept(&self, transaction: &mut Transaction<'static, Postgres>) -> Result<Kept, StoreError> {
+        let tables = sqlx::query_scalar!(
+            r#"SELECT tablename::text AS "table!" FROM pg_tables
+               WHERE schemaname = current_schema() AND tablename IN ('poster_records', 'days', 'custody')"#
         )
-        .fetch_one(&mut **transaction)
+        .fetch_all(&mut **transaction)
         .await?;
-        self.has_sums.fetch_or(found, Ordering::Relaxed);
-        Ok(found)
+        let has = |table: &str| tables.iter().any(|found| found == table);
+        let kept = Kept { posters: has("poster_records"), days: has("days"), custody: has("custody") };
+        self.keeps_all.fetch_or(kept == Kept::ALL, Ordering::Relaxed);
+        Ok(kept)
     }
 
     /// Hears of each indexed block.
@@ -202,8 +224,7 @@ pub struct Snapshot {
     pub indexed: IndexedBlock,
     /// The market the database holds.
     pub chain: Chain,
-    /// Whether the lengths of lists, posters' records and the states' totals are kept; not in a schema that an older version made.
-    has_sums: bool,
+    kept: Kept,
 }
 
 impl Snapshot {

@@ -10,6 +10,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use crate::{
     Batch, Chain, Hash, INDEXED_CHANNEL, StateDigest, StoreError, Writer,
     columns::{bigint, unsigned},
+    content,
     timeouts::REBUILD_SETTINGS,
 };
 
@@ -63,7 +64,7 @@ impl Rebuild {
         let finalized = finalized.map(|number| unsigned("cursor", number)).transpose()?;
         sqlx::raw_sql(TABLES).execute(&mut *transaction).await?;
         // No event is written here, and so no number given.
-        Ok(Batch { transaction, expected: None, cursor: 0, finalized, feed: 0 })
+        Ok(Batch { transaction, expected: None, cursor: 0, finalized, feed: 0, has_inline: false })
     }
 }
 
@@ -107,6 +108,7 @@ impl Batch<'_> {
         .await?;
         let runs = replace(connection, &schema, "runs").await?;
         let agents = replace(connection, &schema, "agents").await?;
+        content::read_noted(&mut *connection).await?;
         let digests = sqlx::query(AssertSqlSafe(format!(
             "UPDATE {schema}.blocks b SET state_digest = new.digest
              FROM (SELECT k.number, coalesce((SELECT d.digest FROM new_digests d WHERE d.number <= k.number ORDER BY d.number DESC LIMIT 1),

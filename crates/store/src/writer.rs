@@ -17,7 +17,7 @@ use crate::{
     AgentRecord, Block, Chain, EventPosition, EventRecord, INDEXED_CHANNEL, IndexedBlock, RunRecord, StateDigest, StoreError, Tags, agents,
     blocks::{self, CursorPosition},
     columns::{Hash, bigint, seconds, unsigned},
-    copy, digest, events, feed, migrations, projections, runs,
+    content, copy, digest, events, feed, migrations, projections, runs,
     timeouts::{CONNECT_TIMEOUT, LONG_TIMEOUT, WRITER_SETTINGS},
 };
 
@@ -198,6 +198,8 @@ impl Session {
             sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM left_out_indexes) AS "any!""#).fetch_one(&mut *transaction).await?;
         self.epoch = Some(sqlx::query_scalar!("SELECT epoch FROM cursor").fetch_one(&mut *transaction).await?);
         transaction.commit().await?;
+        // What an older program has written, it has not read.
+        content::read_noted(&mut self.connection).await?;
         feed::complete(&mut self.connection).await
     }
 
@@ -231,7 +233,14 @@ impl Session {
     pub async fn begin(&mut self, number: u64, hash: B256) -> Result<Batch<'_>, StoreError> {
         let epoch = self.epoch.ok_or(StoreError::Rewritten)?;
         let transaction = self.connection.begin().await?;
-        Ok(Batch { transaction, expected: Some(CursorPosition { number, hash, epoch }), cursor: number, finalized: None, feed: 0 })
+        Ok(Batch {
+            transaction,
+            expected: Some(CursorPosition { number, hash, epoch }),
+            cursor: number,
+            finalized: None,
+            feed: 0,
+            has_inline: false,
+        })
     }
 }
 
@@ -261,6 +270,8 @@ pub struct Batch<'a> {
     pub(crate) finalized: Option<u64>,
     /// The last number that listeners were given.
     pub(crate) feed: u64,
+    /// Whether a run was written whose content may have to be read.
+    pub(crate) has_inline: bool,
 }
 
 impl Batch<'_> {
@@ -363,6 +374,7 @@ impl Batch<'_> {
     /// Writes runs and agents: the `changed` runs and all `agents` over what is there, and the `new` runs, which are not there yet.
     pub async fn save(&mut self, changed: &[&RunRecord], new: &[&RunRecord], agents: &[&AgentRecord]) -> Result<(), StoreError> {
         self.require_cursor().await?;
+        self.has_inline |= changed.iter().chain(new).any(|record| content::is_inline(&record.run.terms.content_uri));
         projections::save(&mut self.transaction, changed, new, agents).await
     }
 
@@ -392,6 +404,9 @@ impl Batch<'_> {
     /// final stays final; nothing above the cursor is.
     pub async fn advance(&mut self, block: &Block, tags: &Tags) -> Result<(), StoreError> {
         self.require_cursor().await?;
+        if std::mem::take(&mut self.has_inline) {
+            content::read_noted(&mut self.transaction).await?;
+        }
         let finalized = self.finalized.max(tags.finalized.map(|number| number.min(block.number)));
         // What is final is safe, whether or not the node knows the word.
         let safe = finalized.max(tags.safe.map(|number| number.min(block.number)));

@@ -199,7 +199,7 @@ async fn lengths_and_sums_are_kept_exactly_whoever_writes() -> Result<()> {
         .fetch_all(&mut connection)
         .await?;
         assert!(differing.is_empty(), "{sql}: {differing:?}");
-        for summed in [POSTERS_SUMMED, STATES_SUMMED] {
+        for summed in [POSTERS_SUMMED, STATES_SUMMED, DAYS_SUMMED] {
             let differing: Vec<String> = sqlx::query_scalar(summed).fetch_all(&mut connection).await?;
             assert!(differing.is_empty(), "{sql}: {differing:?}");
         }
@@ -235,3 +235,22 @@ const STATES_SUMMED: &str = "
     FULL JOIN (SELECT state::text AS key, count(*), sum(reward) AS rewards, sum(fee) AS fees FROM runs GROUP BY state) summed USING (key)
     WHERE (kept.count, kept.rewards, kept.fees) IS DISTINCT FROM (summed.count, summed.rewards, summed.fees)
     UNION ALL SELECT row(other.*)::text FROM run_counts other WHERE (kind <> 'state' OR count = 0) AND (rewards <> 0 OR fees <> 0)";
+
+/// The days whose sums are not those of the runs.
+const DAYS_SUMMED: &str = "
+    SELECT row(kept.*, counted.*)::text
+    FROM (SELECT * FROM days WHERE (created, funded, claimed, approved, slashed, volume) <> (0, 0, 0, 0, 0, 0)) kept
+    FULL JOIN (
+        SELECT day, count(*) FILTER (WHERE what = 'created') AS created, count(*) FILTER (WHERE what = 'funded') AS funded,
+               count(*) FILTER (WHERE what = 'claimed') AS claimed, count(*) FILTER (WHERE what = 'APPROVED') AS approved,
+               count(*) FILTER (WHERE what = 'SLASHED') AS slashed, coalesce(sum(reward) FILTER (WHERE what = 'APPROVED'), 0) AS volume
+        FROM (
+            SELECT created_at / 86400 AS day, 'created' AS what, reward FROM runs
+            UNION ALL SELECT funded_at / 86400, 'funded', reward FROM runs WHERE funded_at IS NOT NULL
+            UNION ALL SELECT claimed_at / 86400, 'claimed', reward FROM runs WHERE claimed_at IS NOT NULL
+            UNION ALL SELECT settled_at / 86400, state::text, reward FROM runs
+                      WHERE state IN ('APPROVED', 'SLASHED') AND settled_at IS NOT NULL
+        ) facts GROUP BY day
+    ) counted USING (day)
+    WHERE (kept.created, kept.funded, kept.claimed, kept.approved, kept.slashed, kept.volume)
+          IS DISTINCT FROM (counted.created, counted.funded, counted.claimed, counted.approved, counted.slashed, counted.volume)";

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clawpay_domain::{NewRun, Seconds, Timestamp, Usdc};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::served::{Served, account};
 
@@ -215,6 +215,165 @@ async fn bad_parameters_are_refused_by_name() -> Result<()> {
     served.get("/api/agents?limit=1000").await?.require_field(400, "invalid_value", "limit")?;
     for path in ["/api/runs/1", "/api/runs/1/events", "/api/agents/1", "/api/agents/1/stake", "/api/config", "/api/stats", "/api/status"] {
         served.get(&format!("{path}?verbose=1")).await?.require_field(400, "unknown_field", "verbose")?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn inline_content_is_shown_and_found_by_its_words_and_tags() -> Result<()> {
+    let served = Served::start().await?;
+    let stack = &served.stack;
+    let poster = stack.actor(1).await?;
+    let contents = [
+        "data:application/json,%7B%22title%22%3A%22Sync%20a%20calendar%22%2C%22description%22%3A%22Both%20ways%22%2C%22tags%22%3A%5B%22Front%20End%22%2C%22rust%22%5D%7D",
+        "data:application/json;charset=utf-8;base64,eyJ0aXRsZSI6IkNhbGVuZGFyIGFydCIsImFjY2VwdGFuY2UiOiJUd2VsdmUgbW9udGhzIn0=",
+        "data:application/json,{\"title\":\"\\ud800 calendar\"}",
+        "data:application/json,{\"title\":\"\\u0000rust\\u0000\",\"tags\":[\"\\u0000\"]}",
+        "ipfs://calendar",
+    ];
+    for content in contents {
+        poster.draft(NewRun { content_uri: content.into(), ..stack.offer(Usdc::whole(1)).await? }).await?;
+    }
+    served.settle().await?;
+    for (query, expected) in [
+        ("q=calendar", vec![2, 1]),
+        ("q=CALENDAR,%20sync!", vec![1]),
+        ("q=calendar%20months", vec![2]),
+        ("q=calend", vec![]),
+        ("q=front", vec![1]),
+        ("q=--", vec![]),
+        ("q=rust", vec![4, 1]),
+        ("tag=rust", vec![1]),
+        ("tag=front%20%20END", vec![1]),
+        ("tag=front", vec![]),
+        ("tag=%00", vec![]),
+        ("tag=rust&q=calendar&state=DRAFT,OPEN", vec![1]),
+        ("tag=rust&state=OPEN", vec![]),
+        ("q=ipfs://cal", vec![5]),
+        ("q=data:application/json;charset", vec![2]),
+    ] {
+        let list = served.read(&format!("/api/runs?{query}")).await?;
+        assert_eq!(ids(&list), expected, "{query}");
+        assert_eq!(list["pagination"]["total"], expected.len(), "{query}");
+    }
+    let content = |title: &str, description: Option<&str>, acceptance: Option<&str>, tags: &[&str]| {
+        json!({
+            "title": title, "description": description, "acceptance": acceptance, "tags": tags,
+        })
+    };
+    for (id, expected) in [
+        (1, content("Sync a calendar", Some("Both ways"), None, &["Front End", "rust"])),
+        (2, content("Calendar art", None, Some("Twelve months"), &[])),
+        (3, Value::Null),
+        (4, content("\0rust\0", None, None, &["\0"])),
+        (5, Value::Null),
+    ] {
+        assert_eq!(served.read(&format!("/api/runs/{id}")).await?["content"], expected, "run {id}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn agents_are_listed_by_status_and_in_every_order() -> Result<()> {
+    let served = Served::start().await?;
+    let stack = &served.stack;
+    let poster = stack.funded_actor(1, Usdc::whole(1_000)).await?;
+    let (_, provisional) = stack.staked_agent(2).await?;
+    let bare = stack.actor(3).await?.register("ipfs://bare").await?;
+    let (worker, busy) = stack.staked_agent(4).await?;
+    stack.mint(worker.address(), Usdc::whole(30)).await?;
+    worker.stake(busy, Usdc::whole(30)).await?;
+    for _ in 0..5 {
+        let run = poster.post(stack.offer(Usdc::whole(10)).await?).await?;
+        worker.claim(run, busy).await?;
+        worker.submit(run, "ipfs://work").await?;
+        poster.approve(run).await?;
+    }
+    let (sleeper, frozen) = stack.staked_agent(5).await?;
+    let late = poster.post(stack.offer(Usdc::whole(10)).await?).await?;
+    sleeper.claim(late, frozen).await?;
+    served.settle().await?;
+    let order = async |query: &str| -> Result<Vec<u64>> {
+        let list = served.read(&format!("/api/agents?{query}")).await?;
+        let ids: Vec<u64> = list["agents"].as_array().unwrap().iter().map(|agent| agent["id"].as_u64().unwrap()).collect();
+        assert_eq!(list["pagination"]["total"], ids.len(), "{query}");
+        // The same one by one, there by cursor.
+        let mut one_by_one = Vec::new();
+        let mut part = served.read(&format!("/api/agents?{query}&limit=1")).await?;
+        loop {
+            one_by_one.extend(part["agents"].as_array().unwrap().iter().map(|agent| agent["id"].as_u64().unwrap()));
+            let Some(next) = part["pagination"]["next"].as_str() else { break };
+            part = served.read(&format!("/api/agents?cursor={next}&limit=1")).await?;
+        }
+        assert_eq!(one_by_one, ids, "{query}");
+        Ok(ids)
+    };
+    let [provisional, bare, busy, frozen] = [provisional, bare, busy, frozen].map(|agent| agent.0);
+    assert_eq!(order("sort=newest").await?, [frozen, busy, bare, provisional]);
+    assert_eq!(order("sort=oldest").await?, [provisional, bare, busy, frozen]);
+    assert_eq!(order("sort=stake_desc").await?, [busy, frozen, provisional, bare]);
+    assert_eq!(order("sort=score_desc").await?, [busy, frozen, bare, provisional]);
+    assert_eq!(order("sort=volume_desc").await?, [busy, frozen, bare, provisional]);
+    assert_eq!(order("sort=completions_desc&status=PROVISIONAL,UNVERIFIED").await?, [busy, frozen, bare, provisional]);
+    assert_eq!(order("status=ESTABLISHED").await?, [0; 0]);
+    // Status is a matter of time, and in the very second.
+    let since: u64 = {
+        let list = served.read(&format!("/api/agents/{busy}/stake")).await?;
+        time::OffsetDateTime::parse(list["stakedAt"].as_str().unwrap(), &time::format_description::well_known::Rfc3339)?
+            .unix_timestamp()
+            .try_into()?
+    };
+    for (at, expected) in [(since + 30 * 86_400 - 1, vec![]), (since + 30 * 86_400, vec![busy])] {
+        stack.mine_at(Timestamp(at)).await?;
+        served.settle().await?;
+        assert_eq!(order("status=ESTABLISHED").await?, expected);
+        let shown = served.read("/api/agents").await?;
+        for agent in shown["agents"].as_array().unwrap() {
+            let status = agent["status"].as_str().unwrap();
+            assert!(order(&format!("status={status}")).await?.contains(&agent["id"].as_u64().unwrap()), "{agent}");
+        }
+    }
+    poster.slash(late).await?;
+    served.settle().await?;
+    assert_eq!(order("status=FROZEN,BANNED").await?, [frozen]);
+    assert_eq!(order("sort=score_desc&limit=100").await?.last(), Some(&frozen));
+    served.get("/api/agents?status=GOOD").await?.require_field(400, "invalid_value", "status")?;
+    served.get("/api/agents?sort=best").await?.require_field(400, "invalid_value", "sort")?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn posters_are_listed_in_every_order() -> Result<()> {
+    let served = Served::start().await?;
+    let stack = &served.stack;
+    let (worker, agent) = stack.staked_agent(2).await?;
+    let payer = stack.funded_actor(1, Usdc::whole(100)).await?;
+    let paid = payer.post(stack.offer(Usdc::whole(50)).await?).await?;
+    worker.claim(paid, agent).await?;
+    worker.submit(paid, "ipfs://work").await?;
+    payer.approve(paid).await?;
+    let funder = stack.funded_actor(3, Usdc::whole(100)).await?;
+    let drafter = stack.actor(4).await?;
+    for _ in 0..2 {
+        funder.post(stack.offer(Usdc::whole(10)).await?).await?;
+    }
+    for _ in 0..3 {
+        drafter.draft(stack.offer(Usdc::whole(10)).await?).await?;
+    }
+    served.settle().await?;
+    let accounts = |list: &Value| -> Vec<String> {
+        list["posters"].as_array().unwrap().iter().map(|poster| poster["address"].as_str().unwrap().to_owned()).collect()
+    };
+    for (sort, first) in [("volume_desc", 1), ("funded_desc", 3), ("created_desc", 4)] {
+        let list = served.read(&format!("/api/posters?sort={sort}")).await?;
+        assert_eq!((accounts(&list)[0].clone(), &list["pagination"]["total"]), (account(first).to_checksum(None), &3.into()), "{sort}");
+        let page = served.read(&format!("/api/posters?sort={sort}&limit=2")).await?;
+        let next = page["pagination"]["next"].as_str().unwrap();
+        let rest = served.read(&format!("/api/posters?cursor={next}")).await?;
+        assert_eq!([accounts(&page), accounts(&rest)].concat(), accounts(&list), "{sort}");
+        for poster in list["posters"].as_array().unwrap() {
+            assert_eq!(&served.read(&format!("/api/posters/{}", poster["address"].as_str().unwrap())).await?, poster);
+        }
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::{
     error::ApiError,
     feed::{Hub, ListenerLimiter},
     market::{self, LagLimits},
-    node::Node,
+    node::{Node, NodeFacts},
     relay::Relayer,
     replica::Replica,
     transactions::Tracker,
@@ -32,6 +32,7 @@ struct Inner {
     submitted_transactions: SubmittedTransactions,
     replica: Option<Replica>,
     node: Node,
+    node_facts: NodeFacts,
     gate: Option<Gate>,
     token_domain: TokenDomain,
     /// Changes whenever the index may have moved.
@@ -59,6 +60,7 @@ impl App {
             reader,
             submitted_transactions,
             node,
+            node_facts: NodeFacts::default(),
             token_domain: TokenDomain::default(),
             index_moved: watch::Sender::new(()),
             hub,
@@ -83,6 +85,10 @@ impl App {
 
     pub(crate) fn node(&self) -> &Node {
         &self.inner.node
+    }
+
+    pub(crate) fn node_facts(&self) -> &NodeFacts {
+        &self.inner.node_facts
     }
 
     pub(crate) fn hub(&self) -> &Arc<Hub> {

@@ -14,3 +14,4 @@ pub(crate) mod run_actions;
 pub(crate) mod stamped;
 pub(crate) mod transaction;
 pub(crate) mod typed_data;
+pub(crate) mod wallet;

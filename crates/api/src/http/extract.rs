@@ -8,8 +8,8 @@ pub(crate) mod query;
 
 pub(crate) use body::{Body, IdempotencyKey, LAST_NONCE, Signable};
 pub(crate) use parameters::{
-    Account, AgentUri, BaseUnits, ContentUri, DeliverableUri, Digits, EventTypes, Feedback, PageNumber, PageSize, RewardBound, Rfc3339,
-    RunStates, Search, TransactionHash, WaitSeconds,
+    Account, AgentStatuses, AgentUri, BaseUnits, ContentUri, DayCount, DeliverableUri, Digits, EventTypes, Feedback, PageNumber, PageSize,
+    RewardBound, Rfc3339, RunStates, Search, Tag, TransactionHash, WaitSeconds,
 };
 pub(crate) use path::{AccountPath, AgentPath, HashPath, RunPath};
 pub(crate) use query::{Nothing, Query, ReadQuery};

@@ -114,7 +114,28 @@ impl FromRequestParts<App> for Momentary {
 impl Reading {
     /// `body` as of the block.
     pub(crate) fn answer<T>(self, body: T) -> Stamped<T> {
-        Stamped::new(&self.app, &self.snapshot.indexed, body).tagged(self.tag)
+        self.close().answer(body)
+    }
+
+    /// Gives the connection back, for an answer that waits for something else.
+    pub(crate) fn close(self) -> Closed {
+        let Self { snapshot, app, tag } = self;
+        Closed { indexed: snapshot.indexed, app, tag }
+    }
+}
+
+/// A read that has seen all it needs of the index.
+#[derive(Debug)]
+pub(crate) struct Closed {
+    indexed: IndexedBlock,
+    app: App,
+    tag: Option<HeaderValue>,
+}
+
+impl Closed {
+    /// `body` as of the block.
+    pub(crate) fn answer<T>(self, body: T) -> Stamped<T> {
+        Stamped::new(&self.app, &self.indexed, body).tagged(self.tag)
     }
 }
 

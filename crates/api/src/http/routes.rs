@@ -14,6 +14,7 @@ mod run_actions;
 mod runs;
 mod transactions;
 mod verbs;
+mod wallets;
 
 use axum::Router;
 use utoipa::openapi::OpenApi;
@@ -55,7 +56,9 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(agents::show))
         .routes(routes!(agents::stake))
         .merge(verbs::of_agents())
+        .routes(routes!(posters::list))
         .routes(routes!(posters::show))
+        .routes(routes!(wallets::show))
         .routes(routes!(transactions::send))
         .routes(routes!(transactions::show))
         .routes(routes!(relay::relay))

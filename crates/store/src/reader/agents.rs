@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use alloy_primitives::Address;
-use clawpay_domain::AgentId;
+use clawpay_domain::{AgentId, AgentStatus, StakeParameters, Timestamp};
 use sqlx::{Postgres, QueryBuilder};
 
 use super::{
@@ -11,16 +11,18 @@ use super::{
     keyset::{By, Order, Selection},
 };
 use crate::{
-    Account, AgentRecord, AgentRow, StoreError,
+    Account, AgentRecord, AgentRow, Amount, StoreError,
     agents::COLUMNS,
-    columns::{clamp, unsigned},
+    columns::{clamp, seconds, unsigned},
 };
 
 /// Which agents.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AgentFilter {
     /// Those this account acts for: as the token's owner or as the agent wallet.
     pub account: Option<Address>,
+    /// With one of these statuses at the indexed block, each named once; with any if there are none.
+    pub statuses: Vec<AgentStatus>,
 }
 
 /// In which order; agents that tie follow their ids, upwards where the order ascends.
@@ -31,6 +33,14 @@ pub enum AgentSort {
     Newest,
     /// Lowest id first.
     Oldest,
+    /// Largest stake first.
+    LargestStake,
+    /// Highest score first.
+    HighestScore,
+    /// Most earned first.
+    LargestVolume,
+    /// Most runs approved first.
+    MostCompletions,
 }
 
 impl AgentSort {
@@ -38,14 +48,23 @@ impl AgentSort {
         let (by, ascends) = match self {
             Self::Newest => (By::Id, false),
             Self::Oldest => (By::Id, true),
+            Self::LargestStake => (By::Amount("stake"), false),
+            Self::HighestScore => (By::Number("agent_score(completions, rejected, slashes)"), false),
+            Self::LargestVolume => (By::Amount("volume"), false),
+            Self::MostCompletions => (By::Number("completions"), false),
         };
         Order { by, ascends }
     }
 
     /// Where an agent stands in this order.
-    pub const fn position(self, record: &AgentRecord) -> Position<AgentId> {
+    pub fn position(self, record: &AgentRecord) -> Position<AgentId> {
+        let agent = &record.agent;
         let key = match self {
             Self::Newest | Self::Oldest => SortKey::Id,
+            Self::LargestStake => SortKey::Amount(agent.record.stake),
+            Self::HighestScore => SortKey::Number(agent.score()),
+            Self::LargestVolume => SortKey::Amount(agent.track.volume),
+            Self::MostCompletions => SortKey::Number(agent.record.completions),
         };
         Position { key, id: record.agent.id }
     }
@@ -120,11 +139,25 @@ impl Selection for AgentFilter {
     const COLUMNS: &'static str = COLUMNS;
     const ID: &'static str = "id";
 
-    fn push_to(&self, query: &mut QueryBuilder<Postgres>, _: Option<Order>, _: &Snapshot) -> Result<(), StoreError> {
+    fn push_to(&self, query: &mut QueryBuilder<Postgres>, _: Option<Order>, snapshot: &Snapshot) -> Result<(), StoreError> {
         query.push(" FROM agents WHERE true");
         if let Some(account) = self.account {
             query.push(" AND (owner = ").push_bind(Account(account)).push(" OR wallet = ").push_bind(Account(account)).push(")");
         }
+        if !self.statuses.is_empty() {
+            push_status(query, &snapshot.chain.parameters.stake, snapshot.indexed.timestamp)?;
+            query.push(" = ANY(").push_bind(self.statuses.iter().map(|status| status.as_str()).collect::<Vec<_>>()).push(")");
+        }
         Ok(())
     }
+}
+
+/// Appends ` AND` and an agent's status at `now`: what `StakeRecord::status` says, in SQL.
+fn push_status(query: &mut QueryBuilder<Postgres>, parameters: &StakeParameters, now: Timestamp) -> Result<(), StoreError> {
+    query.push(" AND CASE WHEN slashes >= ").push_bind(clamp(parameters.banned_after_slashes)).push(" THEN 'BANNED'");
+    query.push(" WHEN owed > 0 THEN 'FROZEN' WHEN stake < ").push_bind(Amount(parameters.minimum_stake)).push(" THEN 'UNVERIFIED'");
+    query.push(" WHEN greatest(").push_bind(seconds(now)?).push(" - coalesce(staked_since, 0), 0) >= ");
+    query.push_bind(clamp(parameters.established_after.0)).push(" AND completions >= ");
+    query.push_bind(clamp(parameters.established_completions)).push(" THEN 'ESTABLISHED' ELSE 'PROVISIONAL' END");
+    Ok(())
 }

@@ -183,7 +183,7 @@ pub struct Stretch<T> {
 
 impl<T> Stretch<T> {
     /// Of one item more than was wanted, if there are so many, in the order in which they were read.
-    fn of(mut read: Vec<T>, wanted: u32, direction: Direction) -> Self {
+    pub(super) fn of(mut read: Vec<T>, wanted: u32, direction: Direction) -> Self {
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
         let goes_on = read.len() > wanted;
         read.truncate(wanted);

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     Account, Amount, RunRecord, RunRow, StoreError,
     columns::{bigint, clamp, seconds, unsigned},
+    content,
     runs::COLUMNS,
 };
 
@@ -35,6 +36,8 @@ pub struct RunFilter {
     pub slashable: Option<bool>,
     /// Finalizable by anyone at the indexed block, or not.
     pub finalizable: Option<bool>,
+    /// With this tag in its inline content.
+    pub tag: Option<String>,
     /// Found by this.
     pub search: Option<RunSearch>,
 }
@@ -48,6 +51,8 @@ pub enum RunSearch {
     Account(Address),
     /// How its content URI begins.
     ContentPrefix(Vec<u8>),
+    /// Words, all of which are in its inline content.
+    Words(String),
 }
 
 /// In which order; runs that tie follow their ids, upwards where the order ascends.
@@ -120,7 +125,7 @@ impl Snapshot {
 
     /// How many runs `filter` selects: looked up where the writer keeps count, counted otherwise.
     async fn run_count(&mut self, filter: &RunFilter) -> Result<u64, StoreError> {
-        if let (true, Some((kind, keys))) = (self.has_sums, filter.counted_as()) {
+        if let (true, Some((kind, keys))) = (self.kept.posters, filter.counted_as()) {
             let count = sqlx::query_scalar!(
                 r#"SELECT coalesce(sum(count), 0)::bigint AS "count!" FROM run_counts WHERE kind = $1 AND key = ANY($2)"#,
                 kind,
@@ -249,6 +254,10 @@ impl Selection for RunFilter {
                 query.push(" AND substring(content_uri FROM 1 FOR octet_length(").push_bind(prefix.clone());
                 query.push(")) = ").push_bind(prefix.clone());
             }
+            Some(RunSearch::Words(text)) => push_words(query, content::words(text)),
+        }
+        if let Some(tag) = &self.tag {
+            push_words(query, content::tag(tag));
         }
         Ok(())
     }
@@ -260,4 +269,14 @@ fn push_id(query: &mut QueryBuilder<Postgres>, column: &'static str, id: u64) {
         Ok(id) => query.push(" AND ").push(column).push(" = ").push_bind(id),
         Err(_) => query.push(" AND false"),
     };
+}
+
+/// By an index of words, all of which a run must have. None select nothing.
+fn push_words(query: &mut QueryBuilder<Postgres>, words: impl IntoIterator<Item = String>) {
+    let words = Vec::from_iter(words);
+    if words.is_empty() {
+        query.push(" AND false");
+    } else {
+        query.push(" AND id IN (SELECT id FROM run_words WHERE words @> ").push_bind(words).push("::text[])");
+    }
 }

@@ -1,35 +1,15 @@
-//! Sums over runs and agents.
+//! Sums over runs and agents, and what the contracts' books come to.
+
+use std::collections::BTreeMap;
 
 use alloy_primitives::Address;
-use clawpay_domain::{RunState, Usdc};
+use clawpay_domain::{RunState, Timestamp, Usdc};
 
 use super::Snapshot;
-use crate::{Account, Amount, State, StoreError, columns::unsigned};
-
-/// What the runs of one poster came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PosterRecord {
-    /// Runs written down.
-    pub created: u64,
-    /// Runs whose reward and fee were escrowed.
-    pub funded: u64,
-    /// Approved by the poster itself.
-    pub approved: u64,
-    /// Approved by its silence.
-    pub finalized: u64,
-    /// Rejected.
-    pub rejected: u64,
-    /// Slashed after a timeout.
-    pub slashed: u64,
-    /// Withdrawn.
-    pub cancelled: u64,
-    /// Runs for which work was delivered at least once.
-    pub delivered: u64,
-    /// Revisions requested on those.
-    pub revisions: u64,
-    /// Rewards paid.
-    pub paid: Usdc,
-}
+use crate::{
+    Account, Amount, State, StoreError,
+    columns::{bigint, unsigned},
+};
 
 /// The runs in one state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,44 +37,107 @@ pub struct MarketTotals {
     pub staked: Usdc,
 }
 
+/// What happened on one day of the chain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Day {
+    /// When it began: midnight in UTC.
+    pub began_at: Timestamp,
+    /// Runs written down.
+    pub created: u64,
+    /// Runs whose reward and fee were escrowed.
+    pub funded: u64,
+    /// Runs claimed.
+    pub claimed: u64,
+    /// Runs approved, by their posters or by their silence.
+    pub approved: u64,
+    /// Runs slashed.
+    pub slashed: u64,
+    /// Rewards of what was approved.
+    pub volume: Usdc,
+}
+
+/// A contract's books, as far as its events that name no run's or agent's facts tell them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Custody {
+    /// Payouts that did not reach their account and wait to be collected.
+    pub credited: Usdc,
+    /// Fees that have left it.
+    pub collected: Usdc,
+    /// Whether it takes no new business.
+    pub is_paused: bool,
+}
+
 impl Snapshot {
-    /// A poster's record; all zero for an account that never posted.
-    pub async fn poster(&mut self, poster: Address) -> Result<PosterRecord, StoreError> {
-        let poster = Account(poster);
-        let row = if self.has_sums {
-            sqlx::query_as!(
-                PosterRow,
-                r#"SELECT created, funded, approved, finalized, rejected, slashed, cancelled, delivered, revisions, paid AS "paid: Amount"
-                   FROM poster_records WHERE poster = $1::bytea"#,
-                poster as Account,
-            )
-            .fetch_optional(&mut *self.transaction)
-            .await?
-        } else {
-            sqlx::query_as!(
-                PosterRow,
-                r#"SELECT count(*) AS "created!",
-                          count(funded_at) AS "funded!",
-                          count(*) FILTER (WHERE state = 'APPROVED' AND NOT finalized_by_silence) AS "approved!",
-                          count(*) FILTER (WHERE state = 'APPROVED' AND finalized_by_silence) AS "finalized!",
-                          count(*) FILTER (WHERE state = 'REJECTED') AS "rejected!",
-                          count(*) FILTER (WHERE state = 'SLASHED') AS "slashed!",
-                          count(*) FILTER (WHERE state = 'CANCELLED') AS "cancelled!",
-                          count(submitted_at) AS "delivered!",
-                          coalesce(sum(revisions) FILTER (WHERE submitted_at IS NOT NULL), 0) AS "revisions!",
-                          coalesce(sum(reward) FILTER (WHERE state = 'APPROVED'), 0) AS "paid!: Amount"
-                   FROM runs WHERE poster = $1::bytea"#,
-                poster as Account,
-            )
-            .fetch_optional(&mut *self.transaction)
-            .await?
-        };
-        row.map_or(Ok(PosterRecord::default()), TryInto::try_into)
+    /// The last `count` days of the chain up to the indexed block's, oldest first; nothing in a schema that an older version made.
+    pub async fn days(&mut self, count: u16) -> Result<Option<Vec<Day>>, StoreError> {
+        const SECONDS: u64 = 86_400;
+        if !self.kept.days {
+            return Ok(None);
+        }
+        let today = self.indexed.timestamp.0 / SECONDS;
+        let first = today.saturating_sub(u64::from(count).saturating_sub(1));
+        let rows = sqlx::query!(
+            r#"SELECT day, created, funded, claimed, approved, slashed, volume AS "volume: Amount" FROM days WHERE day BETWEEN $1 AND $2"#,
+            bigint(first)?,
+            bigint(today)?,
+        )
+        .fetch_all(&mut *self.transaction)
+        .await?;
+        let number = |number| unsigned("days", number);
+        let mut days = BTreeMap::new();
+        for row in rows {
+            let day = Day {
+                began_at: Timestamp::default(),
+                created: number(row.created)?,
+                funded: number(row.funded)?,
+                claimed: number(row.claimed)?,
+                approved: number(row.approved)?,
+                slashed: number(row.slashed)?,
+                volume: row.volume.0,
+            };
+            days.insert(number(row.day)?, day);
+        }
+        let began_at = |day: u64| Timestamp(day.saturating_mul(SECONDS));
+        let day = |day: u64| Day { began_at: began_at(day), ..days.get(&day).copied().unwrap_or_default() };
+        Ok(Some((first..=today).map(day).collect()))
+    }
+
+    /// The books of one of the market's contracts; nothing in a schema that an older version made.
+    pub async fn custody(&mut self, contract: Address) -> Result<Option<Custody>, StoreError> {
+        if !self.kept.custody {
+            return Ok(None);
+        }
+        let row = sqlx::query!(
+            r#"SELECT credited AS "credited: Amount", collected AS "collected: Amount", pauses FROM custody WHERE contract = $1::bytea"#,
+            Account(contract) as Account,
+        )
+        .fetch_optional(&mut *self.transaction)
+        .await?;
+        Ok(Some(row.map_or_else(Custody::default, |row| Custody {
+            credited: row.credited.0,
+            collected: row.collected.0,
+            is_paused: row.pauses > 0,
+        })))
+    }
+
+    /// What `contract` owes `account` for payouts that did not reach it; nothing in a schema that an older version made.
+    pub async fn credit(&mut self, contract: Address, account: Address) -> Result<Option<Usdc>, StoreError> {
+        if !self.kept.custody {
+            return Ok(None);
+        }
+        let amount = sqlx::query_scalar!(
+            r#"SELECT amount AS "amount: Amount" FROM credits WHERE contract = $1::bytea AND account = $2::bytea"#,
+            Account(contract) as Account,
+            Account(account) as Account,
+        )
+        .fetch_optional(&mut *self.transaction)
+        .await?;
+        Ok(Some(amount.map_or(Usdc::ZERO, |amount| amount.0)))
     }
 
     /// The whole market's totals.
     pub async fn totals(&mut self) -> Result<MarketTotals, StoreError> {
-        let (runs, posters) = if self.has_sums {
+        let (runs, posters) = if self.kept.posters {
             let runs = sqlx::query_as!(
                 StateRow,
                 r#"SELECT key::run_state AS "state!: State", count, rewards AS "rewards: Amount", fees AS "fees: Amount"
@@ -119,39 +162,6 @@ impl Snapshot {
             posters: unsigned("runs", posters)?,
             agents: unsigned("agents", agents.count)?,
             staked: agents.staked.0,
-        })
-    }
-}
-
-struct PosterRow {
-    created: i64,
-    funded: i64,
-    approved: i64,
-    finalized: i64,
-    rejected: i64,
-    slashed: i64,
-    cancelled: i64,
-    delivered: i64,
-    revisions: i64,
-    paid: Amount,
-}
-
-impl TryFrom<PosterRow> for PosterRecord {
-    type Error = StoreError;
-
-    fn try_from(row: PosterRow) -> Result<Self, StoreError> {
-        let count = |number| unsigned("runs", number);
-        Ok(Self {
-            created: count(row.created)?,
-            funded: count(row.funded)?,
-            approved: count(row.approved)?,
-            finalized: count(row.finalized)?,
-            rejected: count(row.rejected)?,
-            slashed: count(row.slashed)?,
-            cancelled: count(row.cancelled)?,
-            delivered: count(row.delivered)?,
-            revisions: count(row.revisions)?,
-            paid: row.paid.0,
         })
     }
 }

@@ -2,27 +2,63 @@
 
 use alloy::primitives::B256;
 use clawpay_domain::{Parameters, RunState, Seconds, Usdc};
-use clawpay_store::{Block, Chain, IndexedBlock, MarketTotals, StateDigest};
+use clawpay_store::{Block, Chain, Custody, Day, IndexedBlock, MarketTotals, StateDigest};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 pub(crate) use crate::market::contracts;
 
+use crate::chains;
 use crate::http::openapi::schemas as w;
+use crate::node::Holdings;
 use crate::text::{Checksummed, IsoDate};
 
-/// Where the market is and which rules it has. Nothing of it ever changes.
+/// Where the market is and which rules it has. Only whether it is paused and whether this server relays ever changes.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = Config)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ConfigDto {
     chain_id: u64,
+    /// What people call the chain; null for one that few know.
+    #[schema(required)]
+    chain_name: Option<&'static str>,
+    /// Where people look things up on the chain: `/tx/{hash}` and `/address/{address}` follow. Null for a chain that few know.
+    #[schema(required)]
+    explorer: Option<&'static str>,
     #[schema(value_type = w::Hash)]
     genesis_hash: B256,
     deployment_block: u64,
     contracts: ContractsDto,
+    token: TokenDto,
     parameters: ParametersDto,
+    /// Whether nothing new can be created, funded or claimed for now; null while this server cannot tell.
+    #[schema(required)]
+    paused: Option<bool>,
+    /// Whether this server sends what wallets only sign.
+    relaying: bool,
+}
+
+/// The token that everything is paid in.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Token)]
+struct TokenDto {
+    /// What it is called; null while the node cannot be asked.
+    #[schema(required)]
+    symbol: Option<String>,
+    /// Decimals of its base unit, which the deployment has made sure of.
+    decimals: u32,
+}
+
+/// What a [`ConfigDto`] shows beside what the index says of the chain.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Circumstances {
+    /// What the token is called.
+    pub token_symbol: Option<String>,
+    /// Whether the escrow is paused.
+    pub is_paused: Option<bool>,
+    /// Whether this server relays.
+    pub is_relaying: bool,
 }
 
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -61,11 +97,18 @@ struct ParametersDto {
     established_completions: u64,
 }
 
-impl From<&Chain> for ConfigDto {
-    fn from(chain: &Chain) -> Self {
+impl ConfigDto {
+    /// Of this market, as things are.
+    pub(crate) fn new(chain: &Chain, circumstances: Circumstances) -> Self {
         let Parameters { escrow, stake } = chain.parameters;
+        let known = chains::by_id(chain.chain_id);
         Self {
             chain_id: chain.chain_id,
+            chain_name: known.map(|chain| chain.name),
+            explorer: known.map(|chain| chain.explorer),
+            token: TokenDto { symbol: circumstances.token_symbol, decimals: Usdc::DECIMALS },
+            paused: circumstances.is_paused,
+            relaying: circumstances.is_relaying,
             genesis_hash: chain.genesis_hash,
             deployment_block: chain.deployment_block,
             contracts: ContractsDto {
@@ -115,22 +158,96 @@ pub(crate) struct StatsDto {
     /// All stakes, committed or not.
     #[schema(value_type = w::Usdc)]
     staked: Usdc,
+    holdings: HoldingsDto,
+    /// The last days of the chain in UTC, oldest first, the indexed block's day last; null while the index is of an older version.
+    #[schema(required)]
+    history: Option<Vec<DayDto>>,
 }
 
-impl From<&MarketTotals> for StatsDto {
-    fn from(totals: &MarketTotals) -> Self {
+/// What each contract has and what it owes, which is never more.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Holdings)]
+#[serde(rename_all = "camelCase")]
+struct HoldingsDto {
+    run_escrow: HoldingDto,
+    agent_stake: HoldingDto,
+}
+
+/// What a contract has and what it owes.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Holding)]
+struct HoldingDto {
+    /// USDC that it has at the indexed block, by the token's word; null while the node cannot be asked.
+    #[schema(value_type = Option<w::Usdc>, required)]
+    has: Option<Usdc>,
+    /// USDC that it owes at the indexed block: what is escrowed, fees and payouts not collected yet, or stakes. Null while the index is of an
+    /// older version.
+    #[schema(value_type = Option<w::Usdc>, required)]
+    owes: Option<Usdc>,
+}
+
+/// One day.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Day)]
+struct DayDto {
+    /// Midnight in UTC, when it began.
+    day: IsoDate,
+    created: u64,
+    funded: u64,
+    claimed: u64,
+    /// By their posters or by their silence.
+    approved: u64,
+    slashed: u64,
+    /// Rewards paid to agents.
+    #[schema(value_type = w::Usdc)]
+    volume: Usdc,
+}
+
+impl From<Day> for DayDto {
+    fn from(Day { began_at, created, funded, claimed, approved, slashed, volume }: Day) -> Self {
+        Self { day: IsoDate(began_at), created, funded, claimed, approved, slashed, volume }
+    }
+}
+
+/// What a [`StatsDto`] is made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Stats {
+    /// The market's totals.
+    pub totals: MarketTotals,
+    /// Its last days.
+    pub days: Option<Vec<Day>>,
+    /// The escrow's books.
+    pub run_escrow: Option<Custody>,
+    /// The stake contract's.
+    pub agent_stake: Option<Custody>,
+    /// What both have.
+    pub holdings: Option<Holdings>,
+}
+
+impl From<Stats> for StatsDto {
+    fn from(Stats { totals, days, run_escrow, agent_stake, holdings }: Stats) -> Self {
         let count = |state| totals.runs.iter().find(|runs| runs.state == state).map_or(0, |runs| runs.count);
         let approved = totals.runs.iter().find(|runs| runs.state == RunState::Approved);
         let escrowed = totals.runs.iter().filter(|runs| runs.state == RunState::Open || runs.state.is_in_hand());
+        let escrowed: Usdc = escrowed.map(|runs| runs.rewards.saturating_add(runs.fees)).sum();
+        let fees = approved.map_or(Usdc::ZERO, |runs| runs.fees);
+        let escrow_owes =
+            run_escrow.map(|books| escrowed.saturating_add(fees.saturating_sub(books.collected)).saturating_add(books.credited));
+        let stake_owes = agent_stake.map(|books| totals.staked.saturating_add(books.credited));
         Self {
             runs_by_state: RunState::ALL.iter().map(|state| (state.to_string(), count(*state).into())).collect(),
             runs: totals.runs.iter().map(|runs| runs.count).sum(),
             posters: totals.posters,
             agents: totals.agents,
-            escrowed: escrowed.map(|runs| runs.rewards.saturating_add(runs.fees)).sum(),
+            escrowed,
             paid: approved.map_or(Usdc::ZERO, |runs| runs.rewards),
-            fees: approved.map_or(Usdc::ZERO, |runs| runs.fees),
+            fees,
             staked: totals.staked,
+            holdings: HoldingsDto {
+                run_escrow: HoldingDto { has: holdings.map(|has| has.run_escrow), owes: escrow_owes },
+                agent_stake: HoldingDto { has: holdings.map(|has| has.agent_stake), owes: stake_owes },
+            },
+            history: days.map(|days| days.into_iter().map(Into::into).collect()),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt};
 
 use alloy::primitives::{Address, B256};
 use clawpay_bindings::event_names;
-use clawpay_domain::{AccountError, AmountError, RunState, Timestamp, Usdc, parse_account, rules};
+use clawpay_domain::{AccountError, AgentStatus, AmountError, RunState, Timestamp, Usdc, parse_account, rules};
 use serde::Deserialize;
 use time::{OffsetDateTime, format_description::well_known};
 
@@ -223,6 +223,27 @@ several! {
     RunStates of RunState
 }
 
+several! {
+    /// Where agents stand.
+    AgentStatuses of AgentStatus
+}
+
+/// How many days, from 1 to 366.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct DayCount(pub u16);
+
+impl TryFrom<String> for DayCount {
+    type Error = NotAWord;
+
+    fn try_from(text: String) -> Result<Self, NotAWord> {
+        match text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse()) {
+            Some(Ok(days @ 1..=366)) => Ok(Self(days)),
+            _ => refuse("must be a whole number of days from 1 to 366"),
+        }
+    }
+}
+
 /// Defines a text with bounds on its bytes, as the contracts count them.
 macro_rules! bounded_text {
     ($(#[$doc:meta])* $name:ident, $minimum:expr, $maximum:expr) => {
@@ -264,6 +285,11 @@ bounded_text! {
 bounded_text! {
     /// Where an agent is described.
     AgentUri, 0, rules::MAXIMUM_AGENT_URI_BYTES
+}
+
+bounded_text! {
+    /// What inline content is filed under.
+    Tag, 1, rules::MAXIMUM_TEXT_BYTES
 }
 
 bounded_text! {

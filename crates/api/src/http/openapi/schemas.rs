@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use clawpay_domain::{AgentStatus, RunState, options, rules};
+use clawpay_domain::{AgentStatus, RunState, Turn, options, rules};
 use utoipa::{
     Number, PartialSchema, ToSchema,
     openapi::{
@@ -15,8 +15,8 @@ use utoipa::{
 use crate::{
     actions::STEP_IDS,
     http::extract::{
-        Account, AgentUri, BaseUnits, ContentUri, DeliverableUri, Digits, EventTypes, Feedback, PageNumber, PageSize, RewardBound, Rfc3339,
-        Search, TransactionHash, WaitSeconds,
+        Account, AgentUri, BaseUnits, ContentUri, DayCount, DeliverableUri, Digits, EventTypes, Feedback, PageNumber, PageSize,
+        RewardBound, Rfc3339, Search, Tag, TransactionHash, WaitSeconds,
     },
     text::{Checksummed, IsoDate, Quantity},
 };
@@ -64,6 +64,10 @@ pub(crate) struct CursorText;
 pub(crate) struct RunVerb;
 /// Where USDC can be.
 pub(crate) struct Purse;
+/// An amount of ether.
+pub(crate) struct Wei;
+/// What an account is to do next.
+pub(crate) struct TurnWord;
 
 /// A whole number in decimal digits, as a text.
 pub(crate) struct Decimal;
@@ -110,8 +114,11 @@ schemas! {
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64))).build();
     PageNumber as "PageNumber" => whole("Which page, from 1.", 1, (1 << 31) - 1);
     PageSize as "PageSize" => whole("How many items on a page.", 1, 100);
+    DayCount as "DayCount" => whole("How many days.", 1, 366);
     WaitSeconds as "WaitSeconds" => whole("Seconds to wait.", 0, 30);
     Decimal as "Decimal" => text("A whole number in decimal digits, below 2^64.", "^[0-9]{1,19}$");
+    Wei as "Wei" => text("An amount of ether in wei.", "^[0-9]{1,78}$");
+    TurnWord as "Turn" => one_of("The verb that a run waits for.", Turn::ALL.iter().map(|turn| turn.as_str()));
     Seconds as "Seconds" => whole("A duration in seconds.", 0, LARGEST);
     RunStateWord as "RunState" => one_of("Where a run stands.", RunState::ALL.iter().map(|state| state.as_str()));
     AgentStatusWord as "AgentStatus" => one_of("Where an agent stands on the trust ladder.", AgentStatus::ALL.iter().map(|status| status.as_str()));
@@ -156,8 +163,10 @@ schemas! {
     DeliverableUri as "DeliverableUri" => bounded("Where delivered work is: 1 to 2048 bytes.", 1, rules::MAXIMUM_TEXT_BYTES);
     Feedback as "Feedback" => bounded("What should change: at most 2048 bytes.", 0, rules::MAXIMUM_TEXT_BYTES);
     AgentUri as "AgentUri" => bounded("Where an agent is described: at most 8192 bytes.", 0, rules::MAXIMUM_AGENT_URI_BYTES);
+    Tag as "Tag" => bounded("A tag. At most 2048 bytes.", 1, rules::MAXIMUM_TEXT_BYTES);
     Search as "Search" => bounded(
-        "A run's number, the address of its poster or of the wallet that claimed it, or the beginning of its content URI. At most 2048 bytes.",
+        "A run's number, the address of its poster or of the wallet that claimed it, the beginning of its content URI (`ipfs://Qm`), or words \
+         that are all in its inline content. At most 2048 bytes.",
         1,
         rules::MAXIMUM_TEXT_BYTES,
     );

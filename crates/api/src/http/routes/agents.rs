@@ -14,7 +14,7 @@ use crate::{
         page::Pagination,
         stamped::Stamped,
     },
-    http::extract::{Account, AgentPath, Nothing, PageNumber, PageSize, ReadQuery},
+    http::extract::{Account, AgentPath, AgentStatuses, Nothing, PageNumber, PageSize, ReadQuery},
     http::openapi::schemas as w,
     http::reading::{MinBlock, Reading},
 };
@@ -37,15 +37,50 @@ pub(super) struct ListQuery {
     /// Agents that this account acts for, as their owner or their wallet.
     #[param(inline)]
     account: Option<Account>,
+    /// Agents with this status at the indexed block, or with one of several, separated by commas: `PROVISIONAL,ESTABLISHED`.
+    #[param(inline, value_type = Option<Vec<w::AgentStatusWord>>, style = Form, explode = false, min_items = 1)]
+    status: Option<AgentStatuses>,
+    /// In which order; newest first if not said. Agents that tie follow their ids in the same direction.
+    #[param(inline)]
+    sort: Option<SortWord>,
+}
+
+/// In which order.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[schema(as = AgentSort)]
+#[serde(rename_all = "snake_case")]
+enum SortWord {
+    Newest,
+    Oldest,
+    StakeDesc,
+    ScoreDesc,
+    VolumeDesc,
+    CompletionsDesc,
+}
+
+impl From<SortWord> for AgentSort {
+    fn from(word: SortWord) -> Self {
+        match word {
+            SortWord::Newest => Self::Newest,
+            SortWord::Oldest => Self::Oldest,
+            SortWord::StakeDesc => Self::LargestStake,
+            SortWord::ScoreDesc => Self::HighestScore,
+            SortWord::VolumeDesc => Self::LargestVolume,
+            SortWord::CompletionsDesc => Self::MostCompletions,
+        }
+    }
 }
 
 impl ListQuery {
     fn sort(&self) -> AgentSort {
-        AgentSort::default()
+        self.sort.map(Into::into).unwrap_or_default()
     }
 
     fn filter(&self) -> AgentFilter {
-        AgentFilter { account: self.account.map(|account| account.0) }
+        AgentFilter {
+            account: self.account.map(|account| account.0),
+            statuses: self.status.as_ref().map(|statuses| statuses.0.clone()).unwrap_or_default(),
+        }
     }
 }
 
@@ -90,7 +125,7 @@ pub(super) struct AgentsDto {
 
 /// List agents
 ///
-/// All agents, or those that an account acts for, newest first.
+/// The agents that all given parameters select, newest first unless `sort` says otherwise.
 #[utoipa::path(get, path = "/api/agents", operation_id = "listAgents", tag = "agents", params(ListQuery, MinBlock), responses(
     (status = 200, description = "Part of the list.", body = AgentsDto),
 ), extensions(("x-problems" = json!(["400 invalid_cursor"]))))]

@@ -1,35 +1,71 @@
 //! The market's rules, totals and freshness.
 
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
 use crate::{
+    App,
     error::ApiError,
     http::dto::{
-        market::{ConfigDto, StatsDto, StatusDto},
+        market::{Circumstances, ConfigDto, Stats, StatsDto, StatusDto, contracts},
         stamped::Stamped,
     },
-    http::extract::{Nothing, ReadQuery},
+    http::extract::{DayCount, Nothing, ReadQuery},
     http::reading::{MinBlock, Momentary, Reading},
 };
 
+/// Days of history unless the client says.
+const DAYS: u16 = 30;
+
 /// Get the market's rules
 ///
-/// Chain, contracts and parameters. Nothing of it ever changes.
+/// Chain, token, contracts and parameters, which never change; and whether new business is paused, and whether this server relays.
 #[utoipa::path(get, path = "/api/config", operation_id = "getConfig", tag = "market", params(MinBlock), responses(
     (status = 200, description = "The rules.", body = ConfigDto),
 ))]
-pub(super) async fn config(ReadQuery(Nothing {}): ReadQuery<Nothing>, reading: Reading) -> Result<Stamped<ConfigDto>, ApiError> {
-    let config = ConfigDto::from(&reading.snapshot.chain);
+pub(super) async fn config(
+    State(app): State<App>,
+    ReadQuery(Nothing {}): ReadQuery<Nothing>,
+    mut reading: Reading,
+) -> Result<Stamped<ConfigDto>, ApiError> {
+    let chain = reading.snapshot.chain;
+    let is_paused = reading.snapshot.custody(chain.run_escrow).await?.map(|books| books.is_paused);
+    let reading = reading.close();
+    let token_symbol = app.node_facts().symbol(app.node(), chain.usdc).await;
+    let config = ConfigDto::new(&chain, Circumstances { token_symbol, is_paused, is_relaying: app.config().relay.is_some() });
     Ok(reading.answer(config))
+}
+
+/// The parameters of `GET /api/stats`.
+#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct StatsQuery {
+    /// How many days of history, up to the indexed block's; 30 if not said.
+    #[param(inline)]
+    days: Option<DayCount>,
 }
 
 /// Get the market's totals
 ///
-/// Runs by state, and the money in them.
-#[utoipa::path(get, path = "/api/stats", operation_id = "getStats", tag = "market", params(MinBlock), responses(
+/// Runs by state, the money in them, what each contract has and owes, and what happened on each of the last days.
+#[utoipa::path(get, path = "/api/stats", operation_id = "getStats", tag = "market", params(StatsQuery, MinBlock), responses(
     (status = 200, description = "The totals.", body = StatsDto),
 ))]
-pub(super) async fn stats(ReadQuery(Nothing {}): ReadQuery<Nothing>, mut reading: Reading) -> Result<Stamped<StatsDto>, ApiError> {
-    let totals = reading.snapshot.totals().await?;
-    Ok(reading.answer(StatsDto::from(&totals)))
+pub(super) async fn stats(
+    State(app): State<App>,
+    ReadQuery(query): ReadQuery<StatsQuery>,
+    mut reading: Reading,
+) -> Result<Stamped<StatsDto>, ApiError> {
+    let snapshot = &mut reading.snapshot;
+    let (chain, indexed) = (snapshot.chain, snapshot.indexed);
+    let totals = snapshot.totals().await?;
+    let days = snapshot.days(query.days.map_or(DAYS, |days| days.0)).await?;
+    let (run_escrow, agent_stake) = (snapshot.custody(chain.run_escrow).await?, snapshot.custody(chain.agent_stake).await?);
+    let reading = reading.close();
+    let holdings = app.node_facts().holdings(app.node(), &contracts(&chain), (indexed.number, indexed.hash)).await;
+    Ok(reading.answer(StatsDto::from(Stats { totals, days, run_escrow, agent_stake, holdings })))
 }
 
 /// Get the index's freshness

@@ -1,11 +1,121 @@
 //! Reading posters.
 
+use alloy::primitives::Address;
+use axum::{extract::RawQuery, http::header};
+use clawpay_store::{Direction, Listing, Page, Position, Poster, PosterSort, Snapshot, StoreError, Stretch};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::lists::{self, List};
 use crate::{
     error::ApiError,
-    http::dto::{poster::PosterDto, stamped::Stamped},
-    http::extract::{AccountPath, Nothing, ReadQuery},
+    http::dto::{page::Pagination, poster::PosterDto, stamped::Stamped},
+    http::extract::{AccountPath, Nothing, PageNumber, PageSize, ReadQuery},
+    http::openapi::schemas as w,
     http::reading::{MinBlock, Reading},
 };
+
+/// The parameters of `GET /api/posters`.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListQuery {
+    /// Which page, from 1. A page past the end is empty.
+    #[param(inline)]
+    page: Option<PageNumber>,
+    /// How many items on a page; 20 if not said.
+    #[param(inline)]
+    limit: Option<PageSize>,
+    /// A place to read from, as `pagination` or the Link header gave it. It carries the parameters it was made for: only `limit` and
+    /// `minBlock` may stand beside it.
+    #[param(inline, value_type = Option<w::CursorText>)]
+    cursor: Option<String>,
+    /// In which order; those first who paid most to agents if not said.
+    #[param(inline)]
+    sort: Option<SortWord>,
+}
+
+/// In which order.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[schema(as = PosterSort)]
+#[serde(rename_all = "snake_case")]
+enum SortWord {
+    VolumeDesc,
+    FundedDesc,
+    CreatedDesc,
+}
+
+impl From<SortWord> for PosterSort {
+    fn from(word: SortWord) -> Self {
+        match word {
+            SortWord::VolumeDesc => Self::LargestVolume,
+            SortWord::FundedDesc => Self::MostFunded,
+            SortWord::CreatedDesc => Self::MostCreated,
+        }
+    }
+}
+
+impl ListQuery {
+    fn sort(&self) -> PosterSort {
+        self.sort.map(Into::into).unwrap_or_default()
+    }
+}
+
+impl List for ListQuery {
+    type Item = Poster;
+    type Id = Address;
+
+    fn parts(&self) -> (Option<PageNumber>, Option<PageSize>, Option<&str>) {
+        (self.page, self.limit, self.cursor.as_deref())
+    }
+
+    fn position(&self, poster: &Poster) -> Position<Address> {
+        self.sort().position(poster)
+    }
+
+    fn has(&self, position: &Position<Address>) -> bool {
+        self.sort().has(position)
+    }
+
+    async fn page(&self, snapshot: &mut Snapshot, page: Page) -> Result<Listing<Poster>, StoreError> {
+        snapshot.posters(self.sort(), page).await
+    }
+
+    async fn beside(
+        &self,
+        snapshot: &mut Snapshot,
+        position: &Position<Address>,
+        direction: Direction,
+        limit: u32,
+    ) -> Result<Stretch<Poster>, StoreError> {
+        snapshot.posters_beside(self.sort(), position, direction, limit).await
+    }
+}
+
+/// A page of posters.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Posters)]
+pub(super) struct PostersDto {
+    posters: Vec<PosterDto>,
+    pagination: Pagination,
+}
+
+/// List posters
+///
+/// Every account that ever wrote down a run, with its record.
+#[utoipa::path(get, path = "/api/posters", operation_id = "listPosters", tag = "posters", params(ListQuery, MinBlock), responses(
+    (status = 200, description = "Part of the list.", body = PostersDto),
+), extensions(("x-problems" = json!(["400 invalid_cursor"]))))]
+pub(super) async fn list(
+    RawQuery(text): RawQuery,
+    ReadQuery(query): ReadQuery<ListQuery>,
+    mut reading: Reading,
+) -> Result<Stamped<PostersDto>, ApiError> {
+    let (items, pagination) = lists::read(query, text.as_deref().unwrap_or_default(), &mut reading.snapshot).await?;
+    let posters = items.iter().map(|poster| PosterDto::new(poster.account, &poster.record)).collect();
+    let link = pagination.link("/api/posters");
+    Ok(reading.answer(PostersDto { posters, pagination }).header(header::LINK, link))
+}
 
 /// Get a poster's record
 ///

@@ -20,7 +20,7 @@ use crate::{
         run::RunDto,
         stamped::Stamped,
     },
-    http::extract::{Account, Digits, Nothing, PageNumber, PageSize, ReadQuery, RewardBound, RunPath, RunStates, Search},
+    http::extract::{Account, Digits, Nothing, PageNumber, PageSize, ReadQuery, RewardBound, RunPath, RunStates, Search, Tag},
     http::openapi::schemas as w,
     http::reading::{MinBlock, Reading},
 };
@@ -67,6 +67,9 @@ pub(super) struct ListQuery {
     /// In which order; newest first if not said. Runs that tie follow their ids, upwards where the order ascends.
     #[param(inline)]
     sort: Option<SortWord>,
+    /// Runs with this tag in their inline content, in either case.
+    #[param(inline)]
+    tag: Option<Tag>,
     /// What a person types to find a run.
     #[param(inline)]
     q: Option<Search>,
@@ -130,6 +133,7 @@ impl ListQuery {
             claimable: self.claimable.map(Into::into),
             slashable: self.slashable.map(Into::into),
             finalizable: self.finalizable.map(Into::into),
+            tag: self.tag.as_ref().map(|tag| tag.0.clone()),
             search: self.q.as_ref().map(search),
         }
     }
@@ -166,15 +170,23 @@ impl List for ListQuery {
     }
 }
 
-/// A number is a run, an address an account, and anything else the beginning of a content URI.
+/// A number is a run, an address an account, what begins as a URI the beginning of a content URI, and anything else words.
 fn search(text: &Search) -> RunSearch {
     if let Ok(Digits(id)) = text.0.clone().try_into() {
         return RunSearch::Id(RunId(id));
     }
     match text.0.parse::<Address>() {
         Ok(account) if text.0.len() == 42 => RunSearch::Account(account),
-        _ => RunSearch::ContentPrefix(text.0.clone().into_bytes()),
+        _ if begins_as_uri(&text.0) => RunSearch::ContentPrefix(text.0.clone().into_bytes()),
+        _ => RunSearch::Words(text.0.clone()),
     }
+}
+
+/// Whether a text is a scheme, its colon, and no space after it.
+fn begins_as_uri(text: &str) -> bool {
+    let Some((scheme, _)) = text.split_once(':') else { return false };
+    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic());
+    is_scheme && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+.-".contains(c)) && !text.contains(char::is_whitespace)
 }
 
 /// A page of runs.
