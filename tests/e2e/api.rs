@@ -13,6 +13,7 @@ mod cursors;
 mod documentation;
 mod events;
 mod faults;
+mod feed_json;
 mod hygiene;
 mod idempotency;
 mod limits;

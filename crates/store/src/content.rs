@@ -47,7 +47,8 @@ impl Content {
         }
         let url = DataUrl::process(std::str::from_utf8(uri).ok()?).ok()?;
         let (bytes, _) = is_json(url.mime_type()).then(|| url.decode_to_vec().ok())??;
-        serde_json::from_slice(&bytes).ok()
+        // serde would take the members of an array in their order as well.
+        bytes.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(&bytes).ok())?
     }
 
     /// What it is found by: each of its words, and each of its tags as one.

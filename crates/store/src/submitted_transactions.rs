@@ -98,15 +98,16 @@ impl SubmittedTransactions {
     }
 
     /// Which of several alike events of one transaction, by their places among its logs, is this request's answer: the one that was given
-    /// to the same key before; otherwise the first not given to any yet, or the one that was given longest ago.
-    pub async fn answer(&self, transaction: B256, positions: &[u32], key: Option<B256>) -> Result<Option<u32>, StoreError> {
+    /// to the same key before; otherwise the first not given to any yet, or the one that was given longest ago. Beside it, whether another key
+    /// was given that one before.
+    pub async fn answer(&self, transaction: B256, positions: &[u32], key: Option<B256>) -> Result<Option<(u32, bool)>, StoreError> {
         let positions = positions.iter().map(|position| i32::try_from(*position)).collect::<Result<Vec<_>, _>>();
         let positions = positions.map_err(|_| StoreError::Corrupt { table: "answered", value: "a place among logs".to_owned() })?;
         let mut view = self.pool.begin().await?;
         let [a, b, c, d, ..] = transaction.0;
         sqlx::query!("SELECT pg_advisory_xact_lock($1, $2)", LOCKS, i32::from_be_bytes([a, b, c, d])).fetch_one(&mut *view).await?;
-        let position = sqlx::query_scalar!(
-            "WITH old AS (
+        let answer = sqlx::query!(
+            r#"WITH old AS (
                  SELECT tx_hash, position FROM answered
                  WHERE answered_at < clock_timestamp() - interval '30 days' ORDER BY answered_at LIMIT 10),
                   forgotten AS (
@@ -119,7 +120,7 @@ impl SubmittedTransactions {
              INSERT INTO answered AS a (tx_hash, position, asked_as) SELECT $1::bytea, position, $3::bytea FROM chosen
              ON CONFLICT (tx_hash, position)
              DO UPDATE SET answered_at = clock_timestamp(), asked_as = coalesce(a.asked_as, excluded.asked_as)
-             RETURNING position",
+             RETURNING position, coalesce(a.asked_as <> $3::bytea, false) AS "is_of_another!""#,
             Hash(transaction) as Hash,
             &positions,
             key.map(Hash) as Option<Hash>,
@@ -127,6 +128,6 @@ impl SubmittedTransactions {
         .fetch_optional(&mut *view)
         .await?;
         view.commit().await?;
-        Ok(position.and_then(|position| u32::try_from(position).ok()))
+        Ok(answer.and_then(|answer| Some((u32::try_from(answer.position).ok()?, answer.is_of_another))))
     }
 }

@@ -70,7 +70,8 @@ async fn what_the_contracts_have_is_what_they_owe_and_reorgs_take_both_back() ->
     served.settle().await?;
     same(105_000_000).await?;
     assert_eq!(credits().await?, json!({ "runEscrow": "0", "agentStake": "0" }));
-    assert_equals_fresh(stack, &stack.database_url()?, "fresh").await
+    assert_equals_fresh(stack, &stack.database_url()?, "fresh").await?;
+    Ok(())
 }
 
 #[tokio::test]

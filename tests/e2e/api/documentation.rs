@@ -32,14 +32,55 @@ async fn the_description_is_served_in_three_ways_without_another_server() -> Res
     assert!(get("/docs/swagger-initializer.js").await?.text().await?.contains("/openapi.json"));
     served.get("/docs/nothing.js").await?.require(404, "unknown_path")?;
 
-    let guide = get("/llms.txt").await?;
-    assert!(guide.headers()["content-type"].to_str()?.starts_with("text/plain"));
-    let guide = guide.text().await?;
-    // What the guide tells to do is in the description.
-    for verb in ["claim", "submit", "finalize"] {
-        assert!(guide.contains(verb) && document["paths"][format!("/api/runs/{{id}}/{verb}")].is_object(), "{verb}");
+    for (path, kind, most_bytes, fewest_calls) in [("/llms.txt", "text/plain", 16_000, 20), ("/skill.md", "text/markdown", 4_000, 14)] {
+        let guide = get(path).await?;
+        assert!(guide.headers()["content-type"].to_str()?.starts_with(kind));
+        let guide = guide.text().await?;
+        assert!(guide.len() < most_bytes, "{path} has {} bytes", guide.len());
+        let calls = told_calls(&guide);
+        assert!(calls.len() >= fewest_calls, "{path} tells {calls:?}");
+        for (method, call) in &calls {
+            assert!(describes(&document, method, call), "{path} tells {method} {call}, which is not there");
+        }
+        for body in guide.split('`').flat_map(|part| part.split(" | ")).filter(|part| part.trim().starts_with("{\"")) {
+            let body = body.trim().trim_end_matches(['|', '\n']).trim();
+            if let Ok(Value::Object(fields)) = serde_json::from_str(body) {
+                assert!(fields.keys().all(|name| is_known_member(&document, name)), "{path} tells {body}");
+            }
+        }
     }
     Ok(())
+}
+
+/// The calls that a guide for language models tells to make: `POST /api/runs/7/claim`.
+fn told_calls(guide: &str) -> BTreeSet<(String, String)> {
+    let mut calls = BTreeSet::new();
+    for method in ["GET", "POST"] {
+        for rest in guide.split(&format!("{method} /")).skip(1) {
+            let path = rest.split(|end: char| end.is_whitespace() || "?`,)|".contains(end)).next().unwrap_or_default();
+            calls.insert((method.to_lowercase(), format!("/{path}")));
+        }
+    }
+    calls
+}
+
+/// Whether the description has this call; a guide writes numbers and accounts where the description has parameters.
+fn describes(document: &Value, method: &str, call: &str) -> bool {
+    let is_parameter = |part: &str| part.starts_with('{') || part.starts_with("0x") || part.parse::<u64>().is_ok();
+    let shape = |path: &str| -> Vec<String> {
+        let path = path.trim_end_matches(['.', ':', ';']);
+        path.split('/').map(|part| if is_parameter(part) { "{}".to_owned() } else { part.to_owned() }).collect()
+    };
+    let paths = document["paths"].as_object().into_iter().flatten();
+    paths.filter(|(path, _)| shape(path) == shape(call)).any(|(_, operations)| operations[method].is_object())
+}
+
+/// Whether a body of some operation has a member of this name.
+fn is_known_member(document: &Value, name: &str) -> bool {
+    let schemas = document["components"]["schemas"].as_object().into_iter().flatten();
+    // A run's content is the poster's own.
+    ["title", "description", "acceptance", "tags"].contains(&name)
+        || schemas.into_iter().any(|(_, schema)| !schema["properties"][name].is_null())
 }
 
 #[tokio::test]
@@ -78,12 +119,14 @@ async fn alternatives_are_told_apart_by_a_constant() -> Result<()> {
             alternatives.iter().filter(|one| one["type"] != "null").map(|one| resolve(&document, one)).collect();
         if alternatives.len() > 1 {
             unions += 1;
-            let is_told_apart = constants(alternatives[0]).into_iter().any(|(name, _)| {
-                let values: BTreeSet<&str> = alternatives.iter().filter_map(|one| constants(one).remove(name)).collect();
-                values.len() == alternatives.len()
+            let is_told_apart = constants(alternatives[0]).into_keys().any(|name| {
+                let values: Option<Vec<_>> = alternatives.iter().map(|one| constants(one).remove(name)).collect();
+                let values = values.unwrap_or_default();
+                let different: BTreeSet<&str> = values.iter().flatten().copied().collect();
+                !values.is_empty() && different.len() == values.iter().map(Vec::len).sum::<usize>()
             });
             if !is_told_apart {
-                faults.push(format!("{place} has alternatives with no constant of their own"));
+                faults.push(format!("{place} has alternatives with no constants of their own"));
             }
         }
     });
@@ -92,12 +135,15 @@ async fn alternatives_are_told_apart_by_a_constant() -> Result<()> {
     Ok(())
 }
 
-/// The required members of an object that can only have one value.
-fn constants(schema: &Value) -> BTreeMap<&str, &str> {
+/// The required members of an object that can only have certain values, and which.
+fn constants(schema: &Value) -> BTreeMap<&str, Vec<&str>> {
     let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    let constant = |name| match schema["properties"][name]["enum"].as_array().map(Vec::as_slice) {
-        Some([Value::String(only)]) => Some((name, only.as_str())),
-        _ => None,
+    let constant = |name| {
+        let member = &schema["properties"][name];
+        match member["enum"].as_array() {
+            Some(values) => Some((name, values.iter().map(Value::as_str).collect::<Option<Vec<_>>>()?)),
+            None => (member["type"] == "null").then(|| (name, vec!["null"])),
+        }
     };
     required.filter_map(constant).collect()
 }

@@ -1,6 +1,9 @@
 //! Asking twice: what is signed under one key can be mined once, and what was done before is said.
 
-use alloy::{primitives::B256, providers::Provider};
+use alloy::{
+    primitives::B256,
+    providers::{Provider, ext::AnvilApi},
+};
 use anyhow::{Context, Result};
 use clawpay_api::RelayOptions;
 use clawpay_domain::{Seconds, Usdc};
@@ -104,6 +107,26 @@ async fn a_key_whose_nonce_another_transaction_has_is_spent() -> Result<()> {
     for bad in ["", &"x".repeat(129), "a\tb"] {
         post(&served, path, &body, bad).await?.require_field(400, "invalid_value", "idempotency-key")?;
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_key_whose_transaction_waits_in_the_pool_is_not_prepared_again() -> Result<()> {
+    let served = Served::start().await?;
+    let (_, agent) = served.stack.staked_agent(2).await?;
+    let run = served.stack.funded_actor(1, Usdc::whole(100)).await?.post(served.stack.offer(Usdc::whole(10)).await?).await?;
+    served.settle().await?;
+    let path = format!("/api/runs/{run}/claim");
+    let body = with(&signer(2), "agentId", json!(agent.0));
+    let prepared = prepare(&served, &path, &body, "k").await?;
+    let node = served.stack.provider();
+    node.anvil_set_auto_mine(false).await?;
+    let _sent = node.send_raw_transaction(&sign_steps(&prepared, &key(2))?[0]).await?;
+    post(&served, &path, &body, "k").await?.require(409, "idempotency_key_pending")?;
+    served.stack.mine(1).await?;
+    served.settle().await?;
+    let done = post(&served, &path, &body, "k").await?;
+    assert_eq!((done.status.as_u16(), &done.body["run"]["claimedBy"]), (200, &json!(agent.0)), "{:#}", done.body);
     Ok(())
 }
 

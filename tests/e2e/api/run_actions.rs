@@ -117,6 +117,8 @@ async fn what_was_looked_at_is_what_is_acted_on() -> Result<()> {
     worker.claim(clawpay_domain::RunId(run.parse()?), agent).await?;
     served.settle().await?;
     let before = word(&run, "progressWord").await?;
+    // The word is the deadline in force: it changes with the second.
+    stack.warp(Seconds(1)).await?;
     worker.submit(clawpay_domain::RunId(run.parse()?), "ipfs://x").await?;
     served.settle().await?;
     let path = format!("/api/runs/{run}/approve");

@@ -357,7 +357,7 @@ impl Pursuit<'_> {
         }
         let Intent { call, wallet, .. } = self.intent;
         let proofs = proof::find(call, *wallet, events);
-        let nth = self.answered(hash, &proofs).await;
+        let nth = self.answered(hash, &proofs).await?;
         let proof = proofs.get(nth).ok_or(ApiError::Internal("a proof is gone"))?;
         let facts = match (call, proof.decoded.run, proof.decoded.agent) {
             (Call::Create(_) | Call::CreateAndFund(_), Some(run), _) => Facts::of_run(&mut view, run).await?,
@@ -376,19 +376,21 @@ impl Pursuit<'_> {
     }
 
     /// Which of several alike events is the answer: each request that hands in the transaction gets one of its own. Where the database does
-    /// not say, the first.
-    async fn answered(&self, hash: B256, proofs: &[&Event]) -> usize {
+    /// not say, the first. Fails if each of them is another key's: two keys whose steps were prepared before either was signed share their
+    /// nonces, and only the one that asks first has been served.
+    async fn answered(&self, hash: B256, proofs: &[&Event]) -> Result<usize, ApiError> {
         let is_new_each_time = matches!(self.intent.call, Call::Create(_) | Call::CreateAndFund(_) | Call::Register { .. });
-        if proofs.len() < 2 || !is_new_each_time {
-            return 0;
+        if !is_new_each_time || (proofs.len() < 2 && self.asked_as.is_none()) {
+            return Ok(0);
         }
         let positions: Vec<u32> = proofs.iter().filter_map(|proof| u32::try_from(proof.position).ok()).collect();
         match tokio::time::timeout(NOTE_PATIENCE, self.with.notes.answer(hash, &positions, self.asked_as)).await {
-            Ok(Ok(Some(position))) => positions.iter().position(|one| *one == position).unwrap_or_default(),
-            Ok(Ok(None)) | Err(_) => 0,
+            Ok(Ok(Some((_, true)))) => Err(not_this_action("what the transaction did is the answer to another Idempotency-Key".to_owned())),
+            Ok(Ok(Some((position, false)))) => Ok(positions.iter().position(|one| *one == position).unwrap_or_default()),
+            Ok(Ok(None)) | Err(_) => Ok(0),
             Ok(Err(error)) => {
                 tracing::warn!(%error, "which of several alike events was answered could not be written down");
-                0
+                Ok(0)
             }
         }
     }

@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod event;
 pub(crate) mod feed;
+pub(crate) mod feed_json;
 pub(crate) mod market;
 pub(crate) mod outcome;
 pub(crate) mod page;

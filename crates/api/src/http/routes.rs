@@ -5,6 +5,7 @@ mod actions;
 mod agents;
 mod docs;
 mod events;
+mod feed_json;
 mod lists;
 mod market;
 mod posters;
@@ -63,12 +64,14 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(transactions::show))
         .routes(routes!(relay::relay))
         .routes(routes!(events::listen))
+        .routes(routes!(feed_json::feed_json))
         .routes(routes!(market::config))
         .routes(routes!(market::stats))
         .routes(routes!(market::status))
         .merge(documented_probes())
         .routes(routes!(docs::openapi_json))
         .routes(routes!(docs::llms_txt))
+        .routes(routes!(docs::skill_md))
 }
 
 fn documented_probes() -> OpenApiRouter<App> {

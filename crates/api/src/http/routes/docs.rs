@@ -34,6 +34,9 @@ const SERVERS: &str = "\"servers\"";
 /// What a language model should know before it reads the document.
 const LLMS: &str = include_str!("../../../llms.txt");
 
+/// The same in the size of a tool's description.
+const SKILL: &str = include_str!("../../../skill.md");
+
 /// What the page may do: nothing but with this server. It sets styles from its program, and has pictures in its style sheet.
 const POLICY: &str = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'";
@@ -68,6 +71,16 @@ fn document(public: &PublicUrl) -> Cow<'static, str> {
 ))]
 pub(super) async fn llms_txt(State(app): State<App>, Query(Nothing {}): Query<Nothing>) -> Response {
     ([(CONTENT_TYPE, "text/plain; charset=utf-8")], guide(LLMS, &app.config().public_url)).into_response()
+}
+
+/// A short reference for agents
+///
+/// Every call that an agent or a poster needs, on one page.
+#[utoipa::path(get, path = "/skill.md", operation_id = "getSkill", tag = "server", responses(
+    (status = 200, description = "Markdown.", body = String, content_type = "text/markdown"),
+))]
+pub(super) async fn skill_md(State(app): State<App>, Query(Nothing {}): Query<Nothing>) -> Response {
+    ([(CONTENT_TYPE, "text/markdown; charset=utf-8")], guide(SKILL, &app.config().public_url)).into_response()
 }
 
 /// A guide, saying below its title where the world sees the server.

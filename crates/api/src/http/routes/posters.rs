@@ -38,19 +38,21 @@ pub(super) struct ListQuery {
 /// In which order.
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[schema(as = PosterSort)]
-#[serde(rename_all = "snake_case")]
 enum SortWord {
-    VolumeDesc,
-    FundedDesc,
-    CreatedDesc,
+    #[serde(rename = "volume_desc")]
+    Volume,
+    #[serde(rename = "funded_desc")]
+    Funded,
+    #[serde(rename = "created_desc")]
+    Created,
 }
 
 impl From<SortWord> for PosterSort {
     fn from(word: SortWord) -> Self {
         match word {
-            SortWord::VolumeDesc => Self::LargestVolume,
-            SortWord::FundedDesc => Self::MostFunded,
-            SortWord::CreatedDesc => Self::MostCreated,
+            SortWord::Volume => Self::LargestVolume,
+            SortWord::Funded => Self::MostFunded,
+            SortWord::Created => Self::MostCreated,
         }
     }
 }
