@@ -6,7 +6,7 @@ from pathlib import Path
 # The generated package imports itself by its own name.
 sys.path.insert(0, str(Path(__file__).parent / "generated/python"))
 
-from clawpay_client import ApiClient, ApiException, Claim, Configuration, Done, Prepared, Problem, ProblemCode, RunsApi, RunState, Submit, WalletOnly  # noqa: E402
+from clawpay_client import Answer, ApiClient, ApiException, Claim, Configuration, Done, Prepared, Problem, ProblemCode, RunsApi, RunState, Submit  # noqa: E402
 from market import expect, market, sign  # noqa: E402
 
 told = market()
@@ -35,6 +35,6 @@ except ApiException as refused:
     expect("a second claim", Problem.from_json(refused.body).code, ProblemCode.WRONG_STATE)
 
 act(runs.submit_work, Submit(wallet_address=told.worker.address, deliverable_uri="ipfs://work"), told.worker)
-act(runs.approve_run, WalletOnly(wallet_address=told.poster.address), told.poster)
+act(runs.approve_run, Answer(wallet_address=told.poster.address), told.poster)
 
 expect("the run's state", runs.get_run(told.run).state, RunState.APPROVED)

@@ -2,7 +2,7 @@
 
 from generated.openapi_python_client import Client
 from generated.openapi_python_client.api.runs import approve_run, claim_run, get_run, submit_work
-from generated.openapi_python_client.models import Claim, Done, Prepared, Problem, ProblemCode, Run, RunState, Submit, WalletOnly
+from generated.openapi_python_client.models import Answer, Claim, Done, Prepared, Problem, ProblemCode, Run, RunState, Submit
 from market import expect, market, sign
 
 told = market()
@@ -28,7 +28,7 @@ refused = claim_run.sync(told.run, client=client, body=Claim(wallet_address=told
 expect("a second claim", isinstance(refused, Problem) and refused.code, ProblemCode.WRONG_STATE)
 
 act(submit_work, Submit(wallet_address=told.worker.address, deliverable_uri="ipfs://work"), told.worker)
-act(approve_run, WalletOnly(wallet_address=told.poster.address), told.poster)
+act(approve_run, Answer(wallet_address=told.poster.address), told.poster)
 
 paid = get_run.sync(told.run, client=client)
 expect("the run's state", isinstance(paid, Run) and paid.state, RunState.APPROVED)

@@ -30,7 +30,7 @@ expect("a second claim", refused?.code, ProblemCode.WrongState);
 
 const walletAddress = worker.address;
 await act(worker, (signed) => runs.submitWork({ id, submit: { walletAddress, deliverableURI: "ipfs://work", ...signed } }));
-await act(poster, (signed) => runs.approveRun({ id, walletOnly: { walletAddress: poster.address, ...signed } }));
+await act(poster, (signed) => runs.approveRun({ id, answer: { walletAddress: poster.address, ...signed } }));
 
 const paid = await runs.getRun({ id });
 expect("the run's state", paid.state, RunState.Approved);

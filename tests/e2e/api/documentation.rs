@@ -114,6 +114,11 @@ async fn alternatives_are_told_apart_by_a_constant() -> Result<()> {
         if part.get("allOf").is_some() || part.get("anyOf").is_some() {
             faults.push(format!("{place} is made from others"));
         }
+        for (name, member) in part["properties"].as_object().into_iter().flatten() {
+            if member["type"] == "null" {
+                faults.push(format!("{place}/{name} is null alone, for which generators have no type"));
+            }
+        }
         let Some(alternatives) = part["oneOf"].as_array() else { return };
         let alternatives: Vec<&Value> =
             alternatives.iter().filter(|one| one["type"] != "null").map(|one| resolve(&document, one)).collect();
@@ -139,11 +144,8 @@ async fn alternatives_are_told_apart_by_a_constant() -> Result<()> {
 fn constants(schema: &Value) -> BTreeMap<&str, Vec<&str>> {
     let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let constant = |name| {
-        let member = &schema["properties"][name];
-        match member["enum"].as_array() {
-            Some(values) => Some((name, values.iter().map(Value::as_str).collect::<Option<Vec<_>>>()?)),
-            None => (member["type"] == "null").then(|| (name, vec!["null"])),
-        }
+        let values = schema["properties"][name]["enum"].as_array()?;
+        Some((name, values.iter().map(Value::as_str).collect::<Option<Vec<_>>>()?))
     };
     required.filter_map(constant).collect()
 }

@@ -23,9 +23,9 @@ use crate::text::IsoDate;
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct EventDto {
-    /// The Solidity event's name; null for a log that is none of the ABI's events, or cannot be read as one.
+    /// The Solidity event's name; `Unknown` for a log that is none of the ABI's events, or cannot be read as one.
     #[serde(rename = "type")]
-    name: Option<String>,
+    name: Cow<'static, str>,
     timestamp: IsoDate,
     block_number: u64,
     block_hash: B256,
@@ -44,7 +44,7 @@ impl EventDto {
         let decoded = decode(contracts, event.contract, &event.topics, &event.data);
         let of_agent = |fact| EventData::of_agent(fact, &event.topics);
         Self {
-            name: event.name.clone().filter(|_| decoded.error.is_none()),
+            name: event.name.clone().filter(|_| decoded.error.is_none()).map_or(Cow::Borrowed(UNKNOWN), Cow::Owned),
             timestamp: IsoDate(event.timestamp),
             block_number: event.block_number,
             block_hash: event.block_hash,
@@ -73,8 +73,11 @@ impl PartialSchema for EventDto {
     }
 }
 
-/// The event that has no data: one schema for all of these names, and one for logs without a name.
-const WITHOUT_DATA: [&str; 2] = ["Other", "Unknown"];
+/// What a log is called that has no name. None of the ABI's events is called so.
+const UNKNOWN: &str = "Unknown";
+
+/// The events that have no data: one schema for all of their names, and one for logs without a name.
+const WITHOUT_DATA: [&str; 2] = ["Other", UNKNOWN];
 
 /// One of the schemas that [`components`] makes for the same `suffix`.
 pub(super) fn union(description: &str, suffix: &str) -> RefOr<Schema> {
@@ -95,7 +98,9 @@ pub(super) fn components(schemas: &mut Vec<(String, RefOr<Schema>)>, suffix: &st
     }));
     let others: Vec<&str> = event_names().into_iter().filter(|name| !WITH_DATA.iter().any(|(with_data, _)| with_data == name)).collect();
     let [other, unknown] = WITHOUT_DATA;
-    schemas.extend([kind(other, named(&others), null().into()), kind(unknown, null(), null().into())]);
+    // Always null. Generators of clients have no type for that alone.
+    let none = || ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::Object, Type::Null])).build().into();
+    schemas.extend([kind(other, named(&others), none()), kind(unknown, named(&[UNKNOWN]), none())]);
     schemas.extend(data::schemas());
     schemas.push((w::Hash::name().into_owned(), w::Hash::schema()));
     schemas.push((Finality::name().into_owned(), Finality::schema()));
@@ -135,8 +140,9 @@ mod tests {
             named.extend(names.iter().filter_map(|name| name.as_str().map(str::to_owned)));
             assert!(names.len() != 1 || name == &format!("{}Event", named[named.len() - 1]));
         }
-        assert_eq!(named.iter().map(String::as_str).collect::<BTreeSet<_>>(), event_names().into_iter().collect());
-        assert_eq!(named.len(), event_names().len(), "each stands in one schema");
+        assert!(!event_names().contains(&UNKNOWN));
+        assert_eq!(named.iter().map(String::as_str).collect::<BTreeSet<_>>(), event_names().into_iter().chain([UNKNOWN]).collect());
+        assert_eq!(named.len(), event_names().len() + 1, "each stands in one schema");
         let union = serde_json::to_value(EventDto::schema()).unwrap();
         for member in union["oneOf"].as_array().unwrap() {
             let name = member["$ref"].as_str().unwrap().trim_start_matches("#/components/schemas/");
