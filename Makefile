@@ -47,7 +47,7 @@ demo: $(INSTALLED) ## Play two runs, one paid and one slashed, and check every b
 
 # The compiler of the crates and that of the contracts keep out of each other's way. A part that is to be run as well is named here.
 test: ## Run every test: contracts, crates, end to end, the API by its description and by generated clients; and say how long each part took
-	@MAKE="$(MAKE)" tools/parts install 'test-contracts&' build-rust test-rust try-api try-clients
+	@MAKE="$(MAKE)" tools/parts install 'test-contracts&' build-rust wait test-rust try-api try-clients
 
 install: $(INSTALLED)
 
