@@ -12,7 +12,7 @@ use crate::{
 pub enum Turn {
     /// The poster: escrow reward and fee.
     Fund,
-    /// The poster: take back what nobody claimed in time.
+    /// The poster: take back what no agent claimed in time.
     Cancel,
     /// The agent: deliver.
     Submit,

@@ -1,4 +1,4 @@
-//! What a run's content says, where its URI holds it: `data:` JSON. A stranger's words, whoever reads them.
+//! What a run's content says, where its URI holds it: `data:` JSON. A stranger's words to each reader.
 
 use std::collections::BTreeSet;
 

@@ -86,7 +86,7 @@ async fn a_slash_too_many_at_the_end_changes_nothing() -> Result<()> {
     served.get("/api/runs/?limit=0").await?.require_field(400, "invalid_value", "limit")?;
     served.post("/api/runs/1/claim/", &signer(1)).await?.require_field(400, "missing_field", "agentId")?;
     served.get("/nothing/").await?.require(404, "unknown_path")?;
-    // The page's files are beside it: it keeps its slash, and whoever leaves it out is led there once.
+    // The page's files are beside it: it keeps its slash, and a browser that leaves it out is led there once.
     for path in ["/docs/", "/docs", "/docs//"] {
         let page = served.request(Method::GET, path).send().await?;
         assert_eq!((page.status(), page.url().path()), (StatusCode::OK, "/docs/"), "{path}");

@@ -106,7 +106,7 @@ async fn an_event_source_that_is_cut_before_its_first_event_misses_nothing() -> 
         assert_eq!(listener.next().await?, json!({ "open": true }));
         assert_eq!(listener.next().await?, json!({ "position": { "kind": "position", "id": position } }));
         proxy.cut.await?;
-        // It happens while nobody listens.
+        // It happens while no client listens.
         poster.draft(offer.clone()).await?;
         served.settle().await?;
         proxy.mended.send_replace(true);
