@@ -1,6 +1,7 @@
 //! The API on a real node, a real database and a real indexer, used as clients and wallets use it.
 
 mod accounts;
+mod agent_settings;
 mod behind_nginx;
 mod books;
 mod by_the_document;
@@ -12,6 +13,7 @@ mod contract_wallets;
 mod cursors;
 mod documentation;
 mod events;
+mod examples;
 mod faults;
 mod feed_json;
 mod hygiene;

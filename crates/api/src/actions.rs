@@ -1,6 +1,7 @@
 //! Something a wallet wants to do: asked for, prepared, and confirmed once it is signed.
 
 pub(crate) mod confirm;
+mod consent;
 mod facts;
 mod gasless;
 mod intent;
@@ -18,8 +19,9 @@ mod token_domain;
 mod verb;
 mod warning;
 
+pub(crate) use consent::ConsentWanted;
 pub(crate) use facts::Facts;
-pub(crate) use gasless::{Gasless, Payload};
+pub(crate) use gasless::{Gasless, Payload, refused_by_relayers};
 pub(crate) use intent::{Intent, Payment};
 pub(crate) use once::{Once, require_same};
 pub(crate) use prepare::{GOOD_FOR, Prepared};

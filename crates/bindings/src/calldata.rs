@@ -111,6 +111,71 @@ pub enum Call {
         /// How much.
         amount: Usdc,
     },
+    /// `AgentRegistry.setAgentURI`.
+    SetAgentUri {
+        /// Which agent.
+        agent: AgentId,
+        /// Where it is described from now on.
+        agent_uri: String,
+    },
+    /// `AgentRegistry.setMetadata`.
+    SetMetadata {
+        /// Of which agent.
+        agent: AgentId,
+        /// Under which key.
+        key: String,
+        /// Any bytes.
+        value: Bytes,
+    },
+    /// `AgentRegistry.setAgentWallet`.
+    SetAgentWallet {
+        /// Of which agent.
+        agent: AgentId,
+        /// Its wallet from now on.
+        new_wallet: Address,
+        /// The wallet's consent.
+        consent: WalletConsent,
+    },
+    /// `AgentRegistry.unsetAgentWallet`.
+    UnsetAgentWallet {
+        /// Of which agent.
+        agent: AgentId,
+    },
+    /// `payCredit` of either contract that holds USDC.
+    PayCredit {
+        /// Which.
+        custody: Custody,
+        /// Whose credit; it is paid to no other account.
+        recipient: Address,
+    },
+}
+
+/// A contract that holds USDC, and owes what the token did not let it pay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Custody {
+    /// `RunEscrow`.
+    Escrow,
+    /// `AgentStake`.
+    Stake,
+}
+
+impl Custody {
+    /// Its address in a deployment.
+    pub const fn contract(self, contracts: &Contracts) -> Address {
+        match self {
+            Self::Escrow => contracts.run_escrow,
+            Self::Stake => contracts.agent_stake,
+        }
+    }
+}
+
+/// A wallet's signature over [`AgentWalletSet`](crate::AgentWalletSet).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WalletConsent {
+    /// Last second at which it counts.
+    pub deadline: U256,
+    /// 65 bytes r, s, v, or whatever a contract wallet signs with.
+    pub signature: Bytes,
 }
 
 /// Why a transaction is none of the market's calls.
@@ -141,8 +206,13 @@ impl Call {
             | Self::Reject { .. }
             | Self::Finalize { .. }
             | Self::Slash { .. } => contracts.run_escrow,
-            Self::Register { .. } => contracts.agent_registry,
+            Self::Register { .. }
+            | Self::SetAgentUri { .. }
+            | Self::SetMetadata { .. }
+            | Self::SetAgentWallet { .. }
+            | Self::UnsetAgentWallet { .. } => contracts.agent_registry,
             Self::Stake { .. } | Self::Unstake { .. } => contracts.agent_stake,
+            Self::PayCredit { custody, .. } => custody.contract(contracts),
         }
     }
 
@@ -176,6 +246,18 @@ impl Call {
             Self::Register { agent_uri } => AgentRegistry::register_2Call { agentURI: agent_uri }.abi_encode(),
             Self::Stake { agent, amount } => AgentStake::stakeCall { agentId: U256::from(agent.0), amount: amount.0 }.abi_encode(),
             Self::Unstake { agent, amount } => AgentStake::unstakeCall { agentId: U256::from(agent.0), amount: amount.0 }.abi_encode(),
+            Self::SetAgentUri { agent, agent_uri } => {
+                AgentRegistry::setAgentURICall { agentId: U256::from(agent.0), newURI: agent_uri }.abi_encode()
+            }
+            Self::SetMetadata { agent, key, value } => {
+                AgentRegistry::setMetadataCall { agentId: U256::from(agent.0), metadataKey: key, metadataValue: value }.abi_encode()
+            }
+            Self::SetAgentWallet { agent, new_wallet, consent: WalletConsent { deadline, signature } } => {
+                AgentRegistry::setAgentWalletCall { agentId: U256::from(agent.0), newWallet: new_wallet, deadline, signature }.abi_encode()
+            }
+            Self::UnsetAgentWallet { agent } => AgentRegistry::unsetAgentWalletCall { agentId: U256::from(agent.0) }.abi_encode(),
+            // One function in both contracts.
+            Self::PayCredit { custody: _, recipient } => RunEscrow::payCreditCall { account: recipient }.abi_encode(),
         }
         .into()
     }
@@ -210,12 +292,14 @@ impl Call {
         self.clone().without_expectations() == other.clone().without_expectations()
     }
 
-    fn without_expectations(mut self) -> Self {
+    /// The call without what its caller expected to find, and without the consent that came with it.
+    pub fn without_expectations(mut self) -> Self {
         match &mut self {
             Self::Claim { expected_terms, .. } => *expected_terms = U256::ZERO,
             Self::RequestRevision { expected_review_by: expected, .. }
             | Self::Approve { expected_review_by: expected, .. }
             | Self::Reject { expected_deadline: expected, .. } => *expected = Timestamp::default(),
+            Self::SetAgentWallet { consent, .. } => *consent = WalletConsent::default(),
             Self::ApproveUsdc { .. }
             | Self::Create(_)
             | Self::CreateAndFund(_)
@@ -227,7 +311,11 @@ impl Call {
             | Self::Slash { .. }
             | Self::Register { .. }
             | Self::Stake { .. }
-            | Self::Unstake { .. } => {}
+            | Self::Unstake { .. }
+            | Self::SetAgentUri { .. }
+            | Self::SetMetadata { .. }
+            | Self::UnsetAgentWallet { .. }
+            | Self::PayCredit { .. } => {}
         }
         self
     }
@@ -258,6 +346,7 @@ impl Call {
             }
             RunEscrowCalls::finalize(call) => Self::Finalize { run: RunId(number(call.runId)?) },
             RunEscrowCalls::slash(call) => Self::Slash { run: RunId(number(call.runId)?) },
+            RunEscrowCalls::payCredit(call) => Self::PayCredit { custody: Custody::Escrow, recipient: call.account },
             _ => return None,
         })
     }
@@ -266,15 +355,26 @@ impl Call {
         Some(match AgentStakeCalls::abi_decode(calldata).ok()? {
             AgentStakeCalls::stake(call) => Self::Stake { agent: AgentId(number(call.agentId)?), amount: Usdc(call.amount) },
             AgentStakeCalls::unstake(call) => Self::Unstake { agent: AgentId(number(call.agentId)?), amount: Usdc(call.amount) },
+            AgentStakeCalls::payCredit(call) => Self::PayCredit { custody: Custody::Stake, recipient: call.account },
             _ => return None,
         })
     }
 
     fn of_registry(calldata: &[u8]) -> Option<Self> {
-        match AgentRegistryCalls::abi_decode(calldata).ok()? {
-            AgentRegistryCalls::register_2(call) => Some(Self::Register { agent_uri: call.agentURI }),
-            _ => None,
-        }
+        Some(match AgentRegistryCalls::abi_decode(calldata).ok()? {
+            AgentRegistryCalls::register_2(call) => Self::Register { agent_uri: call.agentURI },
+            AgentRegistryCalls::setAgentURI(call) => Self::SetAgentUri { agent: AgentId(number(call.agentId)?), agent_uri: call.newURI },
+            AgentRegistryCalls::setMetadata(call) => {
+                Self::SetMetadata { agent: AgentId(number(call.agentId)?), key: call.metadataKey, value: call.metadataValue }
+            }
+            AgentRegistryCalls::setAgentWallet(call) => Self::SetAgentWallet {
+                agent: AgentId(number(call.agentId)?),
+                new_wallet: call.newWallet,
+                consent: WalletConsent { deadline: call.deadline, signature: call.signature },
+            },
+            AgentRegistryCalls::unsetAgentWallet(call) => Self::UnsetAgentWallet { agent: AgentId(number(call.agentId)?) },
+            _ => return None,
+        })
     }
 
     fn of_usdc(calldata: &[u8]) -> Option<Self> {
@@ -321,6 +421,16 @@ mod tests {
             Call::Register { agent_uri: "https://agent.example".into() },
             Call::Stake { agent, amount: Usdc::whole(20) },
             Call::Unstake { agent, amount: Usdc::base_units(1) },
+            Call::SetAgentUri { agent, agent_uri: "ipfs://new".into() },
+            Call::SetMetadata { agent, key: "k".into(), value: Bytes::from_static(b"v") },
+            Call::SetAgentWallet {
+                agent,
+                new_wallet: Address::repeat_byte(7),
+                consent: WalletConsent { deadline: U256::from(9), signature: Bytes::from_static(&[1; 65]) },
+            },
+            Call::UnsetAgentWallet { agent },
+            Call::PayCredit { custody: Custody::Escrow, recipient: Address::repeat_byte(7) },
+            Call::PayCredit { custody: Custody::Stake, recipient: Address::repeat_byte(7) },
         ]
     }
 

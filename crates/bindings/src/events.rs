@@ -4,7 +4,7 @@
 //! is none of the ABI's events has no name, and one whose content does not fit says why beside whatever subjects its topics name. A Solidity
 //! `string` is arbitrary bytes and is decoded as `bytes`, which has the same encoding: a lossy text could not be undone.
 
-use alloy_primitives::{Address, B256, U256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_sol_types::{SolEvent, SolType, sol_data};
 use clawpay_domain::{AgentEvent, AgentId, Payment, RunEvent, RunId, Terms, Timestamp, Usdc};
 use thiserror::Error;
@@ -106,6 +106,11 @@ pub fn named_accounts(name: &str, topics: &[B256], data: &[u8]) -> Vec<Address> 
 
 /// The metadata key under which ERC-8004 announces an agent's wallet; other keys are the owner's notes.
 const AGENT_WALLET: &str = "agentWallet";
+
+/// The key and the value that a `MetadataSet` with this data tells of; nothing where the data cannot be read.
+pub fn metadata_entry(data: &[u8]) -> Option<(Bytes, Bytes)> {
+    decode_data::<(Text, sol_data::Bytes)>("MetadataSet", data).ok()
+}
 
 fn agent_wallet(data: &[u8]) -> Result<Option<Address>, DecodeError> {
     let (_, value) = decode_data::<(Text, sol_data::Bytes)>("MetadataSet", data)?;

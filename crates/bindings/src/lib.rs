@@ -18,14 +18,14 @@ mod with_signature;
 
 pub use attributed_call::{AttributedCall, forwarded_request};
 pub use broadcast_policy::is_of_market;
-pub use calldata::{Call, NotACall};
+pub use calldata::{Call, Custody, NotACall, WalletConsent};
 pub use deployment::{Contracts, Deployment};
 pub use errors::Revert;
-pub use events::{DecodeError, Decoded, Facts, decode, event_names, named_accounts, signatures};
+pub use events::{DecodeError, Decoded, Facts, decode, event_names, metadata_entry, named_accounts, signatures};
 pub use parameters::ParameterOutOfRange;
 pub use signed::{
-    FORWARDER_NAME, ForwardRequest, Permit, ReceiveWithAuthorization, create_and_fund_nonce, forwarder_domain, fund_nonce, stake_nonce,
-    token_domain,
+    AgentWalletSet, FORWARDER_NAME, ForwardRequest, Permit, ReceiveWithAuthorization, create_and_fund_nonce, forwarder_domain, fund_nonce,
+    registry_domain, stake_nonce, token_domain,
 };
 pub use with_signature::{CallWithSignature, SignedAuthorization, SignedPermit};
 

@@ -35,6 +35,15 @@ sol! {
         bytes32 nonce;
     }
 
+    /// ERC-8004: `newWallet` consents, until `deadline`, to act for the agent that `owner` owns.
+    #[derive(Debug, PartialEq, Eq)]
+    struct AgentWalletSet {
+        uint256 agentId;
+        address newWallet;
+        address owner;
+        uint256 deadline;
+    }
+
     /// ERC-2771: the forwarder may call `to` with `data` in the name of `from`, no later than `deadline`.
     #[derive(Debug, PartialEq, Eq)]
     struct ForwardRequest {
@@ -126,6 +135,11 @@ pub fn token_domain(name: String, version: String, chain_id: u64, usdc: Address)
 /// The domain in which requests to the forwarder are signed.
 pub fn forwarder_domain(chain_id: u64, forwarder: Address) -> Eip712Domain {
     eip712_domain! { name: FORWARDER_NAME, version: "1", chain_id: chain_id, verifying_contract: forwarder, }
+}
+
+/// The domain in which agent wallets consent: the one that ERC-8004's reference registry has on every chain, and ours.
+pub fn registry_domain(chain_id: u64, agent_registry: Address) -> Eip712Domain {
+    eip712_domain! { name: "ERC8004IdentityRegistry", version: "1", chain_id: chain_id, verifying_contract: agent_registry, }
 }
 
 impl ForwardRequest {

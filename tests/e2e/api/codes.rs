@@ -13,12 +13,20 @@ use serde_json::Value;
 fn documented() -> Result<BTreeSet<(String, String)>> {
     let document: Value = serde_json::from_str(&clawpay_api::openapi()?)?;
     let mut kinds = BTreeSet::new();
+    let codes = |description: &Value| -> Result<Vec<String>> {
+        Ok(description.as_str().context("a description")?.split('`').skip(1).step_by(2).map(str::to_owned).collect())
+    };
+    for (name, response) in document["components"]["responses"].as_object().context("responses")? {
+        if let Some(status) = name.strip_prefix("Problem") {
+            kinds.extend(codes(&response["description"])?.into_iter().map(|code| (status.to_owned(), code)));
+        }
+    }
     let paths = document["paths"].as_object().context("paths")?.values();
     for operation in paths.flat_map(|path| path.as_object().into_iter().flat_map(serde_json::Map::values)) {
         for (status, response) in operation["responses"].as_object().context("responses")? {
-            if response["$ref"].as_str().is_some_and(|reference| reference.ends_with(&format!("/Problem{status}"))) {
-                let codes = response["description"].as_str().context("a description")?.split('`').skip(1).step_by(2);
-                kinds.extend(codes.map(|code| (status.clone(), code.to_owned())));
+            let is_problem = response["$ref"].as_str().is_some_and(|reference| reference.ends_with(&format!("/Problem{status}")));
+            if is_problem && !response["description"].is_null() {
+                kinds.extend(codes(&response["description"])?.into_iter().map(|code| (status.clone(), code)));
             }
         }
     }

@@ -305,7 +305,7 @@ impl Pursuit<'_> {
             return Err(self.reverted(hash, receipt).await?);
         }
         let events = proof::of_receipt(&receipt.logs, &self.market);
-        if proof::find(&self.intent.call, self.intent.wallet, &events).is_empty() {
+        if proof::find(&self.intent.call, self.intent.wallet, &events, &self.market).is_empty() {
             let detail = mismatch::explain(&self.intent.call, self.intent.wallet, &receipt.logs, &events, &self.market);
             return Err(not_this_action(detail));
         }
@@ -329,7 +329,7 @@ impl Pursuit<'_> {
         let Some(run) = facts.run.as_ref().map(|record| record.run.id) else { return Ok(None) };
         let history = proof::of_history(&view.run_events(run).await?, &self.market);
         drop(view);
-        let found = proof::find_last(&self.intent.call, self.intent.wallet, &history).and_then(|event| event.transaction);
+        let found = proof::find_last(&self.intent.call, self.intent.wallet, &history, &self.market).and_then(|event| event.transaction);
         let Some(hash) = found.filter(|hash| *hash != self.handed.hash) else { return Ok(None) };
         if proof::require_actor(&self.intent.call, self.intent.wallet, &facts, None, &self.market).is_err() {
             return Ok(None);
@@ -342,7 +342,7 @@ impl Pursuit<'_> {
 
     async fn by_other(&self, hash: B256, receipt: &Receipt, is_replaced: bool) -> Result<Option<Look>, ApiError> {
         let events = proof::of_receipt(&receipt.logs, &self.market);
-        if proof::find(&self.intent.call, self.intent.wallet, &events).is_empty() {
+        if proof::find(&self.intent.call, self.intent.wallet, &events, &self.market).is_empty() {
             return Ok(None);
         }
         self.settle(hash, receipt, &events, Some(Instead { of: self.handed.hash, is_replaced })).await.map(Some)
@@ -356,7 +356,7 @@ impl Pursuit<'_> {
             return Ok(Look::Wait(Progress::Pending { block: Some(block), waiting_for_nonce: None }));
         }
         let Intent { call, wallet, .. } = self.intent;
-        let proofs = proof::find(call, *wallet, events);
+        let proofs = proof::find(call, *wallet, events, &self.market);
         let nth = self.answered(hash, &proofs).await?;
         let proof = proofs.get(nth).ok_or(ApiError::Internal("a proof is gone"))?;
         let facts = match (call, proof.decoded.run, proof.decoded.agent) {

@@ -1,10 +1,10 @@
-//! The run and the agent that a call is about, as the index knows them.
+//! The run, the agent and the credit that a call is about, as the index knows them.
 
 use clawpay_bindings::Call;
-use clawpay_domain::{AgentId, RunId};
+use clawpay_domain::{AgentId, RunId, Usdc};
 use clawpay_store::{AgentRecord, RunRecord, Snapshot};
 
-use crate::error::ApiError;
+use crate::{error::ApiError, market::contracts};
 
 /// What the rules and the answer need to know.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +13,8 @@ pub(crate) struct Facts {
     pub run: Option<RunRecord>,
     /// The agent a call names, or else the one that holds the run.
     pub agent: Option<AgentRecord>,
+    /// The credit that a call pays; nothing while the index is of an older version.
+    pub credit: Option<Usdc>,
 }
 
 impl Facts {
@@ -20,6 +22,10 @@ impl Facts {
     pub(crate) async fn load(snapshot: &mut Snapshot, call: &Call) -> Result<Self, ApiError> {
         match call {
             Call::ApproveUsdc { .. } | Call::Create(_) | Call::CreateAndFund(_) | Call::Register { .. } => Ok(Self::default()),
+            Call::PayCredit { custody, recipient } => {
+                let contract = custody.contract(&contracts(&snapshot.chain));
+                Ok(Self { credit: snapshot.credit(contract, *recipient).await?, ..Self::default() })
+            }
             Call::Claim { run, agent, .. } => {
                 let run = Self::of_run(snapshot, *run).await?.run;
                 Ok(Self { run, ..Self::of_agent(snapshot, *agent).await? })
@@ -33,7 +39,12 @@ impl Facts {
             | Call::Reject { run, .. }
             | Call::Finalize { run }
             | Call::Slash { run } => Self::of_run(snapshot, *run).await,
-            Call::Stake { agent, .. } | Call::Unstake { agent, .. } => Self::of_agent(snapshot, *agent).await,
+            Call::Stake { agent, .. }
+            | Call::Unstake { agent, .. }
+            | Call::SetAgentUri { agent, .. }
+            | Call::SetMetadata { agent, .. }
+            | Call::SetAgentWallet { agent, .. }
+            | Call::UnsetAgentWallet { agent } => Self::of_agent(snapshot, *agent).await,
         }
     }
 
@@ -44,12 +55,12 @@ impl Facts {
             Some(claim) => snapshot.agent(claim.agent).await?,
             None => None,
         };
-        Ok(Self { run: Some(run), agent })
+        Ok(Self { run: Some(run), agent, credit: None })
     }
 
     /// An agent.
     pub(crate) async fn of_agent(snapshot: &mut Snapshot, id: AgentId) -> Result<Self, ApiError> {
         let agent = snapshot.agent(id).await?.ok_or(ApiError::AgentNotFound(id))?;
-        Ok(Self { run: None, agent: Some(agent) })
+        Ok(Self { run: None, agent: Some(agent), credit: None })
     }
 }

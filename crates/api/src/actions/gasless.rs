@@ -86,7 +86,7 @@ pub(super) async fn offer(
     market: &Contracts,
 ) -> Result<Option<Gasless>, NodeError> {
     let Some(relay) = preparer.relay else { return Ok(None) };
-    if verb.gas > relay.max_gas || matches!(verb.call, Call::Create(_)) {
+    if verb.gas > relay.max_gas || refused_by_relayers(verb.call).is_some() {
         return Ok(None);
     }
     match verb.pays.filter(|_| verb.intent.permit.is_none()) {
@@ -96,6 +96,18 @@ pub(super) async fn offer(
         }
         None if signing.by_key => request(preparer, verb, chain).await,
         Some(_) | None => Ok(None),
+    }
+}
+
+/// Why no relayer pays for a call, if none does: what costs its signer nothing else could be asked for without end.
+pub(crate) const fn refused_by_relayers(call: &Call) -> Option<&'static str> {
+    match call {
+        Call::ApproveUsdc { .. } => Some("the token takes no forwarded calls"),
+        Call::Create(_) => Some("a draft is not relayed, since it costs its poster nothing; create and fund it at once"),
+        Call::SetAgentUri { .. } | Call::SetMetadata { .. } => {
+            Some("what describes an agent is not relayed, since it costs its owner nothing and can be long; send it from the wallet")
+        }
+        _ => None,
     }
 }
 

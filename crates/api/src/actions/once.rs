@@ -134,7 +134,13 @@ impl Intent {
         let Self { wallet: _, call, permit: _, nonce, expected, allow_foreign } = self;
         let nonce = nonce.map_or_else(Vec::new, |nonce| nonce.to_be_bytes().to_vec());
         let expected = expected.map_or_else(Vec::new, |word| word.to_be_bytes_vec());
-        let parts = [super::Verb::of(call).id.as_bytes(), &call.calldata(), &nonce, &expected, &[u8::from(*allow_foreign)]];
+        let parts = [
+            super::Verb::of(call).id.as_bytes(),
+            &call.clone().without_expectations().calldata(),
+            &nonce,
+            &expected,
+            &[u8::from(*allow_foreign)],
+        ];
         // Hashes of one length, so that no part runs into the next.
         keccak256(parts.map(keccak256).concat())
     }

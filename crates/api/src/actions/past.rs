@@ -2,13 +2,16 @@
 
 use std::fmt;
 
-use alloy::primitives::{Address, B256, U256};
-use clawpay_bindings::Call;
+use alloy::{
+    primitives::{Address, B256, U256},
+    sol_types::{SolType, sol_data},
+};
+use clawpay_bindings::{Call, metadata_entry};
 use clawpay_domain::{AgentId, NewRun, RunId, Timestamp, Usdc};
 use clawpay_store::{EventRecord, Snapshot};
 
 use super::Intent;
-use crate::error::ApiError;
+use crate::{error::ApiError, market::contracts};
 
 /// How many of the latest runs and agents of a wallet, or events of an agent, are looked through.
 const LATEST: u32 = 25;
@@ -31,6 +34,7 @@ pub(super) struct PastAction {
 pub(super) enum Subject {
     Run(RunId),
     Agent(AgentId),
+    Credit(Address),
 }
 
 impl fmt::Display for Subject {
@@ -38,6 +42,7 @@ impl fmt::Display for Subject {
         match self {
             Self::Run(run) => write!(f, "run {run}"),
             Self::Agent(agent) => write!(f, "agent {agent}"),
+            Self::Credit(account) => write!(f, "the credit of {account}"),
         }
     }
 }
@@ -57,6 +62,22 @@ pub(super) async fn latest(snapshot: &mut Snapshot, intent: &Intent) -> Result<O
         }
         Call::Stake { agent, amount } => return of_agent(snapshot, *agent, "Staked", |event| moves(event, wallet, *amount)).await,
         Call::Unstake { agent, amount } => return of_agent(snapshot, *agent, "Unstaked", |event| moves(event, wallet, *amount)).await,
+        Call::SetAgentUri { agent, agent_uri } => {
+            let is_same = |event: &EventRecord| says_uri(event, agent_uri) && event.topics.get(2) == Some(&wallet.into_word());
+            return of_agent(snapshot, *agent, "URIUpdated", is_same).await;
+        }
+        Call::SetMetadata { agent, key, value } => {
+            return of_agent(snapshot, *agent, "MetadataSet", |event| says_metadata(event, key.as_bytes(), value)).await;
+        }
+        Call::SetAgentWallet { agent, new_wallet, .. } => {
+            return of_agent(snapshot, *agent, "MetadataSet", |event| says_wallet(event, new_wallet.as_slice())).await;
+        }
+        Call::UnsetAgentWallet { agent } => return of_agent(snapshot, *agent, "MetadataSet", |event| says_wallet(event, &[])).await,
+        Call::PayCredit { custody, recipient } => {
+            let contract = custody.contract(&contracts(&snapshot.chain));
+            let paid = snapshot.latest_credit_paid(contract, *recipient).await?;
+            return Ok(paid.map(|event| done_by(event, Subject::Credit(*recipient))));
+        }
         Call::Fund { run } => (Some(*run), "RunFunded"),
         Call::Cancel { run } => (Some(*run), "RunCancelled"),
         Call::Claim { run, agent, .. } => {
@@ -100,6 +121,18 @@ async fn of_agent(
 /// Whether an event of the stakes, which names an account second and an amount first, is of these.
 fn moves(event: &EventRecord, account: Address, amount: Usdc) -> bool {
     event.topics.get(2) == Some(&account.into_word()) && event.data.get(..32).is_some_and(|word| U256::from_be_slice(word) == amount.0)
+}
+
+fn says_uri(event: &EventRecord, uri: &str) -> bool {
+    <(sol_data::Bytes,)>::abi_decode_params(&event.data).is_ok_and(|(said,)| *said == *uri.as_bytes())
+}
+
+fn says_metadata(event: &EventRecord, key: &[u8], value: &[u8]) -> bool {
+    metadata_entry(&event.data).is_some_and(|(said, content)| *said == *key && *content == *value)
+}
+
+fn says_wallet(event: &EventRecord, wallet: &[u8]) -> bool {
+    says_metadata(event, b"agentWallet", wallet)
 }
 
 fn done_by(event: EventRecord, subject: Subject) -> PastAction {

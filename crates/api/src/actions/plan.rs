@@ -161,6 +161,33 @@ pub(crate) fn plan(intent: &Intent, facts: &Facts, now: Timestamp, parameters: &
             rules::unstake(asker.agent(*agent)?, *amount, intent.wallet, now, &parameters.stake)?;
             Plan::new(call, format!("Signing withdraws {amount} USDC of agent {agent}'s stake to its owner."))
         }
+        // Who else than its owner may do this to an agent, only the registry knows.
+        Call::SetAgentUri { agent, .. } => {
+            asker.agent(*agent)?;
+            Plan::new(call, format!("Signing changes where agent {agent} is described."))
+        }
+        Call::SetMetadata { agent, key, .. } => {
+            asker.agent(*agent)?;
+            Plan::new(call, format!("Signing sets {key:?} in agent {agent}'s metadata."))
+        }
+        Call::SetAgentWallet { agent, new_wallet, consent } => {
+            asker.agent(*agent)?;
+            Plan::new(
+                call,
+                format!(
+                    "Signing makes {new_wallet} agent {agent}'s wallet: it can claim runs for the agent, and is paid for those it claims."
+                ),
+            )
+            .until(consent.deadline.try_into().ok().map(Timestamp))
+        }
+        Call::UnsetAgentWallet { agent } => {
+            asker.agent(*agent)?;
+            Plan::new(call, format!("Signing leaves agent {agent} without a wallet of its own; its owner acts for it."))
+        }
+        Call::PayCredit { recipient, .. } => {
+            let amount = facts.credit.map_or_else(|| "what".to_owned(), |amount| format!("the {amount} USDC that"));
+            Plan::new(call, format!("Signing sends {amount} the contract owes {recipient} to that account, and to no other."))
+        }
         Call::ApproveUsdc { spender, amount } => Plan::new(call, format!("Signing lets {spender} take {amount} USDC.")),
     })
 }

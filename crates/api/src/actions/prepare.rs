@@ -146,7 +146,7 @@ impl Preparer<'_> {
     }
 
     /// The node's head, once it is clear that node and index speak of the same chain and the index is close enough to decide by.
-    async fn agreed_head(&self, chain: &Chain, indexed: &IndexedBlock) -> Result<Head, ApiError> {
+    pub(super) async fn agreed_head(&self, chain: &Chain, indexed: &IndexedBlock) -> Result<Head, ApiError> {
         let node = self.node;
         let ((), head, hash) = tokio::try_join!(node.require_chain(chain.chain_id), node.head(), node.block_hash(indexed.number))?;
         let max_lag = self.lag.blocks;

@@ -1,8 +1,8 @@
 //! What proves that an action has happened: the market's own events. Which envelope the call came in, and which account paid for it, counts
 //! for nothing: a wallet's own transaction, a Safe's, a batch, a bundle and a relayer's look alike from here.
 
-use alloy::primitives::{Address, B256};
-use clawpay_bindings::{AttributedCall, Call, Contracts, Decoded, decode};
+use alloy::primitives::{Address, B256, Bytes};
+use clawpay_bindings::{AttributedCall, Call, Contracts, Decoded, decode, metadata_entry};
 use clawpay_domain::{AgentEvent, AgentId, RunEvent, RunId};
 use clawpay_store::EventRecord;
 
@@ -16,33 +16,47 @@ pub(super) struct Event {
     pub(super) position: usize,
     /// The transaction that emitted it, where several are looked at.
     pub(super) transaction: Option<B256>,
+    /// The contract.
+    emitter: Address,
+    topics: Vec<B256>,
+    data: Bytes,
     /// What it says.
     pub(super) decoded: Decoded,
 }
 
 /// The market's events among the logs of one transaction.
 pub(super) fn of_receipt(logs: &[ReceiptLog], market: &Contracts) -> Vec<Event> {
-    let decoded = logs.iter().map(|log| decode(market, log.address, &log.topics, &log.data));
-    named(decoded.map(|decoded| (None, decoded)))
+    named(logs.iter().map(|log| (None, log.address, &*log.topics, &log.data)), market)
 }
 
 /// The events of one run.
 pub(super) fn of_history(history: &[EventRecord], market: &Contracts) -> Vec<Event> {
-    named(history.iter().map(|event| (Some(event.tx_hash), decode(market, event.contract, &event.topics, &event.data))))
+    named(history.iter().map(|event| (Some(event.tx_hash), event.contract, &*event.topics, &event.data)), market)
 }
 
-fn named(events: impl Iterator<Item = (Option<B256>, Decoded)>) -> Vec<Event> {
-    let events = events.enumerate().map(|(position, (transaction, decoded))| Event { position, transaction, decoded });
+/// Logs, each with its transaction where several are looked at, its emitter, its topics and its data.
+fn named<'l>(logs: impl Iterator<Item = (Option<B256>, Address, &'l [B256], &'l Bytes)>, market: &Contracts) -> Vec<Event> {
+    let events = logs.enumerate().map(|(position, (transaction, emitter, topics, data))| {
+        let decoded = decode(market, emitter, topics, data);
+        Event { position, transaction, emitter, topics: topics.to_vec(), data: data.clone(), decoded }
+    });
     events.filter(|event| event.decoded.name.is_some()).collect()
 }
 
-/// Those of `events` that prove that `wallet` did `call`, as far as they name it; see [`require_actor`] for the rest.
-pub(super) fn find<'e>(call: &Call, wallet: Address, events: &'e [Event]) -> Vec<&'e Event> {
-    events.iter().filter(|event| proves(call, wallet, event, events)).collect()
+impl Event {
+    /// Whether this is the topic at `position`.
+    fn names(&self, position: usize, account: Address) -> bool {
+        self.topics.get(position) == Some(&account.into_word())
+    }
 }
 
-fn proves(call: &Call, wallet: Address, event: &Event, events: &[Event]) -> bool {
-    let Decoded { run, agent, facts, .. } = &event.decoded;
+/// Those of `events` that prove that `wallet` did `call`, as far as they name it; see [`require_actor`] for the rest.
+pub(super) fn find<'e>(call: &Call, wallet: Address, events: &'e [Event], market: &Contracts) -> Vec<&'e Event> {
+    events.iter().filter(|event| proves(call, wallet, event, events, market)).collect()
+}
+
+fn proves(call: &Call, wallet: Address, event: &Event, events: &[Event], market: &Contracts) -> bool {
+    let Decoded { name, run, agent, facts, .. } = &event.decoded;
     let of_run = |id: &RunId| run.as_ref() == Some(id);
     let of_agent = |id: &AgentId| agent.as_ref() == Some(id);
     match (call, &facts.run, &facts.agent) {
@@ -79,6 +93,20 @@ fn proves(call: &Call, wallet: Address, event: &Event, events: &[Event]) -> bool
         (Call::Unstake { agent, amount: wanted }, _, Some(AgentEvent::Unstaked { to, amount, .. })) => {
             of_agent(agent) && *to == wallet && amount == wanted
         }
+        (Call::SetAgentUri { agent, agent_uri }, _, Some(AgentEvent::UriUpdated { uri })) => {
+            of_agent(agent) && **uri == *agent_uri.as_bytes() && event.names(2, wallet)
+        }
+        (Call::SetMetadata { agent, key, value }, ..) if *name == Some("MetadataSet") => {
+            let is_entry = |(said, content): (Bytes, Bytes)| *said == *key.as_bytes() && content == *value;
+            of_agent(agent) && metadata_entry(&event.data).is_some_and(is_entry)
+        }
+        (Call::SetAgentWallet { agent, new_wallet, .. }, _, Some(AgentEvent::WalletSet { wallet })) => {
+            of_agent(agent) && *wallet == Some(*new_wallet)
+        }
+        (Call::UnsetAgentWallet { agent }, _, Some(AgentEvent::WalletSet { wallet: None })) => of_agent(agent),
+        (Call::PayCredit { custody, recipient }, ..) if *name == Some("CreditPaid") => {
+            event.emitter == custody.contract(market) && event.names(1, *recipient)
+        }
         _ => false,
     }
 }
@@ -90,8 +118,8 @@ fn is_funded(run: Option<RunId>, events: &[Event]) -> bool {
 
 /// The event by which this very action has happened on its run, whichever transaction did it: only where it can happen once, or where
 /// nothing has happened since that would let it happen again.
-pub(super) fn find_last<'e>(call: &Call, wallet: Address, history: &'e [Event]) -> Option<&'e Event> {
-    let found = find(call, wallet, history).pop()?;
+pub(super) fn find_last<'e>(call: &Call, wallet: Address, history: &'e [Event], market: &Contracts) -> Option<&'e Event> {
+    let found = find(call, wallet, history, market).pop()?;
     let is_answer =
         |event: &&Event| matches!(event.decoded.facts.run, Some(RunEvent::Submitted { .. } | RunEvent::RevisionRequested { .. }));
     match call {
@@ -119,14 +147,21 @@ pub(super) fn require_actor(
         Some(actor) => return Err(format!("the transaction acts for {actor}, not for {wallet}")),
         None => {}
     }
-    let Some(run) = facts.run.as_ref().map(|record| &record.run) else { return Ok(()) };
+    let agent = facts.agent.as_ref().map(|record| &record.agent);
+    let Some(run) = facts.run.as_ref().map(|record| &record.run) else {
+        // Others than the owner may have been approved, and the event does not say who it was.
+        return match agent.and_then(|agent| agent.owner) {
+            Some(owner) if owner != wallet => {
+                Err(format!("the transaction does not show that it acts for {wallet}, and the agent is {owner}'s"))
+            }
+            _ => Ok(()),
+        };
+    };
     match call {
         Call::Fund { .. } | Call::Cancel { .. } | Call::RequestRevision { .. } | Call::Approve { .. } if run.terms.poster != wallet => {
             Err(format!("the transaction acts for {}, the run's poster, not for {wallet}", run.terms.poster))
         }
-        Call::Start { .. } | Call::Submit { .. } => {
-            run.require_run_agent(wallet, facts.agent.as_ref().map(|record| &record.agent)).map_err(|refusal| refusal.to_string())
-        }
+        Call::Start { .. } | Call::Submit { .. } => run.require_run_agent(wallet, agent).map_err(|refusal| refusal.to_string()),
         _ => Ok(()),
     }
 }
@@ -135,7 +170,15 @@ pub(super) fn require_actor(
 const fn names_actor(call: &Call) -> bool {
     matches!(
         call,
-        Call::Create(_) | Call::CreateAndFund(_) | Call::Claim { .. } | Call::Register { .. } | Call::Stake { .. } | Call::Unstake { .. }
+        Call::Create(_)
+            | Call::CreateAndFund(_)
+            | Call::Claim { .. }
+            | Call::Register { .. }
+            | Call::Stake { .. }
+            | Call::Unstake { .. }
+            | Call::SetAgentUri { .. }
+            // Its recipient has it, whichever account saw to that.
+            | Call::PayCredit { .. }
     )
 }
 

@@ -114,7 +114,12 @@ pub(super) const fn payee(call: &Call, market: &Contracts) -> Option<Address> {
         | Call::Finalize { .. }
         | Call::Slash { .. }
         | Call::Register { .. }
-        | Call::Unstake { .. } => None,
+        | Call::Unstake { .. }
+        | Call::SetAgentUri { .. }
+        | Call::SetMetadata { .. }
+        | Call::SetAgentWallet { .. }
+        | Call::UnsetAgentWallet { .. }
+        | Call::PayCredit { .. } => None,
     }
 }
 

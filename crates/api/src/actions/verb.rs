@@ -12,7 +12,7 @@ pub(crate) struct Verb {
 }
 
 /// The names of all steps.
-pub(crate) const STEP_IDS: [&str; 16] = [
+pub(crate) const STEP_IDS: [&str; 21] = [
     "allowance",
     "create",
     "create-and-fund",
@@ -29,6 +29,11 @@ pub(crate) const STEP_IDS: [&str; 16] = [
     "register",
     "stake",
     "unstake",
+    "set-uri",
+    "set-metadata",
+    "set-wallet",
+    "unset-wallet",
+    "pay-credit",
 ];
 
 impl Verb {
@@ -51,6 +56,11 @@ impl Verb {
             Call::Register { .. } => ("register", "Agent registered successfully."),
             Call::Stake { .. } => ("stake", "Stake deposited successfully."),
             Call::Unstake { .. } => ("unstake", "Stake withdrawn successfully."),
+            Call::SetAgentUri { .. } => ("set-uri", "Agent URI set successfully."),
+            Call::SetMetadata { .. } => ("set-metadata", "Agent metadata set successfully."),
+            Call::SetAgentWallet { .. } => ("set-wallet", "Agent wallet set successfully."),
+            Call::UnsetAgentWallet { .. } => ("unset-wallet", "Agent wallet removed successfully."),
+            Call::PayCredit { .. } => ("pay-credit", "Credit paid successfully."),
         };
         Self { id, done }
     }

@@ -1,10 +1,12 @@
 //! What goes over the wire, each shape made from domain words by a `From` or a `new` of its own.
 
 pub(crate) mod agent;
+pub(crate) mod consent;
 pub(crate) mod event;
 pub(crate) mod feed;
 pub(crate) mod feed_json;
 pub(crate) mod market;
+pub(crate) mod metadata;
 pub(crate) mod outcome;
 pub(crate) mod page;
 pub(crate) mod poster;

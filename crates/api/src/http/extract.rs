@@ -6,10 +6,10 @@ mod parameters;
 mod path;
 pub(crate) mod query;
 
-pub(crate) use body::{Body, IdempotencyKey, LAST_NONCE, Signable};
+pub(crate) use body::{Body, IdempotencyKey, LAST_NONCE, Signable, SignedUntil};
 pub(crate) use parameters::{
-    Account, AgentStatuses, AgentUri, BaseUnits, ContentUri, DayCount, DeliverableUri, Digits, EventTypes, Feedback, PageNumber, PageSize,
-    RewardBound, Rfc3339, RunStates, Search, Tag, TransactionHash, WaitSeconds,
+    Account, AgentStatuses, AgentUri, BaseUnits, ContentUri, DayCount, DeliverableUri, Digits, EventTypes, Feedback, HexBytes, MetadataKey,
+    MetadataText, PageNumber, PageSize, RewardBound, Rfc3339, RunStates, Search, Tag, TransactionHash, WaitSeconds,
 };
 pub(crate) use path::{AccountPath, AgentPath, HashPath, RunPath};
 pub(crate) use query::{Nothing, Query, ReadQuery};

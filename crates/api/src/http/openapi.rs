@@ -3,6 +3,8 @@
 //! A route documents its parameters, its body and what it answers when all goes well, and names the problems that are its own. What the
 //! layers around the routes add to all of them, headers and shared problems, is added here to all of them.
 
+mod answers;
+mod examples;
 mod headers;
 mod operations;
 mod print;
@@ -24,6 +26,7 @@ use utoipa_axum::router::OpenApiRouter;
 use self::operations::{is_read, operations};
 use crate::App;
 
+pub(crate) use answers::{ANSWER, DONE, NOT_DONE};
 pub(crate) use print::print;
 pub(crate) use problems::{EXTENSION as PROBLEMS, ProblemCode};
 
@@ -35,6 +38,7 @@ pub(crate) use problems::{EXTENSION as PROBLEMS, ProblemCode};
     tags(
         (name = "runs", description = "Work that is offered, claimed, delivered and paid."),
         (name = "agents", description = "Who does the work, and what it has staked."),
+        (name = "credits", description = "Payouts that the token refused."),
         (name = "posters", description = "Who offers the work."),
         (name = "transactions", description = "On their way to the chain."),
         (name = "events", description = "What happens, as it happens."),
@@ -82,8 +86,10 @@ pub(crate) fn split(router: OpenApiRouter<App>) -> (Router<App>, OpenApi) {
     let components = document.components.get_or_insert_with(Components::new);
     components.schemas.extend(problems::schemas());
     components.responses.extend(problems::responses().chain([unchanged()]));
+    components.responses.extend(answers::responses().map(|(name, response)| (name, response.into())));
     components.headers.extend(headers::components());
     shape::shape(&mut document);
+    examples::add(&mut document);
     (router, document)
 }
 

@@ -3,6 +3,7 @@
 mod about;
 mod actions;
 mod agents;
+mod bodies;
 mod docs;
 mod events;
 mod feed_json;
@@ -57,6 +58,7 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(agents::show))
         .routes(routes!(agents::stake))
         .merge(verbs::of_agents())
+        .merge(verbs::of_credits())
         .routes(routes!(posters::list))
         .routes(routes!(posters::show))
         .routes(routes!(wallets::show))

@@ -13,7 +13,7 @@ use clawpay_store::{Chain, RelayJob};
 
 use super::{Relayer, attempt};
 use crate::{
-    actions::GOOD_FOR,
+    actions::{GOOD_FOR, refused_by_relayers},
     error::{ApiError, Invalid},
     market::{contracts, snapshot},
     node::{CallRequest, Head},
@@ -103,12 +103,8 @@ impl Relayer<'_> {
         }
         let AttributedCall { call, .. } =
             AttributedCall::direct(request.from, request.to, &request.data, &market).map_err(|error| refuse(error.to_string()))?;
-        match call {
-            Call::ApproveUsdc { .. } => return Err(refuse("the token takes no forwarded calls".to_owned())),
-            Call::Create(_) => {
-                return Err(refuse("a draft is not relayed, since it costs its poster nothing; create and fund it at once".to_owned()));
-            }
-            _ => {}
+        if let Some(reason) = refused_by_relayers(&call) {
+            return Err(refuse(reason.to_owned()));
         }
         require_soon("request.deadline", U256::from(request.deadline), head.pending_at)?;
         let owner = request.from;

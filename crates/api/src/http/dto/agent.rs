@@ -1,11 +1,15 @@
 //! An agent, its stake, and whether it can claim.
 
 use clawpay_domain::{Agent, AgentId, AgentStatus, Refusal, RunId, RunState, SlashEntry, StakeParameters, Timestamp, Usdc};
-use clawpay_store::{AgentRecord, IndexedBlock};
+use clawpay_store::{AgentRecord, EventRecord, IndexedBlock};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{poster::PosterDto, run::Finality};
+use super::{
+    metadata::{self, MetadataEntry},
+    poster::PosterDto,
+    run::Finality,
+};
 use crate::http::openapi::schemas as w;
 use crate::text::{Checksummed, IsoDate, lossy, refusal_sentence};
 
@@ -80,6 +84,14 @@ pub(crate) struct AgentDto {
     /// How the agent's events contradict the rules; null when nothing does.
     #[schema(required)]
     inconsistency: Option<String>,
+    /// What its owner says of it on the chain, by key, where a single agent is asked for: a stranger's words. Its wallet is a field of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    metadata: Option<Vec<MetadataEntry>>,
+    /// Whether `metadata` is all of it: it is not where it was changed very often, or is very long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    metadata_is_complete: Option<bool>,
 }
 
 /// What an agent's runs came to.
@@ -134,7 +146,16 @@ impl AgentDto {
             updated_block: *updated_block,
             finality: Finality::of(*updated_block, indexed),
             inconsistency: inconsistency.clone(),
+            metadata: None,
+            metadata_is_complete: None,
         }
+    }
+
+    /// Beside what its latest metadata `events` say, the latest first; `limit` of them at most were looked for.
+    pub(crate) fn with_metadata(self, events: &[EventRecord], limit: u32) -> Self {
+        let (metadata, is_whole) = metadata::entries(events);
+        let has_all = u32::try_from(events.len()).is_ok_and(|found| found < limit);
+        Self { metadata: Some(metadata), metadata_is_complete: Some(is_whole && has_all), ..self }
     }
 }
 

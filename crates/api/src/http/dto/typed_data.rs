@@ -4,7 +4,7 @@ use alloy::{
     primitives::U256,
     sol_types::{Eip712Domain, SolStruct},
 };
-use clawpay_bindings::{ForwardRequest, Permit, ReceiveWithAuthorization};
+use clawpay_bindings::{AgentWalletSet, ForwardRequest, Permit, ReceiveWithAuthorization};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -82,6 +82,17 @@ impl Signable for ForwardRequest {
     }
 }
 
+impl Signable for AgentWalletSet {
+    fn message(&self) -> Value {
+        json!({
+            "agentId": decimal(self.agentId),
+            "newWallet": Checksummed(self.newWallet),
+            "owner": Checksummed(self.owner),
+            "deadline": decimal(self.deadline),
+        })
+    }
+}
+
 fn decimal(number: U256) -> String {
     number.to_string()
 }
@@ -133,7 +144,7 @@ mod tests {
         dyn_abi::TypedData as Reference,
         primitives::{Address, B256, address, aliases::U48, bytes},
     };
-    use clawpay_bindings::{forwarder_domain, token_domain};
+    use clawpay_bindings::{forwarder_domain, registry_domain, token_domain};
 
     use super::*;
 
@@ -171,5 +182,7 @@ mod tests {
             data: bytes!("0xabcd"),
         };
         agrees(&request, &forwarder_domain(31_337, ONE));
+        let (agent, owner) = (U256::from(7), Address::repeat_byte(2));
+        agrees(&AgentWalletSet { agentId: agent, newWallet: ONE, owner, deadline: U256::from(9) }, &registry_domain(31_337, ONE));
     }
 }

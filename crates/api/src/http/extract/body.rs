@@ -6,7 +6,7 @@ use axum::{
     extract::{FromRequest, Request},
     http::{HeaderMap, header},
 };
-use clawpay_bindings::SignedPermit;
+use clawpay_bindings::{SignedPermit, WalletConsent};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use utoipa::{
@@ -75,20 +75,26 @@ impl IdempotencyKey {
 struct SignedFields {
     signed_transactions: Option<Vec<Bytes>>,
     transaction_hash: Option<B256>,
-    permit: Option<PermitFields>,
+    permit: Option<SignedUntil>,
     nonce: Option<u64>,
 }
 
-/// A permit, as the typed data of its step states it.
-#[derive(Deserialize)]
+/// Typed data that was signed: its deadline, as it states that, and the signature.
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PermitFields {
+pub(crate) struct SignedUntil {
     deadline: Digits,
     signature: Bytes,
 }
 
-impl From<PermitFields> for SignedPermit {
-    fn from(PermitFields { deadline, signature }: PermitFields) -> Self {
+impl From<SignedUntil> for SignedPermit {
+    fn from(SignedUntil { deadline, signature }: SignedUntil) -> Self {
+        Self { deadline: U256::from(deadline.0), signature }
+    }
+}
+
+impl From<SignedUntil> for WalletConsent {
+    fn from(SignedUntil { deadline, signature }: SignedUntil) -> Self {
         Self { deadline: U256::from(deadline.0), signature }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::{Address, B256, Bytes, hex};
 use clawpay_bindings::event_names;
 use clawpay_domain::{AccountError, AgentStatus, AmountError, RunState, Timestamp, Usdc, parse_account, rules};
 use serde::Deserialize;
@@ -244,6 +244,22 @@ impl TryFrom<String> for DayCount {
     }
 }
 
+/// Bytes as hex, after `0x`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct HexBytes(pub Bytes);
+
+impl TryFrom<String> for HexBytes {
+    type Error = NotAWord;
+
+    fn try_from(text: String) -> Result<Self, NotAWord> {
+        match text.strip_prefix("0x").map(hex::decode) {
+            Some(Ok(bytes)) => Ok(Self(bytes.into())),
+            _ => refuse("must be bytes as hex, two digits each, after 0x"),
+        }
+    }
+}
+
 /// Defines a text with bounds on its bytes, as the contracts count them.
 macro_rules! bounded_text {
     ($(#[$doc:meta])* $name:ident, $minimum:expr, $maximum:expr) => {
@@ -285,6 +301,16 @@ bounded_text! {
 bounded_text! {
     /// Where an agent is described.
     AgentUri, 0, rules::MAXIMUM_AGENT_URI_BYTES
+}
+
+bounded_text! {
+    /// Under which key an agent's metadata has an entry.
+    MetadataKey, 1, rules::MAXIMUM_AGENT_URI_BYTES
+}
+
+bounded_text! {
+    /// What such an entry says.
+    MetadataText, 0, rules::MAXIMUM_AGENT_URI_BYTES
 }
 
 bounded_text! {
@@ -396,6 +422,15 @@ mod tests {
         assert_eq!((parse::<WaitSeconds>("0"), parse::<WaitSeconds>("30")), (Ok(WaitSeconds(0)), Ok(WaitSeconds(30))));
         for text in ["", "31", "-1", "1.5", "+1"] {
             assert!(parse::<WaitSeconds>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn bytes_are_hex_after_their_mark() {
+        assert_eq!(parse::<HexBytes>("0xFf00"), Ok(HexBytes(Bytes::from_static(&[255, 0]))));
+        assert_eq!(parse::<HexBytes>("0x"), Ok(HexBytes(Bytes::new())));
+        for text in ["", "12", "0X12", "0x1", "0xzz", " 0x12"] {
+            assert!(parse::<HexBytes>(text).is_err(), "{text}");
         }
     }
 

@@ -13,9 +13,23 @@ const DEPTH: usize = 3;
 /// When it cannot be put into JSON.
 pub(crate) fn print(document: &OpenApi) -> Result<String, serde_json::Error> {
     let mut text = String::new();
-    part(&mut text, &serde_json::to_value(document)?, DEPTH);
+    let mut document = serde_json::to_value(document)?;
+    leave_out_defaults(&mut document);
+    part(&mut text, &document, DEPTH);
     text.push('\n');
     Ok(text)
+}
+
+/// What is not said to be required is not.
+fn leave_out_defaults(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|name, member| name != "required" || *member != Value::Bool(false));
+            members.values_mut().for_each(leave_out_defaults);
+        }
+        Value::Array(items) => items.iter_mut().for_each(leave_out_defaults),
+        _ => {}
+    }
 }
 
 fn part(text: &mut String, value: &Value, depth: usize) {

@@ -130,6 +130,10 @@ const NAMED: &[Kind] = &[
     kind(409, "revisions_left", "The agent still has revisions."),
     kind(409, "agent_frozen", "The agent has been slashed and has not staked that again."),
     kind(422, "exceeds_withdrawable", "More than the agent can withdraw now: `asked` and `available`, in base units."),
+    kind(422, "not_authorized", "The wallet neither owns the agent nor is approved for it."),
+    kind(422, "invalid_signature", "The consent is not the new wallet's signature over what was to be signed."),
+    kind(422, "signature_expired", "The consent is not good any more; ask for it anew."),
+    kind(422, "no_credit", "The contract owes the account nothing."),
     kind(422, "paused", "Creating, funding and claiming are paused."),
     kind(503, "not_ready", "Something behind the process is missing, or the index is too far behind; `detail` says what."),
     kind(422, "permit_refused", "The permit that came along does not pay for the call."),
@@ -180,10 +184,9 @@ pub(super) fn attach(path: &str, method: &HttpMethod, operation: &mut Operation)
     if is_verb {
         kinds.extend(VERB);
     }
-    kinds.extend(named(operation));
-
-    let mut by_status: BTreeMap<u16, BTreeSet<&str>> = BTreeMap::new();
-    for kind in kinds {
+    let own = named(operation);
+    let mut by_status: BTreeMap<u16, BTreeSet<&str>> = kinds.iter().map(|kind| (kind.status, BTreeSet::new())).collect();
+    for kind in &own {
         by_status.entry(kind.status).or_default().insert(kind.code);
     }
     for (status, codes) in by_status {
@@ -193,6 +196,7 @@ pub(super) fn attach(path: &str, method: &HttpMethod, operation: &mut Operation)
             words.push(CONTRACT_ERROR.to_owned());
         }
         let mut response = Ref::from_response_name(name(status));
+        // What many operations answer, the response itself says.
         response.description = words.join(", ");
         operation.responses.responses.insert(status.to_string(), response.into());
     }
@@ -219,8 +223,14 @@ fn name(status: u16) -> String {
 
 fn response(status: u16) -> Response {
     let title = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
+    let shared: BTreeSet<&str> = shared().filter(|kind| kind.status == status).map(|kind| kind.code).collect();
+    let shared: Vec<String> = shared.into_iter().map(|code| format!("`{code}`")).collect();
+    let description = match shared.as_slice() {
+        [] => title.to_owned(),
+        [codes @ ..] => format!("{title}: {}; or what the operation names.", codes.join(", ")),
+    };
     let mut response = ResponseBuilder::new()
-        .description(title)
+        .description(description)
         .content("application/problem+json", Content::new(Some(Ref::from_schema_name(PROBLEM))))
         .build();
     headers::add(&mut response.headers, headers::REQUEST_ID);
@@ -230,8 +240,13 @@ fn response(status: u16) -> Response {
     response
 }
 
+/// What comes of an operation's form, or of where it is.
+fn shared() -> impl Iterator<Item = &'static Kind> {
+    [ANY, ELSEWHERE, PARAMETERS, INDEXED, READ, BODY, VERB].into_iter().flatten()
+}
+
 fn all() -> impl Iterator<Item = &'static Kind> {
-    [ANY, ELSEWHERE, PARAMETERS, INDEXED, READ, BODY, VERB, NAMED].into_iter().flatten()
+    shared().chain(NAMED)
 }
 
 /// The responses that operations refer to.

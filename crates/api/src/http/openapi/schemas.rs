@@ -15,8 +15,8 @@ use utoipa::{
 use crate::{
     actions::STEP_IDS,
     http::extract::{
-        Account, AgentUri, BaseUnits, ContentUri, DayCount, DeliverableUri, Digits, EventTypes, Feedback, PageNumber, PageSize,
-        RewardBound, Rfc3339, Search, Tag, TransactionHash, WaitSeconds,
+        Account, AgentUri, BaseUnits, ContentUri, DayCount, DeliverableUri, Digits, EventTypes, Feedback, MetadataKey, MetadataText,
+        PageNumber, PageSize, RewardBound, Rfc3339, Search, SignedUntil, Tag, TransactionHash, WaitSeconds,
     },
     text::{Checksummed, IsoDate, Quantity},
 };
@@ -74,6 +74,8 @@ pub(crate) struct Decimal;
 
 /// The status of an answer that asks for signatures.
 pub(crate) struct SignatureRequired;
+/// The status of an answer that asks for another account's signature.
+pub(crate) struct ConsentRequired;
 /// The status of an answer that asks to go on waiting.
 pub(crate) struct StillPending;
 /// The status of an answer about a transaction that nothing has heard of.
@@ -131,6 +133,7 @@ schemas! {
     RunsByState as "RunsByState" => RunState::ALL.iter().fold(described(Type::Object, "How many runs are in each state."), |object, state| {
         object.property(state.as_str(), whole("Runs.", 0, LARGEST)).required(state.as_str())
     }).build();
+    ConsentRequired as "ConsentRequiredStatus" => constant("Nothing has happened yet: another account has to agree.", "consent_required");
     SignatureRequired as "SignatureRequired" => constant("Nothing has happened yet: something is to be signed.", "signature_required");
     StillPending as "StillPending" => constant("Not mined or not indexed yet.", "pending");
     NeverSeen as "NeverSeen" => constant("Nothing here has heard of the transaction.", "unknown");
@@ -163,6 +166,12 @@ schemas! {
     DeliverableUri as "DeliverableUri" => bounded("Where delivered work is: 1 to 2048 bytes.", 1, rules::MAXIMUM_TEXT_BYTES);
     Feedback as "Feedback" => bounded("What should change: at most 2048 bytes.", 0, rules::MAXIMUM_TEXT_BYTES);
     AgentUri as "AgentUri" => bounded("Where an agent is described: at most 8192 bytes.", 0, rules::MAXIMUM_AGENT_URI_BYTES);
+    SignedUntil as "SignedUntil" => ObjectBuilder::new().schema_type(Type::Object).description(Some("Typed data that was signed."))
+        .property("deadline", Decimal::schema()).required("deadline")
+        .property("signature", HexData::schema()).required("signature")
+        .additional_properties(Some(AdditionalProperties::FreeForm(false))).build();
+    MetadataKey as "MetadataKey" => bounded("A key of an agent's metadata.", 1, rules::MAXIMUM_AGENT_URI_BYTES);
+    MetadataText as "MetadataText" => bounded("A text for an agent's metadata.", 0, rules::MAXIMUM_AGENT_URI_BYTES);
     Tag as "Tag" => bounded("A tag. At most 2048 bytes.", 1, rules::MAXIMUM_TEXT_BYTES);
     Search as "Search" => bounded(
         "A run's number, the address of its poster or of the wallet that claimed it, the beginning of its content URI (`ipfs://Qm`), or words \

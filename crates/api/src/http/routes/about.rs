@@ -5,11 +5,11 @@ use serde_json::Value;
 use utoipa::{
     IntoParams, PartialSchema, ToSchema,
     openapi::{
-        Array, Content, Discriminator, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Schema, Type,
+        Array, Content, Discriminator, ObjectBuilder, Ref, RefOr, Required, Schema, Type,
         extensions::Extensions,
         path::{HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, Paths},
         request_body::RequestBodyBuilder,
-        schema::{AdditionalProperties, OneOfBuilder, SchemaType},
+        schema::{OneOfBuilder, SchemaType},
     },
 };
 use utoipa_axum::router::UtoipaMethodRouter;
@@ -18,11 +18,12 @@ use crate::{
     App,
     http::{
         dto::{
+            consent::ConsentDto,
             outcome::{DoneDto, DroppedDto, PendingDto, ReplacedDto, UnknownDto},
             prepared::PreparedDto,
         },
-        extract::{IdempotencyKey, LAST_NONCE},
-        openapi::{PROBLEMS, schemas},
+        extract::{IdempotencyKey, LAST_NONCE, SignedUntil},
+        openapi::{ANSWER, DONE, NOT_DONE, PROBLEMS, schemas},
     },
 };
 
@@ -50,9 +51,10 @@ impl About {
         schemas.push((Body::name().into_owned(), with_signatures(Body::schema(), takes_permit)));
         schemas.push((schemas::Hash::name().into_owned(), schemas::Hash::schema()));
         schemas.push((schemas::HexData::name().into_owned(), schemas::HexData::schema()));
-        schemas.push((schemas::Decimal::name().into_owned(), schemas::Decimal::schema()));
+        component::<SignedUntil>(&mut schemas);
         for answer in [
             component::<PreparedDto>,
+            component::<ConsentDto>,
             component::<PendingDto>,
             component::<UnknownDto>,
             component::<ReplacedDto>,
@@ -67,20 +69,14 @@ impl About {
         let body = RequestBodyBuilder::new()
             .required(Some(Required::True))
             .content("application/json", Content::new(Some(Ref::from_schema_name(Body::name()))));
-        let done = ResponseBuilder::new()
-            .description("`done`: mined, and indexed.")
-            .content("application/json", Content::new(Some(Ref::from_schema_name(ANSWER))));
-        let waiting = ResponseBuilder::new()
-            .description("Anything but `done`: something to sign; or, once that is signed, where its transaction is that has not done it.")
-            .content("application/json", Content::new(Some(Ref::from_schema_name(ANSWER))));
         let mut operation = OperationBuilder::new()
             .tag(tag)
             .operation_id(Some(self.id))
             .summary(Some(self.summary))
             .description(Some(self.description))
             .request_body(Some(body.build()))
-            .response("200", done)
-            .response("202", waiting)
+            .response("200", RefOr::Ref(Ref::from_response_name(DONE)))
+            .response("202", RefOr::Ref(Ref::from_response_name(NOT_DONE)))
             .extensions(Some(Extensions::from_iter([(PROBLEMS, Value::from(self.problems))])));
         operation = operation.parameter(idempotency_key());
         for parameter in Path::into_params(|| None) {
@@ -92,14 +88,12 @@ impl About {
     }
 }
 
-/// Component of all that a verb answers. It stands at 200 and at 202: of several answers many generated clients read all as the first.
-const ANSWER: &str = "ActionAnswer";
-
 /// The answers of a verb, told apart by their `status`.
 fn answer() -> RefOr<Schema> {
     let answers = [
         ("done", DoneDto::name()),
         ("signature_required", PreparedDto::name()),
+        ("consent_required", ConsentDto::name()),
         ("pending", PendingDto::name()),
         ("unknown", UnknownDto::name()),
         ("replaced", ReplacedDto::name()),
@@ -164,16 +158,11 @@ fn with_signatures(body: RefOr<Schema>, takes_permit: bool) -> RefOr<Schema> {
     );
     object.properties.insert("nonce".to_owned(), Schema::Object(nonce).into());
     if takes_permit {
-        let permit = ObjectBuilder::new()
-            .schema_type(SchemaType::from_iter([Type::Object, Type::Null]))
-            .description(Some("The typed data of the allowance's step, signed instead of sent: its deadline, and the signature."))
-            .property("deadline", Ref::from_schema_name(schemas::Decimal::name()))
-            .required("deadline")
-            .property("signature", Ref::from_schema_name(schemas::HexData::name()))
-            .required("signature")
-            .additional_properties(Some(AdditionalProperties::FreeForm(false)))
-            .build();
-        object.properties.insert("permit".to_owned(), Schema::Object(permit).into());
+        let permit = OneOfBuilder::new()
+            .item(ObjectBuilder::new().schema_type(Type::Null))
+            .item(Ref::from_schema_name(SignedUntil::name()))
+            .description(Some("The typed data of the allowance's step, signed instead of sent."));
+        object.properties.insert("permit".to_owned(), Schema::OneOf(permit.build()).into());
     }
     Schema::Object(object).into()
 }

@@ -115,6 +115,9 @@ impl List for ListQuery {
     }
 }
 
+/// How many of the latest changes of an agent's metadata are read.
+const MOST_METADATA_EVENTS: u32 = 200;
+
 /// A page of agents.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Agents)]
@@ -143,7 +146,7 @@ pub(super) async fn list(
 
 /// Get an agent
 ///
-/// An agent, its stake and its reputation.
+/// An agent, its stake, its reputation and its on-chain metadata.
 #[utoipa::path(get, path = "/api/agents/{id}", operation_id = "getAgent", tag = "agents", params(AgentPath, MinBlock), responses(
     (status = 200, description = "The agent.", body = AgentDto),
 ), extensions(("x-problems" = json!(["404 agent_not_found"]))))]
@@ -154,8 +157,9 @@ pub(super) async fn show(
 ) -> Result<Stamped<AgentDto>, ApiError> {
     let snapshot = &mut reading.snapshot;
     let record = snapshot.agent(id).await?.ok_or(ApiError::AgentNotFound(id))?;
+    let metadata = snapshot.latest_metadata(id, MOST_METADATA_EVENTS).await?;
     let agent = AgentDto::new(&record, &snapshot.chain.parameters.stake, &snapshot.indexed);
-    Ok(reading.answer(agent))
+    Ok(reading.answer(agent.with_metadata(&metadata, MOST_METADATA_EVENTS)))
 }
 
 /// Get an agent's stake

@@ -47,7 +47,7 @@ pub(super) async fn actions(
     mut reading: Reading,
 ) -> Result<Stamped<RunActionsDto>, ApiError> {
     let snapshot = &mut reading.snapshot;
-    let Facts { run, agent: holder } = Facts::of_run(snapshot, id).await?;
+    let Facts { run, agent: holder, .. } = Facts::of_run(snapshot, id).await?;
     let run = run.ok_or(ApiError::RunNotFound(id))?;
     let wallet = query.wallet.0;
     let claimants = match query.agent_id {

@@ -7,8 +7,10 @@ use clawpay_domain::Timestamp;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::about::About;
-use super::actions::{
-    Answer, Claim, Create, Fund, Register, RequestRevision, StakeAmount, Submit, UnstakeAmount, WalletOnly, on_agent, on_market, on_run,
+use super::actions::{on_agent, on_market, on_run};
+use super::bodies::{
+    Answer, Claim, Create, Fund, PayCredit, Register, RequestRevision, SetMetadata, SetUri, SetWallet, StakeAmount, Submit, UnstakeAmount,
+    WalletOnly,
 };
 use crate::App;
 
@@ -199,4 +201,50 @@ pub(super) fn of_agents() -> OpenApiRouter<App> {
             },
             |body: UnstakeAmount, agent| Call::Unstake { agent, amount: body.amount.0 },
         ))
+        .routes(on_agent(
+            About {
+                path: "/api/agents/{id}/wallet",
+                id: "setAgentWallet",
+                summary: "Set or remove an agent's wallet",
+                description: "The agent's owner, or an account approved for it, names the wallet that acts for the agent beside its owner. The \
+                              wallet agrees first: without `consent` the answer is 202 with `status: \"consent_required\"` and what it signs.",
+                problems: &["404 agent_not_found", "422 not_authorized", "422 invalid_signature", "422 signature_expired"],
+            },
+            SetWallet::call,
+        ))
+        .routes(on_agent(
+            About {
+                path: "/api/agents/{id}/uri",
+                id: "setAgentURI",
+                summary: "Say where an agent is described",
+                description: "The agent's owner, or an account approved for it, sets the agent's URI anew.",
+                problems: &["404 agent_not_found", "422 not_authorized"],
+            },
+            SetUri::call,
+        ))
+        .routes(on_agent(
+            About {
+                path: "/api/agents/{id}/metadata",
+                id: "setAgentMetadata",
+                summary: "Set an agent's metadata",
+                description: "The agent's owner, or an account approved for it, sets one entry of the agent's on-chain metadata.",
+                problems: &["404 agent_not_found", "422 not_authorized"],
+            },
+            SetMetadata::call,
+        ))
+}
+
+/// The verb of credits.
+pub(super) fn of_credits() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(on_market(
+        About {
+            path: "/api/credits/pay",
+            id: "payCredit",
+            summary: "Pay a credit",
+            description: "Pays what a contract owes an account because the token refused the payout: to that account, by whichever wallet. \
+                          GET /api/wallets/{address} says what is owed.",
+            problems: &["422 no_credit"],
+        },
+        PayCredit::call,
+    ))
 }
