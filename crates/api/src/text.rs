@@ -2,7 +2,7 @@
 
 use alloy::primitives::{Address, U256};
 use clawpay_bindings::Revert;
-use clawpay_domain::{Refusal, Timestamp, Usdc};
+use clawpay_domain::{Agent, AgentId, AgentStatus, Refusal, StakeParameters, Timestamp, Usdc};
 use serde::{Serialize, Serializer};
 use time::{OffsetDateTime, macros::datetime};
 
@@ -46,6 +46,13 @@ impl Serialize for IsoDate {
     }
 }
 
+/// Whether a text is a scheme, its colon, and more or nothing.
+pub(crate) fn begins_as_uri(text: &str) -> bool {
+    let Some((scheme, _)) = text.split_once(':') else { return false };
+    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic());
+    is_scheme && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+.-".contains(c))
+}
+
 /// Bytes that people wrote, shown as UTF-8 with replacement characters where they are none.
 pub(crate) fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -72,7 +79,7 @@ impl Serialize for Quantity {
 pub(crate) fn refusal_sentence(refusal: &Refusal) -> String {
     match refusal {
         Refusal::DeadlineOutOfRange { deadline, timestamp, latest } => {
-            format!("a deadline of {} is not later than {} and at most {}", IsoDate(*deadline), IsoDate(*timestamp), IsoDate(*latest))
+            format!("a deadline must be later than {} and at most {}; {} is not", IsoDate(*timestamp), IsoDate(*latest), IsoDate(*deadline))
         }
         Refusal::DeadlinePassed { run, deadline, .. } => format!("the deadline of run {run} passed at {}", IsoDate(*deadline)),
         Refusal::TooLate { run, until, timestamp } => {
@@ -84,8 +91,30 @@ pub(crate) fn refusal_sentence(refusal: &Refusal) -> String {
         Refusal::RewardOutOfRange { reward, minimum, .. } if reward < minimum && !reward.0.is_zero() => {
             format!("{refusal}; {}", base_units_hint(*reward))
         }
+        Refusal::NotEligible { agent, status: AgentStatus::Unverified } => {
+            format!("{refusal}: it has staked less than the minimum (see GET /api/agents/{agent}/stake); {}", stake_more(*agent))
+        }
+        Refusal::ExceedsWithdrawable { agent, .. } => format!(
+            "{refusal}: while runs are in its hands, the minimum stake or what they commit has to stay, whichever is more (see \
+             `withdrawableAmount` of GET /api/agents/{agent}/stake)"
+        ),
         other => other.to_string(),
     }
+}
+
+/// A refusal in words, with what `agent` has staked where that is too little by these rules.
+pub(crate) fn refusal_to_agent(refusal: &Refusal, agent: &Agent, rules: &StakeParameters) -> String {
+    match refusal {
+        Refusal::NotEligible { agent: id, status: AgentStatus::Unverified } => {
+            let (stake, minimum) = (agent.record.stake, rules.minimum_stake);
+            format!("{refusal}: it has staked {stake} USDC, and {minimum} USDC are needed; {}", stake_more(*id))
+        }
+        other => refusal_sentence(other),
+    }
+}
+
+fn stake_more(agent: AgentId) -> String {
+    format!("POST /api/agents/{agent}/stake deposits more")
 }
 
 /// What an amount in base units comes to, and how as many whole USDC are written.
@@ -98,6 +127,13 @@ pub(crate) fn base_units_hint(amount: Usdc) -> String {
 pub(crate) fn revert_sentence(revert: &Revert) -> String {
     match revert {
         Revert::Refusal(refusal) => refusal_sentence(refusal),
+        Revert::SignatureExpired { deadline, timestamp } => {
+            format!("the wallet's consent ended at {}, it is {}; ask for it anew", IsoDate(*deadline), IsoDate(*timestamp))
+        }
+        Revert::SignatureTooLong { deadline, latest } => {
+            format!("a consent until {} ends after {}, which is the latest", IsoDate(*deadline), IsoDate(*latest))
+        }
+        Revert::RequestExpired { deadline } => format!("the signed request ended at {}", IsoDate(*deadline)),
         other => other.to_string(),
     }
 }
@@ -139,6 +175,35 @@ mod tests {
         let refusal = |reward| Refusal::RewardOutOfRange { reward, minimum: Usdc::whole(1), maximum: Usdc::whole(9) };
         assert!(refusal_sentence(&refusal(Usdc::base_units(20))).ends_with("20 USDC is \"20000000\""));
         assert!(!refusal_sentence(&refusal(Usdc::ZERO)).contains('"') && !refusal_sentence(&refusal(Usdc::whole(10))).contains('"'));
+    }
+
+    #[test]
+    fn a_refusal_says_why_and_what_to_do() {
+        let (agent, deadline, timestamp) = (AgentId(6), Timestamp(1_830_297_600), Timestamp(1_795_907_294));
+        let latest = Timestamp(1_827_443_294);
+        assert_eq!(
+            refusal_sentence(&Refusal::DeadlineOutOfRange { deadline, timestamp, latest }),
+            "a deadline must be later than 2026-11-28T23:08:14.000Z and at most 2027-11-28T23:08:14.000Z; 2028-01-01T00:00:00.000Z is not"
+        );
+        let unverified = Refusal::NotEligible { agent, status: AgentStatus::Unverified };
+        assert!(refusal_sentence(&unverified).ends_with("(see GET /api/agents/6/stake); POST /api/agents/6/stake deposits more"));
+        let frozen = Refusal::NotEligible { agent, status: AgentStatus::Frozen };
+        assert!(!refusal_sentence(&frozen).contains("POST"));
+        let withdrawn = refusal_sentence(&Refusal::ExceedsWithdrawable { agent, amount: Usdc::whole(10), withdrawable: Usdc::ZERO });
+        assert!(
+            withdrawn.contains("not 10 USDC: while runs are in its hands") && withdrawn.contains("`withdrawableAmount`"),
+            "{withdrawn}"
+        );
+    }
+
+    #[test]
+    fn a_signature_that_is_not_good_any_more_is_told_with_dates() {
+        let (deadline, timestamp) = (Timestamp(1_795_907_269), Timestamp(1_795_907_294));
+        let expired = revert_sentence(&Revert::SignatureExpired { deadline, timestamp });
+        assert!(expired.contains("2026-11-28T23:07:49.000Z, it is 2026-11-28T23:08:14.000Z"), "{expired}");
+        let long = revert_sentence(&Revert::SignatureTooLong { deadline: timestamp, latest: deadline });
+        assert!(long.contains("until 2026-11-28T23:08:14.000Z ends after 2026-11-28T23:07:49.000Z"), "{long}");
+        assert!(revert_sentence(&Revert::RequestExpired { deadline }).ends_with("2026-11-28T23:07:49.000Z"));
     }
 
     #[test]

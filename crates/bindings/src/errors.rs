@@ -30,6 +30,25 @@ pub enum Revert {
         /// What is allowed.
         allowed: Usdc,
     },
+    /// The consent of an agent's wallet is not good any more.
+    SignatureExpired {
+        /// Until when it was.
+        deadline: Timestamp,
+        /// Chain time.
+        timestamp: Timestamp,
+    },
+    /// The consent of an agent's wallet is good for longer than one may be.
+    SignatureTooLong {
+        /// Until when it is.
+        deadline: Timestamp,
+        /// Until when it may be.
+        latest: Timestamp,
+    },
+    /// What was signed for the forwarder is not good any more.
+    RequestExpired {
+        /// Until when it was.
+        deadline: Timestamp,
+    },
     /// A custom error that states no rule of the market.
     Named {
         /// Its stable code.
@@ -150,6 +169,9 @@ impl Revert {
             Self::Refusal(refusal) => refusal.code(),
             Self::InsufficientUsdc { .. } => "insufficient_usdc",
             Self::InsufficientAllowance { .. } => "insufficient_allowance",
+            Self::SignatureExpired { .. } => "signature_expired",
+            Self::SignatureTooLong { .. } => "signature_deadline_too_far",
+            Self::RequestExpired { .. } => "request_expired",
             Self::Named { code, .. } => code,
             Self::Reason(_) => "reverted_with_reason",
             Self::Panic(_) => "contract_panic",
@@ -262,12 +284,8 @@ impl Revert {
             E::AgentRegistry_InvalidAgentWallet(e) => {
                 Self::named("invalid_agent_wallet", format!("{} cannot be an agent wallet", e.newWallet))
             }
-            E::AgentRegistry_SignatureExpired(e) => {
-                Self::named("signature_expired", format!("the wallet's consent ended at {}, it is {}", e.deadline, e.timestamp))
-            }
-            E::AgentRegistry_DeadlineTooFar(e) => {
-                Self::named("signature_deadline_too_far", format!("a consent until {} ends after {}", e.deadline, e.latest))
-            }
+            E::AgentRegistry_SignatureExpired(e) => Self::SignatureExpired { deadline: time(e.deadline), timestamp: time(e.timestamp) },
+            E::AgentRegistry_DeadlineTooFar(e) => Self::SignatureTooLong { deadline: time(e.deadline), latest: time(e.latest) },
             E::AgentRegistry_InvalidSignature(e) => Self::named("invalid_signature", format!("{} did not sign this", e.newWallet)),
             E::ERC721IncorrectOwner(e) => {
                 Self::named("incorrect_owner", format!("{} does not own agent {}, {} does", e.sender, e.tokenId, e.owner))
@@ -287,7 +305,7 @@ impl Revert {
     fn of_forwarder(error: ERC2771ForwarderErrors) -> Self {
         use ERC2771ForwarderErrors as E;
         match error {
-            E::ERC2771ForwarderExpiredRequest(e) => Self::named("request_expired", format!("the signed request ended at {}", e.deadline)),
+            E::ERC2771ForwarderExpiredRequest(e) => Self::RequestExpired { deadline: time(U256::from(e.deadline)) },
             E::ERC2771ForwarderInvalidSigner(e) => Self::named(
                 "invalid_request_signature",
                 format!("{} signed this request, as it stands with the signer's nonce, not {}", e.signer, e.from),
@@ -366,6 +384,9 @@ impl fmt::Display for Revert {
             Self::InsufficientAllowance { asked, allowed } => {
                 write!(f, "the contract may take {allowed} USDC of the {asked} USDC it needs")
             }
+            Self::SignatureExpired { deadline, timestamp } => write!(f, "the wallet's consent ended at {deadline}, it is {timestamp}"),
+            Self::SignatureTooLong { deadline, latest } => write!(f, "a consent until {deadline} ends after {latest}"),
+            Self::RequestExpired { deadline } => write!(f, "the signed request ended at {deadline}"),
             Self::Named { detail, .. } => detail.fmt(f),
             Self::Reason(reason) => write!(f, "the contract refused: {reason}"),
             Self::Panic(code) => write!(f, "the contract failed with panic code {code}"),

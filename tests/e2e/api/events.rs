@@ -221,6 +221,9 @@ async fn a_listener_hears_of_what_it_asked_for() -> Result<()> {
         served.get(&format!("/api/events?{query}")).await?.require_field(400, "invalid_value", field)?;
     }
     served.get("/api/events?run=1").await?.require_field(400, "unknown_field", "run")?;
+    // A client that has seen nothing may say so by an empty header.
+    let nothing_yet = served.request(reqwest::Method::GET, "/api/events?wait=0&after=0").header("last-event-id", "");
+    assert_eq!(served.send(nothing_yet).await?.body, served.read("/api/events?wait=0&after=0").await?);
     let odd = served.request(reqwest::Method::GET, "/api/events?wait=0").header("last-event-id", "x");
     served.send(odd).await?.require_field(400, "invalid_value", "Last-Event-ID")?;
     for query in ["after=999999&wait=0", "after=999999"] {

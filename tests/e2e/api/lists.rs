@@ -50,6 +50,7 @@ async fn every_filter_selects_what_it_says() -> Result<()> {
         ("state=OPEN".into(), vec![7, 2, 1]),
         ("state=IN_PROGRESS".into(), vec![]),
         ("state=OPEN,CLAIMED".into(), vec![7, 4, 2, 1]),
+        ("state=OPEN&state=CLAIMED".into(), vec![7, 4, 2, 1]),
         ("state=CLAIMED,IN_PROGRESS,CLAIMED".into(), vec![4]),
         ("state=DRAFT,OPEN,CANCELLED&sort=oldest".into(), vec![1, 2, 3, 6, 7]),
         ("state=SUBMITTED,CLAIMED&sort=reward_asc".into(), vec![4, 5]),
@@ -65,6 +66,10 @@ async fn every_filter_selects_what_it_says() -> Result<()> {
         ("minReward=70.000001&maxReward=70.000001".into(), vec![7]),
         ("claimable=true".into(), vec![7, 2]),
         ("claimable=false".into(), vec![6, 5, 4, 3, 1]),
+        ("claimable=True".into(), vec![7, 2]),
+        ("claimable=1".into(), vec![7, 2]),
+        ("claimable=0".into(), vec![6, 5, 4, 3, 1]),
+        ("claimable=False".into(), vec![6, 5, 4, 3, 1]),
         ("slashable=true".into(), vec![4]),
         ("slashable=false&state=CLAIMED".into(), vec![]),
         ("finalizable=true".into(), vec![5]),
@@ -205,7 +210,8 @@ async fn bad_parameters_are_refused_by_name() -> Result<()> {
         ("foo=1", "unknown_field", "foo"),
         ("min_reward=1", "unknown_field", "min_reward"),
         ("page=1&page=2", "duplicate_field", "page"),
-        ("state=OPEN&state=OPEN", "duplicate_field", "state"),
+        ("limit=1&limit=1", "duplicate_field", "limit"),
+        ("state=OPEN&state=done", "invalid_value", "state"),
     ] {
         served.get(&format!("/api/runs?{query}")).await?.require_field(400, code, field)?;
     }

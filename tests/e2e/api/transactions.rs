@@ -109,7 +109,28 @@ async fn what_is_none_of_the_markets_is_not_passed_on() -> Result<()> {
     assert_eq!(passed.status.as_u16(), 202, "{:#}", passed.body);
 
     // The nonce is taken by now, and the node says so.
-    hand_in(&served, &sign(&good, &key(1))?).await?.require(422, "transaction_refused")?;
+    let refused = hand_in(&served, &sign(&good, &key(1))?).await?;
+    refused.require(422, "transaction_refused")?;
+    assert!(refused.body["detail"].as_str().context("detail")?.contains("under a new Idempotency-Key"), "{}", refused.body);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_gas_limit_that_no_transaction_does_with_is_named() -> Result<()> {
+    let served = Served::start().await?;
+    let good = registration(&served, 1).await?;
+    // Libraries that look for `gasLimit` sign 0.
+    for (gas, limit) in [("0x0", "its gas limit is 0,"), ("0x5207", "its gas limit is 20999,")] {
+        let refused = hand_in(&served, &sign(&with(&good, "gas", json!(gas)), &key(1))?).await?;
+        refused.require(422, "transaction_refused")?;
+        let detail = refused.body["detail"].as_str().context("detail")?;
+        assert!(detail.contains(limit) && detail.contains("gasLimit"), "{detail}");
+    }
+    served.stack.provider().anvil_set_balance(account(2), U256::from(1)).await?;
+    let poor = hand_in(&served, &sign(&with(&good, "from", json!(account(2).to_checksum(None))), &key(2))?).await?;
+    poor.require(422, "transaction_refused")?;
+    let detail = poor.body["detail"].as_str().context("detail")?;
+    assert!(detail.contains("has 1 wei") && detail.contains("GET /api/config") && !detail.contains("typedData"), "{detail}");
     Ok(())
 }
 

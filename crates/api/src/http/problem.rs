@@ -15,7 +15,7 @@ use crate::{
     text::{IsoDate, refusal_sentence, revert_sentence},
 };
 
-/// RFC 9457, with `code` for programs, `field` where one is at fault, and numbers where they help.
+/// RFC 9457, with `code` for programs, `field` where one is at fault, and further members where they help.
 #[derive(Debug, Serialize)]
 pub(crate) struct Problem {
     #[serde(rename = "type")]
@@ -27,7 +27,7 @@ pub(crate) struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<String>,
     #[serde(flatten)]
-    numbers: Map<String, Value>,
+    more: Map<String, Value>,
     /// Seconds after which trying again may help; said only where it may.
     #[serde(skip)]
     retry_after: u32,
@@ -46,7 +46,7 @@ impl Problem {
             code,
             detail: detail.into(),
             field: None,
-            numbers: Map::new(),
+            more: Map::new(),
             retry_after: 1,
         }
     }
@@ -55,7 +55,7 @@ impl Problem {
     pub(crate) fn with(mut self, name: &str, value: impl Serialize) -> Self {
         // A value that does not serialise is left out: the rest of the problem says what matters.
         if let Ok(value) = serde_json::to_value(value) {
-            self.numbers.insert(name.to_owned(), value);
+            self.more.insert(name.to_owned(), value);
         }
         self
     }
@@ -68,7 +68,7 @@ impl Problem {
     /// With the members of a structure.
     fn with_all(mut self, members: impl Serialize) -> Self {
         if let Ok(Value::Object(members)) = serde_json::to_value(members) {
-            self.numbers.extend(members);
+            self.more.extend(members);
         }
         self
     }
@@ -111,7 +111,11 @@ impl From<ApiError> for Problem {
                 let detail = format!("the body lacks {}", fields.join(", "));
                 Self::new(S::BAD_REQUEST, "missing_field", detail).at(fields.first()).with("fields", fields)
             }
-            ApiError::UnknownPath => Self::new(S::NOT_FOUND, "unknown_path", "there is nothing at this path"),
+            ApiError::UnknownPath => Self::new(
+                S::NOT_FOUND,
+                "unknown_path",
+                "there is nothing at this path; what there is, /llms.txt tells programs and agents, /docs people, and /openapi.json tools",
+            ),
             ApiError::MethodNotAllowed => {
                 Self::new(S::METHOD_NOT_ALLOWED, "method_not_allowed", "the path exists, but not for this method; see the Allow header")
             }
@@ -141,7 +145,7 @@ impl From<ApiError> for Problem {
                     .with("asked", asked)
                     .with("available", available)
             }
-            ApiError::WouldRevert(revert) => Self::new(S::UNPROCESSABLE_ENTITY, revert.code(), format!("the call would revert: {revert}")),
+            ApiError::WouldRevert(revert) => Self::new(S::UNPROCESSABLE_ENTITY, revert.code(), format!("the call would revert: {}", revert_sentence(&revert))),
             ApiError::Reverted(revert) => Self::new(
                 S::UNPROCESSABLE_ENTITY,
                 "transaction_reverted",

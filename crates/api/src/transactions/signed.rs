@@ -90,6 +90,11 @@ impl SignedTransaction {
         })
     }
 
+    /// How much gas it may use.
+    pub(crate) fn gas_limit(&self) -> u64 {
+        TxEnvelope::decode_2718_exact(&self.raw).map_or(0, |envelope| envelope.gas_limit())
+    }
+
     /// As it is written down.
     pub(crate) const fn noted(&self) -> SubmittedTransaction {
         SubmittedTransaction { hash: self.hash, sender: self.sender, nonce: self.nonce }

@@ -10,6 +10,9 @@ use crate::node::{Node, NodeError};
 /// Longest that a note may take: the transaction matters, and the note helps.
 pub(crate) const NOTE_PATIENCE: Duration = Duration::from_secs(3);
 
+/// What every transaction uses.
+const LEAST_GAS: u64 = 21_000;
+
 /// Writes the transaction down and sends it. One that the node knows already, from an earlier attempt, is as good as sent; of one that it
 /// does not take, why. Fails only where the node does not answer: the transaction may then be on its way, and can be handed in again.
 pub(crate) async fn submit(
@@ -50,9 +53,19 @@ async fn forget(notes: &SubmittedTransactions, transaction: &SignedTransaction) 
 /// Why the node does not take a transaction, found out by what it says of the account: its own words are for the log.
 async fn why_refused(node: &Node, transaction: &SignedTransaction) -> Result<String, NodeError> {
     let SignedTransaction { sender, nonce, most_it_costs, .. } = transaction;
+    let gas_limit = transaction.gas_limit();
+    if gas_limit < LEAST_GAS {
+        return Ok(format!(
+            "its gas limit is {gas_limit}, and none needs less than {LEAST_GAS}: the library that signed it knows `gas` by another name, such as \
+             gasLimit; sign it with the `gas` that was prepared"
+        ));
+    }
     let (mined, next, ether) = tokio::try_join!(node.mined_nonce(*sender, None), node.next_nonce(*sender), node.ether_balance(*sender))?;
     Ok(if *nonce < mined {
-        format!("nonce {nonce} of {sender} has been used by another transaction; prepare again, and sign what you get then")
+        format!(
+            "nonce {nonce} of {sender} has been used by another transaction; prepare again (under a new Idempotency-Key, if one was sent), and \
+             sign what you get then"
+        )
     } else if *nonce < next {
         format!(
             "another transaction of {sender} with nonce {nonce} waits to be mined; prepare again with the next nonce, or offer at least an \
@@ -60,7 +73,8 @@ async fn why_refused(node: &Node, transaction: &SignedTransaction) -> Result<Str
         )
     } else if ether < *most_it_costs {
         format!(
-            "{sender} has {ether} wei, and the transaction may cost {most_it_costs} wei of gas; send it ether, or pay without (`typedData`)"
+            "{sender} has {ether} wei, and the transaction may cost {most_it_costs} wei of gas; send it ether, or, where this server relays \
+             (GET /api/config), act by a signature alone"
         )
     } else {
         "its gas limit or its price is not acceptable by now; prepare again, and sign what you get then".to_owned()

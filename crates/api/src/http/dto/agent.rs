@@ -11,7 +11,7 @@ use super::{
     run::Finality,
 };
 use crate::http::openapi::schemas as w;
-use crate::text::{Checksummed, IsoDate, lossy, refusal_sentence};
+use crate::text::{Checksummed, IsoDate, lossy, refusal_to_agent};
 
 /// The few facts about an agent that go with a run.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -270,13 +270,20 @@ pub(crate) struct EligibleRun {
 }
 
 impl EligibilityDto {
-    /// With these refusals, which make it ineligible if there are any.
-    pub(crate) fn new(refusals: &[Refusal], agent: AgentSummary, run: EligibleRun, poster: PosterDto) -> Self {
+    /// Of an agent at `now`, with these refusals, which make it ineligible if there are any.
+    pub(crate) fn new(
+        refusals: &[Refusal],
+        agent: &Agent,
+        parameters: &StakeParameters,
+        now: Timestamp,
+        run: EligibleRun,
+        poster: PosterDto,
+    ) -> Self {
         Self {
             eligible: refusals.is_empty(),
-            reasons: refusals.iter().map(refusal_sentence).collect(),
+            reasons: refusals.iter().map(|refusal| refusal_to_agent(refusal, agent, parameters)).collect(),
             reason_codes: refusals.iter().map(|refusal| refusal.code().to_uppercase()).collect(),
-            agent,
+            agent: AgentSummary::new(agent, parameters, now),
             run,
             poster,
         }

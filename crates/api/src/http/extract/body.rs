@@ -1,6 +1,6 @@
 //! JSON bodies that ask for something to sign, or hand in what was signed.
 
-use alloy::primitives::{B256, Bytes, U256};
+use alloy::primitives::U256;
 use axum::{
     body::to_bytes,
     extract::{FromRequest, Request},
@@ -14,7 +14,11 @@ use utoipa::{
     openapi::{RefOr, Schema},
 };
 
-use super::{fields::read, parameters::Digits};
+use super::{
+    fields::{read, read_beside},
+    json::object,
+    parameters::{AnyHex, Digits, Word},
+};
 use crate::{
     App, MAX_BODY_BYTES,
     error::{ApiError, Invalid},
@@ -73,8 +77,8 @@ impl IdempotencyKey {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct SignedFields {
-    signed_transactions: Option<Vec<Bytes>>,
-    transaction_hash: Option<B256>,
+    signed_transactions: Option<Vec<AnyHex>>,
+    transaction_hash: Option<Word>,
     permit: Option<SignedUntil>,
     nonce: Option<u64>,
 }
@@ -84,18 +88,18 @@ struct SignedFields {
 #[serde(deny_unknown_fields)]
 pub(crate) struct SignedUntil {
     deadline: Digits,
-    signature: Bytes,
+    signature: AnyHex,
 }
 
 impl From<SignedUntil> for SignedPermit {
     fn from(SignedUntil { deadline, signature }: SignedUntil) -> Self {
-        Self { deadline: U256::from(deadline.0), signature }
+        Self { deadline: U256::from(deadline.0), signature: signature.0 }
     }
 }
 
 impl From<SignedUntil> for WalletConsent {
     fn from(SignedUntil { deadline, signature }: SignedUntil) -> Self {
-        Self { deadline: U256::from(deadline.0), signature }
+        Self { deadline: U256::from(deadline.0), signature: signature.0 }
     }
 }
 
@@ -131,14 +135,6 @@ async fn bytes(request: Request, app: &App) -> Result<axum::body::Bytes, ApiErro
     read.map_err(|_| ApiError::BodyTimeout)?.map_err(|_| ApiError::BodyTooLarge)
 }
 
-fn object(bytes: &[u8]) -> Result<Map<String, Value>, Invalid> {
-    serde_json::from_slice(bytes).map_err(|error| Invalid {
-        code: "malformed_json",
-        field: None,
-        detail: format!("the body is not a JSON object: {error}"),
-    })
-}
-
 /// Refuses an object that lacks a field, naming all that it lacks. Which there have to be, a body's own description says.
 fn require_all<T: ToSchema>(fields: &Map<String, Value>) -> Result<(), ApiError> {
     let RefOr::T(Schema::Object(described)) = T::schema() else { return Ok(()) };
@@ -167,25 +163,43 @@ fn name_signer<T: ToSchema>(fields: &mut Map<String, Value>) -> Result<(), Inval
     }
 }
 
+/// What may stand beside the fields of each verb; a permit only where the verb pays.
+const SIGNED: [&str; 4] = ["signedTransactions", "transactionHash", "nonce", "permit"];
+
+/// Whether this is hex with more bytes than a hash has, as many wallets name the bundles that they send.
+fn is_bundle(hash: &Value) -> bool {
+    let digits = hash.as_str().and_then(|text| text.strip_prefix("0x")).unwrap_or_default();
+    digits.len() > 64 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+}
+
+/// The refusal of a bundle's id in place of a hash.
+fn bundle(refused: Invalid) -> Invalid {
+    let Invalid { code, field, detail } = refused;
+    let is_the_hash = field.as_deref() == Some("transactionHash");
+    let hint =
+        if is_the_hash { "; a wallet's bundle id (EIP-5792) is no hash: wallet_getCallsStatus tells its receipts' hashes" } else { "" };
+    Invalid { code, field, detail: format!("{detail}{hint}") }
+}
+
 fn parse<T: DeserializeOwned + ToSchema>(bytes: &[u8]) -> Result<Signable<T>, ApiError> {
     let mut fields = object(bytes)?;
     name_signer::<T>(&mut fields)?;
-    let signed = ["signedTransactions", "transactionHash", "permit", "nonce"]
-        .into_iter()
-        .filter_map(|name| Some((name.to_owned(), fields.remove(name)?)));
+    let signed = SIGNED.into_iter().filter_map(|name| Some((name.to_owned(), fields.remove(name)?)));
     let signed: Map<String, Value> = signed.collect();
+    let is_bundle = signed.get("transactionHash").is_some_and(is_bundle);
     require_all::<T>(&fields)?;
-    let request = read(Value::Object(fields))?;
-    let SignedFields { signed_transactions, transaction_hash, permit, nonce } = read(Value::Object(signed))?;
+    let request = read_beside(&SIGNED, Value::Object(fields))?;
+    let read = read(Value::Object(signed)).map_err(|error| if is_bundle { bundle(error) } else { error });
+    let SignedFields { signed_transactions, transaction_hash, permit, nonce } = read?;
     let signed = match (signed_transactions, transaction_hash) {
         (None, None) => None,
         (Some(transactions), None) => {
             if transactions.is_empty() || transactions.len() > MOST_STEPS {
                 return Err(Invalid::value("signedTransactions", "signedTransactions: one for each step, in the order of the steps").into());
             }
-            Some(Signed::Transactions(transactions))
+            Some(Signed::Transactions(transactions.into_iter().map(|raw| raw.0).collect()))
         }
-        (None, Some(hash)) => Some(Signed::Sent(hash)),
+        (None, Some(Word(hash))) => Some(Signed::Sent(hash)),
         (Some(_), Some(_)) => {
             return Err(Invalid::value("transactionHash", "give signedTransactions or transactionHash, not both").into());
         }
@@ -206,6 +220,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use alloy::primitives::{B256, Bytes};
     use serde_json::json;
 
     use super::*;
@@ -262,6 +277,39 @@ mod tests {
         let hash = B256::ZERO.to_string();
         assert_eq!(refused(json!({ "signedTransactions": ["0x01"], "transactionHash": hash })), "transactionHash");
         assert_eq!(refused(json!({ "signedTransaction": "0x01" })), "signedTransaction");
+    }
+
+    #[test]
+    fn what_is_no_hash_is_answered_with_what_one_looks_like() {
+        let detail = |name: &str, value: Value| {
+            let body = json!({ "agentId": 1, name: value });
+            invalid(parse::<Wanted>(body.to_string().as_bytes()).unwrap_err()).detail
+        };
+        let hash = "transactionHash: must be 32 bytes as hex, 0x and 64 digits";
+        for wrong in ["0x1", "0x12", "zz", ""] {
+            assert_eq!(detail("transactionHash", json!(wrong)), hash, "{wrong}");
+        }
+        assert_eq!(detail("transactionHash", json!([])), "transactionHash: expected a text, and got a list");
+        let bundle = detail("transactionHash", json!(format!("0x{}", "ab".repeat(64))));
+        assert!(
+            bundle.starts_with(hash) && bundle.contains("bundle id (EIP-5792)") && bundle.contains("wallet_getCallsStatus"),
+            "{bundle}"
+        );
+        let raw = "signedTransactions[0]: must be bytes as hex, two digits each, after 0x";
+        for wrong in ["0x1", "zz"] {
+            assert_eq!(detail("signedTransactions", json!([wrong])), raw, "{wrong}");
+        }
+        assert_eq!(detail("signedTransactions", json!([[1]])), "signedTransactions[0]: expected a text, and got a list");
+        let signature = detail("permit", json!({ "deadline": "1", "signature": "0x1" }));
+        assert_eq!(signature, "permit.signature: must be bytes as hex, two digits each, after 0x");
+    }
+
+    #[test]
+    fn an_unknown_field_of_a_verb_is_answered_with_what_stands_beside_its_own() {
+        let body = json!({ "agentId": 1, "signedTransaction": "0x01" }).to_string();
+        let detail = invalid(parse::<Wanted>(body.as_bytes()).unwrap_err()).detail;
+        let known = "agentId, walletAddress, signedTransactions, transactionHash, nonce, permit";
+        assert_eq!(detail, format!("signedTransaction is not known here; did you mean signedTransactions? (known are {known})"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer};
 
+use super::near::near;
 use crate::error::Invalid;
 
 /// Reads a `T`, whatever it comes from, and says which field is wrong if one is.
@@ -9,25 +10,68 @@ pub(super) fn read<'de, T: Deserialize<'de>, D: Deserializer<'de>>(source: D) ->
 where
     D::Error: std::fmt::Display,
 {
+    read_beside(&[], source)
+}
+
+/// As [`read`], where fields of these names may stand beside those of `T`.
+pub(super) fn read_beside<'de, T: Deserialize<'de>, D: Deserializer<'de>>(beside: &[&str], source: D) -> Result<T, Invalid>
+where
+    D::Error: std::fmt::Display,
+{
     serde_path_to_error::deserialize(source).map_err(|error| {
         let path = error.path().to_string();
-        describe(path, error.into_inner().to_string())
+        describe(path, &error.into_inner().to_string(), beside)
     })
 }
 
 /// serde names a field that is missing, unknown or given twice only in its message, and any other in the path.
-fn describe(path: String, message: String) -> Invalid {
-    const NAMED: [(&str, &str); 3] =
-        [("missing field `", "missing_field"), ("unknown field `", "unknown_field"), ("duplicate field `", "duplicate_field")];
-    for (start, code) in NAMED {
-        if let Some((field, _)) = message.strip_prefix(start).and_then(|rest| rest.split_once('`')) {
-            return Invalid { code, field: Some(field.to_owned()), detail: message };
-        }
+fn describe(path: String, message: &str, beside: &[&str]) -> Invalid {
+    let named = |start| message.strip_prefix(start).and_then(|rest: &str| rest.split_once('`'));
+    let invalid = |code, field: &str, detail| Invalid { code, field: Some(field.to_owned()), detail };
+    if let Some((field, _)) = named("missing field `") {
+        return invalid("missing_field", field, format!("{field} is missing"));
+    }
+    if let Some((field, _)) = named("duplicate field `") {
+        return invalid("duplicate_field", field, format!("{field} is given twice"));
+    }
+    if let Some((field, rest)) = named("unknown field `") {
+        let beside = if path == "." || path == field { beside } else { &[] };
+        return invalid("unknown_field", field, unknown(field, &in_backticks(rest), beside));
     }
     let field = (path != ".").then_some(path);
-    let message = in_json_words(&message).unwrap_or(message);
+    let message =
+        in_json_words(message).or_else(|| one_of_words(message)).or_else(|| as_hex(message)).unwrap_or_else(|| message.to_owned());
     let detail = field.as_ref().map_or_else(|| message.clone(), |field| format!("{field}: {message}"));
     Invalid { code: "invalid_value", field, detail }
+}
+
+/// The words of a message that stand between backticks.
+fn in_backticks(message: &str) -> Vec<&str> {
+    message.split('`').skip(1).step_by(2).collect()
+}
+
+/// That there is no such field, and which there are.
+fn unknown(field: &str, known: &[&str], beside: &[&str]) -> String {
+    let all = || known.iter().chain(beside).copied();
+    let hint = near(field, all()).map(|name| format!("; did you mean {name}?")).unwrap_or_default();
+    let known: Vec<&str> = all().collect();
+    let known = if known.is_empty() { "nothing is taken here".to_owned() } else { format!("known are {}", known.join(", ")) };
+    format!("{} is not known here{hint} ({known})", shortened(field.to_owned()))
+}
+
+/// What serde says of a word that is none of an enum's.
+fn one_of_words(message: &str) -> Option<String> {
+    let (given, rest) = message.strip_prefix("unknown variant `")?.rsplit_once("`, expected ")?;
+    Some(format!("must be one of {}, and not {}", in_backticks(rest).join(", "), shortened(given.to_owned())))
+}
+
+/// How bytes are written.
+const HEX: &str = "hex: 0x, and two digits for each byte";
+
+/// What a reader of hex says of a text that is none, in its own words.
+fn as_hex(message: &str) -> Option<String> {
+    const STARTS: [&str; 3] = ["odd number of digits", "invalid string length", "invalid character '"];
+    STARTS.iter().any(|start| message.starts_with(start)).then(|| format!("must be {HEX}"))
 }
 
 /// Most characters of what was sent that are repeated.
@@ -52,6 +96,7 @@ fn expected_kind(rust: &str) -> String {
         "a boolean" => "true or false".to_owned(),
         "a sequence" => "a list".to_owned(),
         "a map" => "an object".to_owned(),
+        of_bytes if of_bytes.contains("hex string") || of_bytes.contains("array of u8") => HEX.to_owned(),
         of_a_struct if of_a_struct.starts_with("struct ") => "an object".to_owned(),
         other => other.to_owned(),
     }
@@ -69,7 +114,11 @@ fn found_value(rust: &str) -> String {
         ("sequence", _) => "a list".to_owned(),
         _ => rust.to_owned(),
     };
-    if shown.chars().count() <= REPEATED { shown } else { shown.chars().take(REPEATED).chain("...".chars()).collect() }
+    shortened(shown)
+}
+
+fn shortened(text: String) -> String {
+    if text.chars().count() <= REPEATED { text } else { text.chars().take(REPEATED).chain("...".chars()).collect() }
 }
 
 #[cfg(test)]
@@ -98,6 +147,60 @@ mod tests {
         assert_eq!(refused(json!({ "agentId": -1 })), ("invalid_value", Some("agentId".into())));
         assert_eq!(refused(json!({ "agentId": 1.5 })), ("invalid_value", Some("agentId".into())));
         assert_eq!(refused(json!([])), ("invalid_value", None));
+    }
+
+    #[test]
+    fn an_unknown_field_is_answered_with_those_that_are_known() {
+        #[derive(Debug, Deserialize)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields)]
+        struct Outer {
+            #[allow(dead_code, reason = "only read from JSON")]
+            wallet_address: Option<String>,
+            #[allow(dead_code, reason = "only read from JSON")]
+            body: Option<Body>,
+        }
+        let beside = ["signedTransactions", "transactionHash"];
+        let detail = |body: serde_json::Value| read_beside::<Outer, _>(&beside, body).unwrap_err().detail;
+        let known = "(known are walletAddress, body, signedTransactions, transactionHash)";
+        for (name, hint) in [
+            ("signedTransaction", "; did you mean signedTransactions?"),
+            ("txHash", "; did you mean transactionHash?"),
+            ("transactionhash", "; did you mean transactionHash?"),
+            ("wallet", "; did you mean walletAddress?"),
+            ("colour", ""),
+        ] {
+            assert_eq!(detail(json!({ name: 1 })), format!("{name} is not known here{hint} {known}"));
+        }
+        // What stands beside the fields of the body does not stand beside those of its members.
+        assert_eq!(detail(json!({ "body": { "agentID": 1 } })), "agentID is not known here; did you mean agentId? (known are agentId)");
+        assert!(detail(json!({ "x".repeat(10_000): 1 })).len() < 200);
+    }
+
+    #[test]
+    fn no_word_of_a_library_reaches_a_client() {
+        #[derive(Debug, Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        enum Word {
+            Escrow,
+            Stake,
+        }
+        #[derive(Debug, Deserialize)]
+        struct Words {
+            #[allow(dead_code, reason = "only read from JSON")]
+            word: Option<Word>,
+            #[allow(dead_code, reason = "only read from JSON")]
+            hash: Option<alloy::primitives::B256>,
+            #[allow(dead_code, reason = "only read from JSON")]
+            bytes: Option<alloy::primitives::Bytes>,
+        }
+        let detail = |body: serde_json::Value| read::<Words, _>(body).unwrap_err().detail;
+        assert_eq!(detail(json!({ "word": "bank" })), "word: must be one of escrow, stake, and not bank");
+        for (name, value) in [("hash", "0x1"), ("hash", "0x12"), ("hash", "zz"), ("bytes", "0x1"), ("bytes", "0xzz")] {
+            let detail = detail(json!({ name: value }));
+            assert!(detail.starts_with(&format!("{name}: ")) && detail.contains(HEX), "{detail}");
+        }
+        assert!(detail(json!({ "bytes": [256] })).contains("number 256") && !detail(json!({ "hash": {} })).contains("u8"));
+        assert_eq!(read::<Body, _>(json!({})).unwrap_err().detail, "agentId is missing");
     }
 
     #[test]

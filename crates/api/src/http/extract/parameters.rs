@@ -5,8 +5,13 @@ use std::{collections::BTreeSet, fmt};
 use alloy::primitives::{Address, B256, Bytes, hex};
 use clawpay_bindings::event_names;
 use clawpay_domain::{AccountError, AgentStatus, AmountError, RunState, Timestamp, Usdc, parse_account, rules};
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, Visitor},
+};
 use time::{OffsetDateTime, format_description::well_known};
+
+use crate::text::base_units_hint;
 
 /// Why a text is none of these words. Says nothing of the field: its reader knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,16 +68,70 @@ impl TryFrom<String> for TransactionHash {
     }
 }
 
-/// An amount in base units, as JSON states amounts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+/// An amount in base units, as JSON states amounts: a text, so that no reader rounds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BaseUnits(pub Usdc);
 
 impl TryFrom<String> for BaseUnits {
     type Error = NotAWord;
 
     fn try_from(text: String) -> Result<Self, NotAWord> {
-        Ok(Self(text.parse()?))
+        text.parse().map(Self).or_else(|error| match error {
+            AmountError::NotANumber | AmountError::NotBaseUnits => refuse(not_base_units(&text)),
+            AmountError::Negative | AmountError::TooManyDecimals | AmountError::TooLarge => Err(error.into()),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for BaseUnits {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        source.deserialize_any(AmountReader)
+    }
+}
+
+/// How amounts are written, with what was written in another way as an example.
+fn not_base_units(written: &str) -> String {
+    const RULE: &str = "amounts are texts of base units, whole and without a unit";
+    let number = written.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c.is_whitespace());
+    match Usdc::parse_decimal(number) {
+        Ok(amount) if amount <= rules::MAXIMUM_REWARD => format!("{RULE}: {amount} USDC is \"{}\"", amount.0),
+        Ok(_) | Err(_) => format!("{RULE}: 20 USDC is \"20000000\""),
+    }
+}
+
+struct AmountReader;
+
+impl Visitor<'_> for AmountReader {
+    type Value = BaseUnits;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text of base units, such as \"20000000\" for 20 USDC")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<BaseUnits, E> {
+        text.to_owned().try_into().map_err(E::custom)
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<BaseUnits, E> {
+        let hint = base_units_hint(Usdc::base_units(number));
+        Err(E::custom(format_args!("amounts are texts of base units, and not numbers: {hint}")))
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<BaseUnits, E> {
+        Err(E::custom(not_base_units(&number.to_string())))
+    }
+}
+
+/// 32 bytes as hex, after `0x` or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Word(pub B256);
+
+impl TryFrom<String> for Word {
+    type Error = NotAWord;
+
+    fn try_from(text: String) -> Result<Self, NotAWord> {
+        text.parse().map(Self).or_else(|_| refuse("must be 32 bytes as hex, 0x and 64 digits"))
     }
 }
 
@@ -260,6 +319,20 @@ impl TryFrom<String> for HexBytes {
     }
 }
 
+/// Bytes as hex, after `0x` or not: libraries print what they sign in both ways.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct AnyHex(pub Bytes);
+
+impl TryFrom<String> for AnyHex {
+    type Error = NotAWord;
+
+    fn try_from(text: String) -> Result<Self, NotAWord> {
+        let text = if text.starts_with("0x") { text } else { format!("0x{text}") };
+        HexBytes::try_from(text).map(|bytes| Self(bytes.0))
+    }
+}
+
 /// Defines a text with bounds on its bytes, as the contracts count them.
 macro_rules! bounded_text {
     ($(#[$doc:meta])* $name:ident, $minimum:expr, $maximum:expr) => {
@@ -325,6 +398,8 @@ bounded_text! {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn parse<T: TryFrom<String, Error = NotAWord>>(text: &str) -> Result<T, NotAWord> {
@@ -390,6 +465,27 @@ mod tests {
         for text in ["0.0000001", "-1", "1e6", "", ".", "1,5", "NaN"] {
             assert!(parse::<RewardBound>(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn an_amount_that_is_no_text_of_base_units_is_answered_with_one() {
+        let detail = |json: serde_json::Value| serde_json::from_value::<BaseUnits>(json).unwrap_err().to_string();
+        let rule = "amounts are texts of base units, whole and without a unit";
+        for (written, example) in [
+            (json!("12 USDC"), "12 USDC is \"12000000\""),
+            (json!("20.5"), "20.5 USDC is \"20500000\""),
+            (json!(20.5), "20.5 USDC is \"20500000\""),
+            (json!("1e6"), "20 USDC is \"20000000\""),
+            (json!("0x10"), "20 USDC is \"20000000\""),
+            (json!(""), "20 USDC is \"20000000\""),
+            (json!("twenty"), "20 USDC is \"20000000\""),
+        ] {
+            assert_eq!(detail(written), format!("{rule}: {example}"));
+        }
+        let hint = "\"20\" is 0.00002 USDC; 20 USDC is \"20000000\"";
+        assert_eq!(detail(json!(20)), format!("amounts are texts of base units, and not numbers: {hint}"));
+        assert_eq!(detail(json!("-1")), "must not be negative");
+        assert!(detail(json!(true)).contains("expected a text of base units, such as"));
     }
 
     #[test]

@@ -13,7 +13,10 @@ use crate::error::{ApiError, Invalid};
 /// The parameter that every read takes.
 pub(crate) const MIN_BLOCK: &str = "minBlock";
 
-/// A query string as a `T`, whose fields are its parameters. Each parameter is a text, and may be given once.
+/// The parameters that select by several words: these may be given several times, which is the same as to separate them by commas.
+const SEVERAL: [&str; 3] = ["state", "status", "type"];
+
+/// A query string as a `T`, whose fields are its parameters. Each parameter is a text, and may be given once, but for those of [`SEVERAL`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Query<T>(pub T);
 
@@ -62,11 +65,36 @@ pub(crate) fn pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, 
 }
 
 fn parameters(query: &str) -> Result<Map<String, Value>, Invalid> {
-    let mut parameters = Map::new();
+    let mut parameters: Map<String, Value> = Map::new();
     for (name, value) in pairs(query) {
-        if parameters.insert(name.to_string(), Value::String(value.into_owned())).is_some() {
-            return Err(Invalid { code: "duplicate_field", detail: format!("{name} is given twice"), field: Some(name.into_owned()) });
+        match parameters.get_mut(name.as_ref()) {
+            Some(Value::String(words)) if SEVERAL.contains(&name.as_ref()) => {
+                words.push(',');
+                words.push_str(&value);
+            }
+            Some(_) => {
+                return Err(Invalid { code: "duplicate_field", detail: format!("{name} is given twice"), field: Some(name.into_owned()) });
+            }
+            None => {
+                parameters.insert(name.into_owned(), Value::String(value.into_owned()));
+            }
         }
     }
     Ok(parameters)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_words_that_select_may_be_given_again() {
+        let value = |query: &str, name: &str| parameters(query).map(|parameters| parameters[name].clone());
+        assert_eq!(value("state=OPEN&limit=2&state=CLAIMED&_=1&_=2", "state"), Ok("OPEN,CLAIMED".into()));
+        assert_eq!(value("type=A,B&type=C", "type"), Ok("A,B,C".into()));
+        assert_eq!(value("status=A&status=", "status"), Ok("A,".into()));
+        for query in ["limit=1&limit=1", "state=OPEN&sort=newest&state=OPEN&sort=newest"] {
+            assert_eq!(parameters(query).unwrap_err().code, "duplicate_field", "{query}");
+        }
+    }
 }

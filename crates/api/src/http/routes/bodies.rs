@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use crate::{
     error::Invalid,
     http::extract::{
-        Account, AgentUri, BaseUnits, ContentUri, DeliverableUri, Feedback, HexBytes, MetadataKey, MetadataText, Rfc3339, SignedUntil,
+        Account, AgentUri, BaseUnits, ContentUri, DeliverableUri, Feedback, HexBytes, MetadataKey, MetadataText, Rfc3339, SignedUntil, Word,
     },
     http::openapi::schemas as w,
 };
@@ -90,11 +90,11 @@ body! {
         agent_id: AgentId,
         /// The run's `termsWord` as the signer has seen it; the index's if not said.
         #[schema(value_type = Option<w::Hash>)]
-        terms_word: Option<B256>,
+        terms_word: Option<Word>,
     }
 
     fn expected(&self) -> Option<B256> {
-        self.terms_word
+        self.terms_word.map(|word| word.0)
     }
 }
 
@@ -104,11 +104,11 @@ body! {
         wallet_address,
         /// The run's `progressWord` as the signer has seen it; the index's if not said.
         #[schema(value_type = Option<w::Hash>)]
-        progress_word: Option<B256>,
+        progress_word: Option<Word>,
     }
 
     fn expected(&self) -> Option<B256> {
-        self.progress_word
+        self.progress_word.map(|word| word.0)
     }
 }
 
@@ -124,11 +124,11 @@ body! {
         feedback: Feedback,
         /// The run's `progressWord` as the signer has seen it; the index's if not said.
         #[schema(value_type = Option<w::Hash>)]
-        progress_word: Option<B256>,
+        progress_word: Option<Word>,
     }
 
     fn expected(&self) -> Option<B256> {
-        self.progress_word
+        self.progress_word.map(|word| word.0)
     }
 }
 

@@ -161,7 +161,7 @@ pub(super) async fn listen(
         kinds: query.kinds.map(|kinds| kinds.0).unwrap_or_default(),
     };
     // A client that comes back by itself asks for the same address again, and says beside it how far it had come.
-    let after = match headers.get(LAST_EVENT_ID) {
+    let after = match headers.get(LAST_EVENT_ID).filter(|id| !id.is_empty()) {
         Some(id) => Some(seen(id.to_str().unwrap_or_default())?),
         None => query.last_event_id.or(query.after).map(|after| after.0),
     };

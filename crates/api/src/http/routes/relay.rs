@@ -1,6 +1,6 @@
 //! Relaying what wallets without ether have signed.
 
-use alloy::primitives::{Bytes, U256, aliases::U48};
+use alloy::primitives::{U256, aliases::U48};
 use axum::{extract::State, http::StatusCode};
 use clawpay_bindings::forwarder::ERC2771Forwarder::ForwardRequestData;
 use serde::Deserialize;
@@ -10,7 +10,7 @@ use crate::{
     App,
     error::{ApiError, Invalid},
     http::dto::{stamped::Stamped, transaction::TransactionDto},
-    http::extract::{Account, BaseUnits, Body, Digits, Nothing, Query},
+    http::extract::{Account, AnyHex, BaseUnits, Body, Digits, Nothing, Query},
     http::openapi::schemas as w,
     relay::Posted,
     transactions::status::Claimed,
@@ -25,7 +25,7 @@ pub(super) struct Relay {
     call: Option<CallBody>,
     /// Over the prepared answer's `typedData`.
     #[schema(value_type = w::HexData)]
-    signature: Bytes,
+    signature: AnyHex,
 }
 
 /// A request that the forwarder executes.
@@ -43,7 +43,7 @@ struct Request {
     #[schema(value_type = w::Decimal)]
     deadline: Digits,
     #[schema(value_type = w::HexData)]
-    data: Bytes,
+    data: AnyHex,
 }
 
 /// A call with an authorization in it, whose signature is empty.
@@ -53,7 +53,7 @@ struct Request {
 struct CallBody {
     to: Account,
     #[schema(value_type = w::HexData)]
-    data: Bytes,
+    data: AnyHex,
 }
 
 /// Relay what was signed
@@ -89,19 +89,19 @@ pub(super) async fn relay(
 }
 
 fn posted(body: Relay) -> Result<Posted, Invalid> {
-    let Relay { request, call, signature } = body;
+    let Relay { request, call, signature: AnyHex(signature) } = body;
     match (request, call) {
-        (Some(Request { from, to, value, gas, deadline, data }), None) => {
+        (Some(Request { from, to, value, gas, deadline, data: AnyHex(data) }), None) => {
             let Ok(deadline) = U48::try_from(deadline.0) else {
                 return Err(Invalid::value("request.deadline", "request.deadline: is larger than any time"));
             };
             let (value, gas) = (value.0.0, U256::from(gas.0));
             Ok(Posted::Request(ForwardRequestData { from: from.0, to: to.0, value, gas, deadline, data, signature }))
         }
-        (None, Some(CallBody { to, data })) => Ok(Posted::Call { to: to.0, data, signature }),
+        (None, Some(CallBody { to, data: AnyHex(data) })) => Ok(Posted::Call { to: to.0, data, signature }),
         (Some(_), Some(_)) => Err(Invalid::value("call", "give a request or a call, not both")),
         (None, None) => {
-            let detail = "missing field `request`, or else `call`".to_owned();
+            let detail = "request is missing, or else call".to_owned();
             Err(Invalid { code: "missing_field", field: Some("request".to_owned()), detail })
         }
     }

@@ -12,7 +12,7 @@ use crate::{
     actions::Facts,
     error::ApiError,
     http::dto::{
-        agent::{AgentSummary, EligibilityDto, EligibleRun},
+        agent::{EligibilityDto, EligibleRun},
         event::EventDto,
         market::contracts,
         page::Pagination,
@@ -23,6 +23,7 @@ use crate::{
     http::extract::{Account, Digits, Nothing, PageNumber, PageSize, ReadQuery, RewardBound, RunPath, RunStates, Search, Tag},
     http::openapi::schemas as w,
     http::reading::{MinBlock, Reading},
+    text::begins_as_uri,
 };
 
 /// The parameters of `GET /api/runs`.
@@ -40,7 +41,7 @@ pub(super) struct ListQuery {
     /// `minBlock` may stand beside it.
     #[param(inline, value_type = Option<w::CursorText>)]
     cursor: Option<String>,
-    /// Runs in this state, or in one of several, separated by commas: `OPEN,CLAIMED`.
+    /// Runs in this state, or in one of several: `OPEN,CLAIMED`, or the parameter more than once.
     #[param(inline, value_type = Option<Vec<w::RunStateWord>>, style = Form, explode = false, min_items = 1)]
     state: Option<RunStates>,
     /// Runs posted by this account.
@@ -75,11 +76,13 @@ pub(super) struct ListQuery {
     q: Option<Search>,
 }
 
-/// Yes or no, in a query.
+/// Yes or no, in a query. Clients print what they hold, and some hold `True` or 1.
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum YesNo {
+    #[serde(alias = "True", alias = "1")]
     True,
+    #[serde(alias = "False", alias = "0")]
     False,
 }
 
@@ -177,16 +180,9 @@ fn search(text: &Search) -> RunSearch {
     }
     match text.0.parse::<Address>() {
         Ok(account) if text.0.len() == 42 => RunSearch::Account(account),
-        _ if begins_as_uri(&text.0) => RunSearch::ContentPrefix(text.0.clone().into_bytes()),
+        _ if begins_as_uri(&text.0) && !text.0.contains(char::is_whitespace) => RunSearch::ContentPrefix(text.0.clone().into_bytes()),
         _ => RunSearch::Words(text.0.clone()),
     }
-}
-
-/// Whether a text is a scheme, its colon, and no space after it.
-fn begins_as_uri(text: &str) -> bool {
-    let Some((scheme, _)) = text.split_once(':') else { return false };
-    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic());
-    is_scheme && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+.-".contains(c)) && !text.contains(char::is_whitespace)
 }
 
 /// A page of runs.
@@ -290,7 +286,6 @@ pub(super) async fn claim_eligibility(
     let (indexed, parameters) = (snapshot.indexed, snapshot.chain.parameters);
     let caller = agent.owner.unwrap_or_default();
     let refusals = rules::claim_refusals(&run, &agent, caller, indexed.timestamp, &parameters);
-    let summary = AgentSummary::new(&agent, &parameters.stake, indexed.timestamp);
     let run = EligibleRun { id, state: run.state, reward: run.terms.reward };
-    Ok(reading.answer(EligibilityDto::new(&refusals, summary, run, poster)))
+    Ok(reading.answer(EligibilityDto::new(&refusals, &agent, &parameters.stake, indexed.timestamp, run, poster)))
 }

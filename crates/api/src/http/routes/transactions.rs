@@ -10,7 +10,7 @@ use crate::{
     App,
     error::{ApiError, Invalid},
     http::dto::{stamped::Stamped, transaction::TransactionDto},
-    http::extract::{Account, Body, Digits, HashPath, Nothing, Query},
+    http::extract::{Account, AnyHex, Body, Digits, HashPath, Nothing, Query},
     http::openapi::schemas as w,
     market::contracts,
     transactions::{
@@ -30,7 +30,7 @@ const FIELD: &str = "signedTransaction";
 pub(super) struct Signed {
     /// As `eth_sendRawTransaction` takes it.
     #[schema(value_type = w::HexData)]
-    signed_transaction: Bytes,
+    signed_transaction: AnyHex,
 }
 
 /// Whose transaction it is, as the client knows.
@@ -58,7 +58,7 @@ pub(super) struct Whose {
 pub(super) async fn send(
     State(app): State<App>,
     Query(Nothing {}): Query<Nothing>,
-    Body(Signed { signed_transaction: raw }): Body<Signed>,
+    Body(Signed { signed_transaction: AnyHex(raw) }): Body<Signed>,
 ) -> Result<Stamped<TransactionDto>, ApiError> {
     let view = app.snapshot().await?;
     let (chain, indexed) = (view.chain, view.indexed);
