@@ -83,6 +83,10 @@ async fn an_agent_gets_a_wallet_that_has_agreed() -> Result<()> {
     let done = settings.served.act(OWNER, &settings.path("wallet"), &given(consent(&wanted, WALLET)?)).await?;
     assert_eq!(done["message"], "Agent wallet set successfully.");
     assert_eq!(settings.agent().await?["wallet"], shown(WALLET));
+    let told = settings.served.read(&format!("/api/events?wait=0&after=0&agentId={}&type=MetadataSet", settings.agent)).await?;
+    let bytes = json!(account(WALLET).to_string().to_lowercase());
+    let latest = told["events"].as_array().unwrap().last().unwrap();
+    assert_eq!(latest["data"], json!({ "key": "agentWallet", "value": bytes, "wallet": shown(WALLET) }));
 
     // The wallet acts for the agent, but not on it.
     let others = set_wallet(WALLET, json!(account(STRANGER)));
@@ -91,7 +95,10 @@ async fn an_agent_gets_a_wallet_that_has_agreed() -> Result<()> {
 
     settings.served.stack.warp(Seconds(301)).await?;
     settings.served.settle().await?;
-    settings.post("wallet", &given(consent(&wanted, WALLET)?)).await?.require(422, "signature_expired")?;
+    let expired = settings.post("wallet", &given(consent(&wanted, WALLET)?)).await?;
+    expired.require(422, "signature_expired")?;
+    let detail = expired.body["detail"].as_str().unwrap();
+    assert!(detail.contains(wanted["expiresAt"].as_str().unwrap()), "{detail} names no date");
 
     let removed = settings.served.act(OWNER, &settings.path("wallet"), &set_wallet(OWNER, Value::Null)).await?;
     assert_eq!(removed["message"], "Agent wallet removed successfully.");
@@ -131,6 +138,10 @@ async fn an_agent_says_where_it_is_described_and_more() -> Result<()> {
         served.act(OWNER, &settings.path("metadata"), &set(key, name, value)).await?;
     }
     served.act(OWNER, &settings.path("metadata"), &set("gone", "value", "0x")).await?;
+    let told = served.read(&format!("/api/events?wait=0&after=0&agentId={}&type=MetadataSet", settings.agent)).await?;
+    let data: Vec<&Value> = told["events"].as_array().unwrap().iter().map(|event| &event["data"]).collect();
+    let raw = json!({ "key": "raw", "value": "0xff00", "wallet": null });
+    assert!(data.contains(&&raw) && data.contains(&&json!({ "key": "gone", "value": "0x", "wallet": null })), "{data:#?}");
     let agent = settings.agent().await?;
     let model = Bytes::from("\"new\"\n✓".as_bytes());
     let entries = json!([{ "key": "model", "value": model, "text": "\"new\"\n✓" }, { "key": "raw", "value": "0xff00", "text": null }]);

@@ -95,6 +95,60 @@ async fn what_the_description_refers_to_is_in_it() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn an_optional_member_of_a_request_is_left_out_and_never_null() -> Result<()> {
+    let document: Value = serde_json::from_str(&clawpay_api::openapi()?)?;
+    let mut waiting: Vec<&Value> = Vec::new();
+    for operation in operations(&document) {
+        waiting.extend(operation["requestBody"]["content"].get("application/json").map(|content| &content["schema"]));
+    }
+    let (mut seen, mut optional) = (BTreeSet::new(), 0);
+    while let Some(schema) = waiting.pop() {
+        let schema = resolve(&document, schema);
+        if !seen.insert(std::ptr::from_ref(schema)) {
+            continue;
+        }
+        let required = schema["required"].as_array().cloned().unwrap_or_default();
+        for (name, member) in schema["properties"].as_object().into_iter().flatten() {
+            waiting.push(member);
+            waiting.extend(member["oneOf"].as_array().into_iter().flatten());
+            if !required.contains(&Value::from(name.as_str())) {
+                optional += 1;
+                assert!(!member.to_string().contains("\"null\""), "{name} may be null: {member}");
+            }
+        }
+    }
+    assert!(optional > 40, "{optional}");
+    let schemas = &document["components"]["schemas"];
+    assert_eq!(schemas["SetWallet"]["properties"]["newWallet"]["oneOf"][1]["type"], "null", "what has to be there may be null");
+    Ok(())
+}
+
+/// The largest whole number that every reader of JSON can count to.
+const LARGEST: u64 = (1 << 53) - 1;
+
+#[tokio::test]
+async fn what_the_description_declares_is_used_and_what_it_uses_is_declared() -> Result<()> {
+    let document: Value = serde_json::from_str(&clawpay_api::openapi()?)?;
+    assert_eq!(document["security"], Value::Array(Vec::new()), "no operation asks who the client is");
+    let declared: BTreeSet<&str> = document["tags"].as_array().context("tags")?.iter().filter_map(|tag| tag["name"].as_str()).collect();
+    let used = operations(&document).flat_map(|operation| operation["tags"].as_array().into_iter().flatten().filter_map(Value::as_str));
+    assert_eq!(used.collect::<BTreeSet<_>>(), declared);
+    let mut references = Vec::new();
+    collect(&document, &mut references);
+    for kind in ["responses", "schemas", "headers", "parameters"] {
+        for name in document["components"][kind].as_object().into_iter().flatten().map(|(name, _)| name) {
+            let reference = format!("#/components/{kind}/{name}");
+            assert!(references.contains(&reference), "nothing refers to {reference}");
+        }
+    }
+    visit(&document, "", &mut |part, place| {
+        let maximum = part["maximum"].as_u64().unwrap_or_default();
+        assert!(maximum <= LARGEST, "{place} goes up to {maximum}");
+    });
+    Ok(())
+}
+
 /// What generated clients, and the models that read it, can take.
 const MOST_BYTES: usize = 200_000;
 

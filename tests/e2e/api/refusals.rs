@@ -27,7 +27,11 @@ async fn requests_of_the_wrong_form_are_refused_before_anything_is_looked_up() -
     };
     let json_type = Some("application/json");
 
-    served.get("/api/nothing").await?.require(404, "unknown_path")?;
+    let nothing = served.get("/api/nothing").await?;
+    nothing.require(404, "unknown_path")?;
+    for there in ["/llms.txt", "/docs", "/openapi.json"] {
+        assert!(nothing.body["detail"].as_str().unwrap().contains(there), "{}", nothing.body);
+    }
     served.get("/").await?.require(404, "unknown_path")?;
     for (method, path, allow) in [
         (Method::DELETE, "/api/runs", "GET,HEAD,POST"),
@@ -48,6 +52,12 @@ async fn requests_of_the_wrong_form_are_refused_before_anything_is_looked_up() -
     for body in ["", "{", "[]", "null", "\"x\"", "{\"agentId\":1,}"] {
         send(Method::POST, "/api/runs/1/claim", json_type, body.to_owned()).await?.require(400, "malformed_json")?;
     }
+
+    let twice = r#"{"walletAddress":"0x1","agentId":1,"agentId":2}"#;
+    send(Method::POST, "/api/runs/1/claim", json_type, twice.to_owned()).await?.require_field(400, "duplicate_field", "agentId")?;
+    let permit = r#"{"permit":{"deadline":"1","deadline":"2","signature":"0x"}}"#;
+    send(Method::POST, "/api/runs", json_type, permit.to_owned()).await?.require_field(400, "duplicate_field", "deadline")?;
+    send(Method::POST, "/api/runs/1/claim", json_type, format!("\u{feff}{}", claim(1, 2))).await?.require(404, "run_not_found")?;
 
     let padded = |length: usize| {
         let body = claim(1, 2).to_string();
@@ -132,6 +142,32 @@ async fn bodies_are_checked_field_by_field() -> Result<()> {
     assert_eq!(refused.body["fields"], json!(["posterAddress", "reward", "deadline", "ipfsHash"]));
     let refused = served.post("/api/runs/1/claim", &with(&claim(1, 2), "agentId", json!("1"))).await?;
     assert_eq!(refused.body["detail"], "agentId: expected a whole number from 0, and got the text \"1\"");
+    for (path, body, detail) in [
+        (
+            "/api/runs",
+            with(&offer(), "reward", json!(20)),
+            "reward: amounts are texts of base units, and not numbers: \"20\" is 0.00002 USDC",
+        ),
+        (
+            "/api/runs",
+            with(&offer(), "reward", json!("12 USDC")),
+            "reward: amounts are texts of base units, whole and without a unit: 12 USDC",
+        ),
+        (
+            "/api/runs",
+            with(&offer(), "signedTransaction", json!("0x")),
+            "signedTransaction is not known here; did you mean signedTransactions?",
+        ),
+        (
+            "/api/runs/1/claim",
+            with(&claim(1, 2), "transactionHash", json!("0x1")),
+            "transactionHash: must be 32 bytes as hex, 0x and 64 digits",
+        ),
+        ("/api/runs/1/claim", with(&claim(1, 2), "termsWord", json!("0x1")), "termsWord: must be 32 bytes as hex, 0x and 64 digits"),
+    ] {
+        let refused = served.post(path, &body).await?;
+        assert!(refused.body["detail"].as_str().unwrap().starts_with(detail), "{} is not {detail}", refused.body);
+    }
     // The signer's account has two names.
     let mut named = offer();
     named["walletAddress"] = named["posterAddress"].take();
@@ -222,7 +258,13 @@ async fn a_claim_is_refused_in_the_order_of_the_reference() -> Result<()> {
     try_claim(open, poor, 9).await?.require(403, "not_agent")?;
     try_claim(open, agent, 1).await?.require(403, "not_agent")?;
     try_claim(open, own, 1).await?.require(403, "poster_cannot_claim")?;
-    try_claim(open, poor, 3).await?.require(403, "agent_unverified")?;
+    let refused = try_claim(open, poor, 3).await?;
+    refused.require(403, "agent_unverified")?;
+    let way_out = format!("POST /api/agents/{poor}/stake");
+    assert!(refused.body["detail"].as_str().unwrap().contains(&way_out), "{}", refused.body);
+    let eligibility = served.read(&format!("/api/runs/{open}/claim-eligibility?agentId={poor}")).await?;
+    let reason = eligibility["reasons"][0].as_str().unwrap();
+    assert!(reason.contains("it has staked 0 USDC, and 20 USDC are needed") && reason.contains(&way_out), "{reason}");
     let refused = try_claim(open, agent, 2).await?;
     refused.require(403, "stake_committed")?;
     assert_eq!((&refused.body["asked"], &refused.body["available"]), (&json!("10000000"), &json!("0")));
@@ -315,6 +357,48 @@ async fn other_verbs_ask_first_whose_run_it_is_and_then_where_it_stands() -> Res
     stack.warp(Seconds(1_000)).await?;
     served.settle().await?;
     served.post(&format!("/api/runs/{expired}/fund"), &signer(1)).await?.require(409, "deadline_passed")?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_may_be_a_mistake_is_warned_of() -> Result<()> {
+    let served = Served::start().await?;
+    let stack = &served.stack;
+    let poster = stack.funded_actor(1, Usdc::whole(1_000)).await?;
+    let (worker, agent) = stack.staked_agent(2).await?;
+    let mut final_offer = stack.offer(Usdc::whole(1)).await?;
+    final_offer.max_revisions = 0;
+    let run = poster.post(final_offer).await?;
+    served.settle().await?;
+    let at = time::OffsetDateTime::from_unix_timestamp((stack.now().await? + Seconds::days(30)).0.try_into()?)?;
+    let offer = with(&offer(), "deadline", json!(at.format(&time::format_description::well_known::Rfc3339)?));
+    let offered = |uri: &str| with(&offer, "ipfsHash", json!(uri));
+    let card = |uri: &str| with(&signer(2), "agentURI", json!(uri));
+    let of_agent = format!("/api/agents/{agent}/uri");
+    let none: [&str; 0] = [];
+    for (path, body, codes) in [
+        ("/api/runs", offered("hello"), &["UNREADABLE"] as &[&str]),
+        ("/api/runs", offered("data:application/json,{broken"), &["UNREADABLE"]),
+        ("/api/runs", with(&offered("hello"), "draft", json!(false)), &["UNREADABLE"]),
+        ("/api/runs", offered("ipfs://x"), &none),
+        ("/api/agents/register", card("agent"), &["UNREADABLE"]),
+        ("/api/agents/register", card(""), &none),
+        (&of_agent, card("agent"), &["UNREADABLE"]),
+        (&format!("/api/runs/{run}/claim"), claim(agent.0, 2), &["NO_REVISIONS"]),
+    ] {
+        let prepared = served.prepare(path, &body).await?;
+        assert_eq!(prepared["warningCodes"], json!(codes), "{path} {body} {prepared:#}");
+    }
+    worker.claim(run, agent).await?;
+    served.settle().await?;
+    let delivered = with(&signer(2), "deliverableURI", json!("done!"));
+    assert_eq!(served.prepare(&format!("/api/runs/{run}/submit"), &delivered).await?["warningCodes"], json!(["UNREADABLE"]));
+
+    // A draft is not yet an offer, and the answer says what makes it one.
+    let done = served.act(1, "/api/runs", &offered("ipfs://x")).await?;
+    let number = &done["run"]["bountyId"];
+    let message = format!("Run created successfully. It is a draft: POST /api/runs/{number}/fund escrows its money and opens it.");
+    assert_eq!(done["message"], message);
     Ok(())
 }
 

@@ -40,6 +40,7 @@ pub(crate) use problems::{EXTENSION as PROBLEMS, ProblemCode};
         (name = "agents", description = "Who does the work, and what it has staked."),
         (name = "credits", description = "Payouts that the token refused."),
         (name = "posters", description = "Who offers the work."),
+        (name = "wallets", description = "What an account has, and what waits for it."),
         (name = "transactions", description = "On their way to the chain."),
         (name = "events", description = "What happens, as it happens."),
         (name = "market", description = "The market as a whole: its rules, totals and freshness."),
@@ -67,6 +68,8 @@ pub(crate) fn router() -> OpenApiRouter<App> {
     let mut introduction = Introduction::openapi();
     introduction.info.version = env!("CARGO_PKG_VERSION").to_owned();
     introduction.info.description = Some(DESCRIPTION.to_owned());
+    // No operation asks who the client is.
+    introduction.security = Some(Vec::new());
     OpenApiRouter::with_openapi(introduction)
 }
 

@@ -42,16 +42,19 @@ impl EventDto {
     /// The event, read again from its log.
     pub(crate) fn new(event: &EventRecord, contracts: &Contracts, indexed: &IndexedBlock) -> Self {
         let decoded = decode(contracts, event.contract, &event.topics, &event.data);
-        let of_agent = |fact| EventData::of_agent(fact, &event.topics);
+        let name = event.name.clone().filter(|_| decoded.error.is_none()).map_or(Cow::Borrowed(UNKNOWN), Cow::Owned);
+        let (run, agent) = (decoded.facts.run.as_ref(), decoded.facts.agent.as_ref());
+        let data = run.map(EventData::of_run).or_else(|| EventData::of_metadata(&name, agent, &event.data));
+        let data = data.or_else(|| EventData::of_agent(agent?, &event.topics));
         Self {
-            name: event.name.clone().filter(|_| decoded.error.is_none()).map_or(Cow::Borrowed(UNKNOWN), Cow::Owned),
+            name,
             timestamp: IsoDate(event.timestamp),
             block_number: event.block_number,
             block_hash: event.block_hash,
             transaction_hash: event.tx_hash,
             log_index: event.log_index,
             finality: Finality::of(event.block_number, indexed),
-            data: decoded.facts.run.as_ref().map(EventData::of_run).or_else(|| decoded.facts.agent.as_ref().and_then(of_agent)),
+            data,
             refusal: event.refusal.clone(),
         }
     }

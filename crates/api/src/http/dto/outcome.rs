@@ -2,13 +2,14 @@
 
 use alloy::primitives::B256;
 use axum::http::StatusCode;
+use clawpay_bindings::Call;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::prepared::Subjects;
 use crate::{
     actions::{
-        Verb,
+        Facts, Verb,
         confirm::{Instead, Outcome, Progress},
     },
     http::openapi::schemas as w,
@@ -142,7 +143,7 @@ impl From<Outcome> for OutcomeDto {
                 success: true,
                 status: "done",
                 subjects,
-                message: done(Verb::of(&call).done, hash, instead, alike),
+                message: done(Verb::of(&call).done, hash, instead, alike) + &draft(&call, &facts),
                 transaction_hash: hash,
                 block_number: block,
                 replaces: instead.map(|instead| instead.of),
@@ -170,6 +171,16 @@ fn done(words: &str, hash: B256, instead: Option<Instead>, alike: Option<(usize,
     };
     let alike = alike.map(|(nth, of)| format!(" The transaction did the same {of} times; this is number {nth}.")).unwrap_or_default();
     format!("{words}{by}{alike}")
+}
+
+/// What is still to be done with a run that is a draft.
+fn draft(call: &Call, facts: &Facts) -> String {
+    match (call, &facts.run) {
+        (Call::Create(_), Some(record)) => {
+            format!(" It is a draft: POST /api/runs/{}/fund escrows its money and opens it.", record.run.id)
+        }
+        _ => String::new(),
+    }
 }
 
 fn pending(hash: B256, block: Option<u64>, waiting_for_nonce: Option<u64>) -> String {

@@ -48,7 +48,7 @@ pub(crate) struct PreparedDto {
     message: String,
     /// What is allowed, and yet may be a mistake, in words.
     warnings: Vec<String>,
-    /// For programs, one for each of `warnings`: `REPEATED`, `BELOW_MINIMUM_STAKE`, `FOREIGN_AGENT`.
+    /// For programs, one for each of `warnings`: `REPEATED`, `BELOW_MINIMUM_STAKE`, `FOREIGN_AGENT`, `UNREADABLE`, `NO_REVISIONS`.
     warning_codes: Vec<&'static str>,
     /// What to sign, in order.
     steps: Vec<StepDto>,

@@ -18,7 +18,7 @@ pub(super) fn components() -> BTreeMap<String, RefOr<Header>> {
     };
     BTreeMap::from([
         header(REQUEST_ID, "The request's id in the server's log: the client's own, if it sent one.", schemas::text("An id.", "^.+$")),
-        header(INDEXED_BLOCK, "The block that the answer reflects.", schemas::whole("A block's number.", 0, u64::MAX)),
+        header(INDEXED_BLOCK, "The block that the answer reflects.", schemas::whole("A block's number.", 0, schemas::LARGEST)),
         header(ETAG, "What the answer is known by.", schemas::text("An entity tag.", "^W/\"[!-~]+\"$")),
         header(RETRY_AFTER, "When to try again.", schemas::whole("Seconds.", 1, u64::from(u32::MAX))),
     ])

@@ -60,7 +60,7 @@ const ELSEWHERE: &[Kind] = &[
 const PARAMETERS: &[Kind] = &[
     kind(400, "invalid_value", "A value cannot be used; `field` says which."),
     kind(400, "unknown_field", "There is no such parameter or field; `field` says which."),
-    kind(400, "duplicate_field", "A parameter is given twice; `field` says which."),
+    kind(400, "duplicate_field", "A parameter or member is given twice; `field` says which."),
 ];
 
 /// What every path can answer that asks the database.
@@ -249,7 +249,7 @@ fn all() -> impl Iterator<Item = &'static Kind> {
     shared().chain(NAMED)
 }
 
-/// The responses that operations refer to.
+/// The responses that operations may refer to.
 pub(super) fn responses() -> impl Iterator<Item = (String, RefOr<Response>)> {
     let statuses: BTreeSet<u16> = all().map(|kind| kind.status).collect();
     statuses.into_iter().map(|status| (name(status), response(status).into()))
@@ -288,7 +288,7 @@ pub(super) fn schemas() -> [(String, RefOr<Schema>); 2] {
     let string = |description: &str| ObjectBuilder::new().schema_type(Type::String).description(Some(description));
     let problem = ObjectBuilder::new()
         .schema_type(Type::Object)
-        .description(Some("A problem by RFC 9457. Further members hold numbers where they help."))
+        .description(Some("A problem by RFC 9457. Further members hold what helps: texts, numbers, lists, truth values."))
         .property("type", string("Always `about:blank`: `code` says what went wrong."))
         .required("type")
         .property("title", string("The status in words."))

@@ -97,8 +97,8 @@ pub(crate) struct TypedDataTypes;
 /// The message of typed data.
 pub(crate) struct TypedDataMessage;
 
-/// Largest whole number that a path or query takes.
-const LARGEST: u64 = u64::MAX;
+/// Largest whole number that every reader of JSON can count to.
+pub(super) const LARGEST: u64 = (1 << 53) - 1;
 
 schemas! {
     Usdc as "Usdc" => text("An amount in base units of USDC, which has six decimals: 20 USDC are \"20000000\".", "^[0-9]{1,78}$");

@@ -7,7 +7,7 @@ use serde_json::Value;
 use utoipa::openapi::{
     Components, Object, ObjectBuilder, OpenApi, Ref, RefOr, Schema, Type,
     path::Parameter,
-    schema::{AdditionalProperties, ArrayItems},
+    schema::{AdditionalProperties, ArrayItems, SchemaType},
 };
 
 use super::{answers::ANSWER, operations::operations};
@@ -15,11 +15,13 @@ use super::{answers::ANSWER, operations::operations};
 type Schemas = BTreeMap<String, RefOr<Schema>>;
 
 const SCHEMAS: &str = "#/components/schemas/";
+const RESPONSES: &str = "#/components/responses/";
 
 /// Brings the document into shape.
 pub(super) fn shape(document: &mut OpenApi) {
     let components = document.components.get_or_insert_with(Components::new);
     flatten(components);
+    leave_out(document);
     mark(document);
     share_parameters(document);
     prune(document);
@@ -88,6 +90,55 @@ fn add_members(object: &mut Object, part: &RefOr<Schema>, made_from: &Schemas, i
     }
 }
 
+/// Says of the members of requests that need not be there that they are left out: most clients have one way to say so, and the server takes
+/// null for the same.
+fn leave_out(document: &mut OpenApi) {
+    let mut asked = BTreeSet::new();
+    for (_, operation) in document.paths.paths.values_mut().flat_map(operations) {
+        let Some(RefOr::T(body)) = &operation.request_body else { continue };
+        let contents = body.content.values().filter_map(|content| match content {
+            RefOr::T(content) => content.schema.as_ref(),
+            RefOr::Ref(_) => None,
+        });
+        asked.extend(contents.flat_map(names));
+    }
+    let Some(components) = &mut document.components else { return };
+    let mut waiting: Vec<String> = asked.iter().cloned().collect();
+    while let Some(name) = waiting.pop() {
+        let Some(RefOr::T(Schema::Object(object))) = components.schemas.get_mut(&name) else { continue };
+        let required = object.required.clone();
+        for (_, member) in object.properties.iter_mut().filter(|(name, _)| !required.contains(name)) {
+            never_null(member);
+        }
+        let more: Vec<String> = object.properties.values().flat_map(names).filter(|name| asked.insert(name.clone())).collect();
+        waiting.extend(more);
+    }
+}
+
+/// Takes null off what a member may be.
+fn never_null(member: &mut RefOr<Schema>) {
+    let RefOr::T(schema) = member else { return };
+    match schema {
+        Schema::Object(Object { schema_type, .. }) => not_null(schema_type),
+        Schema::Array(array) => not_null(&mut array.schema_type),
+        Schema::OneOf(one) => {
+            one.items.retain(|item| !matches!(item, RefOr::T(Schema::Object(Object { schema_type: SchemaType::Type(Type::Null), .. }))));
+            if let [only] = one.items.as_slice() {
+                *member = only.clone();
+            }
+        }
+        _ => {}
+    }
+}
+
+fn not_null(kinds: &mut SchemaType) {
+    let SchemaType::Array(all) = kinds else { return };
+    all.retain(|kind| *kind != Type::Null);
+    if let [only] = all.as_slice() {
+        *kinds = SchemaType::Type(only.clone());
+    }
+}
+
 /// Documents, in each body that the index is read for, that it may be marked as one of an index that has fallen behind.
 fn mark(document: &mut OpenApi) {
     let mut bodies = BTreeSet::from([ANSWER.to_owned()]);
@@ -152,20 +203,21 @@ fn for_each_parameter(document: &mut OpenApi, mut replace: impl FnMut(&Parameter
     }
 }
 
-/// Leaves out the schemas that nothing refers to.
+/// Leaves out the schemas and responses that nothing refers to.
 fn prune(document: &mut OpenApi) {
     let Ok(paths) = serde_json::to_value(&document.paths) else { return };
     let Some(components) = &mut document.components else { return };
     let Ok(known) = serde_json::to_value(&*components) else { return };
     let mut seen = BTreeSet::new();
     let mut waiting = references(&paths);
-    waiting.extend(["responses", "parameters", "headers"].into_iter().flat_map(|kind| references(&known[kind])));
+    waiting.extend(["parameters", "headers"].into_iter().flat_map(|kind| references(&known[kind])));
     while let Some(reference) = waiting.pop() {
         if seen.insert(reference.clone()) {
             waiting.extend(known.pointer(reference.trim_start_matches("#/components")).map(references).unwrap_or_default());
         }
     }
     components.schemas.retain(|name, _| seen.contains(&format!("{SCHEMAS}{name}")));
+    components.responses.retain(|name, _| seen.contains(&format!("{RESPONSES}{name}")));
 }
 
 /// All that a part of the document refers to.

@@ -9,7 +9,7 @@ use utoipa::{
         extensions::Extensions,
         path::{HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, Paths},
         request_body::RequestBodyBuilder,
-        schema::{OneOfBuilder, SchemaType},
+        schema::OneOfBuilder,
     },
 };
 use utoipa_axum::router::UtoipaMethodRouter;
@@ -136,21 +136,22 @@ const PERMIT_REFUSED: &str = "422 permit_refused";
 fn with_signatures(body: RefOr<Schema>, takes_permit: bool) -> RefOr<Schema> {
     let RefOr::T(Schema::Object(mut object)) = body else { return body };
     let transactions = Array::builder()
-        .schema_type(SchemaType::from_iter([Type::Array, Type::Null]))
         .items(Ref::from_schema_name(schemas::HexData::name()))
         .min_items(Some(1))
         .max_items(Some(2))
         .description(Some("The steps' raw signed transactions in their order, for the server to send."))
         .build();
-    let hash = OneOfBuilder::new()
-        .item(ObjectBuilder::new().schema_type(Type::Null))
-        .item(Ref::from_schema_name(schemas::Hash::name()))
-        .description(Some(
-            "The hash of the last step's transaction, by whichever account it was sent: the wallet's own, a batch, a Safe's, a bundle.",
-        ))
-        .build();
+    let described = |name, description: &str| {
+        let mut reference = Ref::from_schema_name(name);
+        reference.description = description.to_owned();
+        RefOr::Ref(reference)
+    };
+    let hash = described(
+        schemas::Hash::name(),
+        "The hash of the last step's transaction, by whichever account it was sent: the wallet's own, a batch, a Safe's, a bundle.",
+    );
     object.properties.insert("signedTransactions".to_owned(), Schema::Array(transactions).into());
-    object.properties.insert("transactionHash".to_owned(), Schema::OneOf(hash).into());
+    object.properties.insert("transactionHash".to_owned(), hash);
     let nonce = schemas::whole(
         "The nonce of the first step, for a signer that prepares several actions in a row; its next if not said.",
         0,
@@ -158,11 +159,8 @@ fn with_signatures(body: RefOr<Schema>, takes_permit: bool) -> RefOr<Schema> {
     );
     object.properties.insert("nonce".to_owned(), Schema::Object(nonce).into());
     if takes_permit {
-        let permit = OneOfBuilder::new()
-            .item(ObjectBuilder::new().schema_type(Type::Null))
-            .item(Ref::from_schema_name(SignedUntil::name()))
-            .description(Some("The typed data of the allowance's step, signed instead of sent."));
-        object.properties.insert("permit".to_owned(), Schema::OneOf(permit.build()).into());
+        let permit = described(SignedUntil::name(), "The typed data of the allowance's step, signed instead of sent.");
+        object.properties.insert("permit".to_owned(), permit);
     }
     Schema::Object(object).into()
 }

@@ -1,6 +1,7 @@
 //! The parameters of the contracts' events, each as its event names them.
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::{Address, B256, Bytes};
+use clawpay_bindings::metadata_entry;
 use clawpay_domain::{AgentEvent, AgentId, Payment, RunEvent, Terms, Usdc};
 use serde::Serialize;
 use utoipa::{
@@ -30,10 +31,10 @@ pub(super) enum EventData {
     Registered(RegisteredData),
     Transferred(TransferData),
     UriUpdated(UriUpdatedData),
-    WalletSet(AgentWalletData),
+    MetadataSet(MetadataSetData),
 }
 
-/// The events that have data, and what that is. `MetadataSet` has some only where it sets the agent's wallet.
+/// The events that have data, and what that is. A `MetadataSet` has none where a foreign registry's cannot be read.
 pub(super) const WITH_DATA: [(&str, &str); 17] = [
     ("RunCreated", "RunCreatedData"),
     ("RunFunded", "RunFundedData"),
@@ -51,7 +52,7 @@ pub(super) const WITH_DATA: [(&str, &str); 17] = [
     ("Registered", "RegisteredData"),
     ("Transfer", "TransferData"),
     ("URIUpdated", "URIUpdatedData"),
-    (METADATA_SET, "AgentWalletData"),
+    (METADATA_SET, "MetadataSetData"),
 ];
 
 /// The event that has data or none.
@@ -78,10 +79,10 @@ pub(super) fn schemas() -> Vec<(String, RefOr<Schema>)> {
         of::<RegisteredData>(),
         of::<TransferData>(),
         of::<UriUpdatedData>(),
-        of::<AgentWalletData>(),
+        of::<MetadataSetData>(),
     ];
     // What they refer to.
-    schemas.extend([of::<w::Usdc>(), of::<w::AgentId>(), of::<Checksummed>(), of::<IsoDate>()]);
+    schemas.extend([of::<w::Usdc>(), of::<w::AgentId>(), of::<w::HexData>(), of::<Checksummed>(), of::<IsoDate>()]);
     schemas
 }
 
@@ -222,8 +223,11 @@ pub(super) struct UriUpdatedData {
 }
 
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub(super) struct AgentWalletData {
-    /// Null when it was taken away.
+pub(super) struct MetadataSetData {
+    key: String,
+    #[schema(value_type = w::HexData)]
+    value: Bytes,
+    /// Under the key `agentWallet`; null when it was taken away.
     #[schema(required)]
     wallet: Option<Checksummed>,
 }
@@ -278,15 +282,26 @@ impl EventData {
                 let updated_by = topics.get(2).map(|topic| Checksummed(Address::from_word(*topic)));
                 Self::UriUpdated(UriUpdatedData { agent_uri: lossy(uri), updated_by })
             }
-            AgentEvent::WalletSet { wallet } => Self::WalletSet(AgentWalletData { wallet: wallet.map(Checksummed) }),
             AgentEvent::Staked { from, amount, stake, owed } => {
                 Self::Staked(StakedData { from: Checksummed(*from), amount: *amount, stake: *stake, owed: *owed })
             }
             AgentEvent::Unstaked { to, amount, stake } => {
                 Self::Unstaked(UnstakedData { to: Checksummed(*to), amount: *amount, stake: *stake })
             }
+            // This one says less than the log.
+            AgentEvent::WalletSet { .. } => return None,
             // These come of a run's events, which say more.
             AgentEvent::Claimed { .. } | AgentEvent::Completed { .. } | AgentEvent::Rejected | AgentEvent::Slashed { .. } => return None,
         })
+    }
+
+    /// What a log of this name says of an agent's metadata, and `fact` of its wallet.
+    pub(super) fn of_metadata(name: &str, fact: Option<&AgentEvent>, data: &[u8]) -> Option<Self> {
+        let (key, value) = (name == METADATA_SET).then(|| metadata_entry(data)).flatten()?;
+        let wallet = match fact {
+            Some(AgentEvent::WalletSet { wallet }) => wallet.map(Checksummed),
+            _ => None,
+        };
+        Some(Self::MetadataSet(MetadataSetData { key: lossy(&key), value, wallet }))
     }
 }
