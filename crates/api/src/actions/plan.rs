@@ -59,12 +59,11 @@ pub(crate) fn plan(intent: &Intent, facts: &Facts, now: Timestamp, parameters: &
     let due_at = IsoDate(now + parameters.escrow.submission_timeout);
     let review_by = IsoDate(now + parameters.escrow.review_period);
     let call = intent.call.clone();
-    Ok(match &intent.call {
+    let mut plan = match &intent.call {
         Call::Create(run) => {
             let escrowed = asker.offer(run)?;
             Plan::new(call, format!("Signing writes down a run that pays {} USDC; funding it takes {escrowed} USDC.", run.reward))
                 .until(Some(run.deadline))
-                .warning(Warning::unreadable_content(&run.content_uri))
         }
         Call::CreateAndFund(run) => {
             let escrowed = asker.offer(run)?;
@@ -72,7 +71,6 @@ pub(crate) fn plan(intent: &Intent, facts: &Facts, now: Timestamp, parameters: &
             Plan::new(call, format!("Signing escrows {escrowed} USDC and opens a run that pays {reward} USDC, claimable until {deadline}."))
                 .paying(escrowed, market.run_escrow)
                 .until(Some(run.deadline))
-                .warning(Warning::unreadable_content(&run.content_uri))
         }
         Call::Fund { run: id } => {
             let run = asker.allow(*id, |_| Action::Fund)?;
@@ -94,19 +92,16 @@ pub(crate) fn plan(intent: &Intent, facts: &Facts, now: Timestamp, parameters: &
                 format!("Signing commits {at_risk} USDC of agent {agent}'s stake and claims run {id}; deliver by {due_at}."),
             )
             .until(Some(run.terms.deadline))
-            .warning((run.terms.max_revisions == 0).then(|| Warning::no_revisions(*id)))
         }
         Call::Start { run: id } => {
             let run = asker.allow(*id, |_| Action::Start)?;
             Plan::new(call, format!("Signing says that work on run {id} has begun.")).until(run.due_at)
         }
         Call::Submit { run: id, deliverable_uri } => {
-            let warning = Warning::unreadable_uri("the deliverable", deliverable_uri.as_bytes());
             let deliverable_uri = deliverable_uri.clone().into_bytes().into();
             let run = asker.allow(*id, |_| Action::Submit { deliverable_uri })?;
             Plan::new(call, format!("Signing delivers run {id}; after {review_by} anyone can finalize it in place of a silent poster."))
                 .until(run.due_at)
-                .warning(warning)
         }
         Call::RequestRevision { run: id, feedback, .. } => {
             let expected = |run: &Run| intent.expected_deadline(run.review_by);
@@ -148,8 +143,7 @@ pub(crate) fn plan(intent: &Intent, facts: &Facts, now: Timestamp, parameters: &
             let refund = run.escrowed();
             Plan::new(call, format!("Signing returns {refund} USDC to the poster of run {id}, and {slashed} USDC of its agent's stake."))
         }
-        Call::Register { agent_uri } => Plan::new(call, "Signing registers a new agent that belongs to the signer.")
-            .warning(Warning::unreadable_uri("the agent's URI", agent_uri.as_bytes())),
+        Call::Register { .. } => Plan::new(call, "Signing registers a new agent that belongs to the signer."),
         Call::Stake { agent, amount } => {
             let Agent { owner, record, .. } = asker.agent(*agent)?;
             let is_foreign = *owner != Some(intent.wallet);
@@ -168,10 +162,9 @@ pub(crate) fn plan(intent: &Intent, facts: &Facts, now: Timestamp, parameters: &
             Plan::new(call, format!("Signing withdraws {amount} USDC of agent {agent}'s stake to its owner."))
         }
         // Who else than its owner may do this to an agent, only the registry knows.
-        Call::SetAgentUri { agent, agent_uri } => {
+        Call::SetAgentUri { agent, .. } => {
             asker.agent(*agent)?;
             Plan::new(call, format!("Signing changes where agent {agent} is described."))
-                .warning(Warning::unreadable_uri("the agent's URI", agent_uri.as_bytes()))
         }
         Call::SetMetadata { agent, key, .. } => {
             asker.agent(*agent)?;
@@ -196,7 +189,9 @@ pub(crate) fn plan(intent: &Intent, facts: &Facts, now: Timestamp, parameters: &
             Plan::new(call, format!("Signing sends {amount} the contract owes {recipient} to that account, and to no other."))
         }
         Call::ApproveUsdc { spender, amount } => Plan::new(call, format!("Signing lets {spender} take {amount} USDC.")),
-    })
+    };
+    plan.warnings.extend(Warning::of_call(&intent.call, facts));
+    Ok(plan)
 }
 
 impl Intent {

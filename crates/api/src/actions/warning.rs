@@ -1,9 +1,10 @@
 //! What a signer may not have meant.
 
+use clawpay_bindings::Call;
 use clawpay_domain::{AgentId, RunId, Seconds, Timestamp, Usdc};
 use clawpay_store::Content;
 
-use super::past::PastAction;
+use super::{Facts, past::PastAction};
 use crate::text::{IsoDate, base_units_hint, begins_as_uri};
 
 /// How long after an action the same one again is called a repetition.
@@ -33,8 +34,24 @@ impl Warning {
         Self { code: "BELOW_MINIMUM_STAKE", detail }
     }
 
+    /// What may be wrong with a call that can be told by its own words, and by the run that it names.
+    pub(super) fn of_call(call: &Call, facts: &Facts) -> Option<Self> {
+        match call {
+            Call::Create(run) | Call::CreateAndFund(run) => Self::unreadable_content(&run.content_uri),
+            Call::Submit { deliverable_uri, .. } => Self::unreadable_uri("the deliverable", deliverable_uri.as_bytes()),
+            Call::Register { agent_uri } | Call::SetAgentUri { agent_uri, .. } => {
+                Self::unreadable_uri("the agent's URI", agent_uri.as_bytes())
+            }
+            Call::Claim { .. } => {
+                let run = &facts.run.as_ref()?.run;
+                (run.terms.max_revisions == 0).then(|| Self::no_revisions(run.id))
+            }
+            _ => None,
+        }
+    }
+
     /// Readers of the run that is offered will see nothing of what is asked.
-    pub(super) fn unreadable_content(uri: &[u8]) -> Option<Self> {
+    fn unreadable_content(uri: &[u8]) -> Option<Self> {
         const DO: &str = "give an ipfs:// or https:// URI, or data:application/json, and percent-encoded JSON whose \"title\" is a text";
         let what = match shape(uri) {
             Shape::Json if Content::inline(uri).is_none() => "is no JSON object with a \"title\" of text, or not encoded as a data: URI is",
@@ -45,7 +62,7 @@ impl Warning {
     }
 
     /// Readers of what is delivered, or of an agent, will find nothing.
-    pub(super) fn unreadable_uri(what: &str, uri: &[u8]) -> Option<Self> {
+    fn unreadable_uri(what: &str, uri: &[u8]) -> Option<Self> {
         let is_empty_or_a_uri = uri.is_empty() || shape(uri) != Shape::NoUri;
         let detail = || format!("{what} is no URI: readers will find nothing there; give one with a scheme, such as ipfs:// or https://");
         (!is_empty_or_a_uri).then(|| Self::unreadable(detail()))
@@ -56,7 +73,7 @@ impl Warning {
     }
 
     /// The run allows no revision.
-    pub(super) fn no_revisions(run: RunId) -> Self {
+    fn no_revisions(run: RunId) -> Self {
         let detail = format!("run {run} allows no revision: its poster can reject the first delivery, which then is not paid");
         Self { code: "NO_REVISIONS", detail }
     }

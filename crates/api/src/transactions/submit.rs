@@ -22,6 +22,18 @@ pub(crate) async fn submit(
 ) -> Result<Result<(), String>, NodeError> {
     let is_new = note(notes, &transaction.noted()).await;
     let Err(reason) = node.send(&transaction.raw).await? else { return Ok(Ok(())) };
+    // Seldom needed, and so large that each future which waits for it would be as large.
+    Box::pin(refused(node, notes, transaction, is_new, reason)).await
+}
+
+/// What to make of the node's refusal of a transaction, whose note `is_new` or older.
+async fn refused(
+    node: &Node,
+    notes: &SubmittedTransactions,
+    transaction: &SignedTransaction,
+    is_new: bool,
+    reason: String,
+) -> Result<Result<(), String>, NodeError> {
     let (known, receipt) = tokio::try_join!(node.transaction(transaction.hash), node.receipt(transaction.hash))?;
     if known.is_some() || receipt.is_some() {
         return Ok(Ok(()));
