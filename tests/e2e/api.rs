@@ -18,6 +18,7 @@ mod faults;
 mod feed_json;
 mod hygiene;
 mod idempotency;
+mod keys_of_strangers;
 mod limits;
 mod lists;
 mod node_proxy;

@@ -93,8 +93,10 @@ pub(crate) enum ApiError {
     KeyReused,
     /// What the idempotency key stands for cannot be signed any more.
     KeySpent {
-        /// The nonce that another transaction has.
+        /// The nonce that it has.
         nonce: u64,
+        /// Why not.
+        detail: String,
     },
     /// What the idempotency key stands for seems to be on its way.
     KeyPending {

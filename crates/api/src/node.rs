@@ -104,8 +104,9 @@ impl Node {
     }
 
     async fn try_ask<P: RpcSend, R: RpcRecv>(&self, method: &'static str, params: P) -> Result<R, Failure> {
-        let client = self.client().await.map_err(Failure::Node)?;
-        let answer = tokio::time::timeout(self.timeout, client.request(method, params)).await;
+        // Kept off the stack of those who ask, which ask for many things in a row.
+        let client = Box::pin(self.client()).await.map_err(Failure::Node)?;
+        let answer = Box::pin(tokio::time::timeout(self.timeout, client.request(method, params))).await;
         let error = match answer {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(error)) => error,

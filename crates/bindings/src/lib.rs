@@ -25,7 +25,7 @@ pub use events::{DecodeError, Decoded, Facts, decode, event_names, metadata_entr
 pub use parameters::ParameterOutOfRange;
 pub use signed::{
     AgentWalletSet, FORWARDER_NAME, ForwardRequest, Permit, ReceiveWithAuthorization, create_and_fund_nonce, forwarder_domain, fund_nonce,
-    registry_domain, stake_nonce, token_domain,
+    registry_domain, stake_nonce, token_domain, with_recovery_id,
 };
 pub use with_signature::{CallWithSignature, SignedAuthorization, SignedPermit};
 

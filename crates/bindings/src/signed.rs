@@ -142,6 +142,22 @@ pub fn registry_domain(chain_id: u64, agent_registry: Address) -> Eip712Domain {
     eip712_domain! { name: "ERC8004IdentityRegistry", version: "1", chain_id: chain_id, verifying_contract: agent_registry, }
 }
 
+/// A key's signature as contracts take it: 65 bytes, of which the last is 27 or 28. Some devices sign with 0 or 1 there, some in 64 bytes
+/// (EIP-2098). What is neither stays as it is.
+pub fn with_recovery_id(signature: &Bytes) -> Bytes {
+    match signature.as_ref() {
+        [rs @ .., v @ (0 | 1)] if rs.len() == 64 => [rs, &[v + 27]].concat().into(),
+        [r @ .., _] if r.len() == 63 => {
+            let mut long = signature.to_vec();
+            let is_odd = long[32] >> 7;
+            long[32] &= 0x7f;
+            long.push(27 + is_odd);
+            long.into()
+        }
+        _ => signature.clone(),
+    }
+}
+
 impl ForwardRequest {
     /// What is submitted: the nonce is not, the forwarder counts for itself.
     pub fn submitted(self, signature: Bytes) -> ForwardRequestData {
@@ -192,6 +208,21 @@ mod tests {
             stake_nonce(84_532, ESCROW, PAYER, AgentId(0), Usdc::whole(20), SALT),
             nonce(stake, (number(84_532), ESCROW, PAYER, number(0), number(20_000_000), SALT))
         );
+    }
+
+    #[test]
+    fn signatures_of_all_devices_take_one_form() {
+        let form = |signature: &[u8]| with_recovery_id(&Bytes::copy_from_slice(signature)).to_vec();
+        let long = |v: u8| [[7; 64].as_slice(), &[v]].concat();
+        for (v, form_of_it) in [(0, 27), (1, 28), (27, 27), (28, 28), (2, 2)] {
+            assert_eq!(form(&long(v)), long(form_of_it), "{v}");
+        }
+        let compact = |s: u8| [[7; 32].as_slice(), &[s], &[7; 31]].concat();
+        assert_eq!(form(&compact(7)), long(27));
+        assert_eq!(form(&compact(0x87)), long(28));
+        for other in [vec![], vec![1; 63], vec![1; 66], vec![0; 130]] {
+            assert_eq!(form(&other), other);
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What wallets' idempotency keys stand for.
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, Bytes};
 
 use crate::{
     Account, Hash, StoreError, SubmittedTransactions,
@@ -20,8 +20,23 @@ pub struct PinnedRequest {
     pub forwarder_nonce: Option<u64>,
     /// Tells apart two authorizations of the same terms.
     pub salt: B256,
-    /// The indexed block.
+    /// The indexed block, and its hash; no hash where an older version kept the key.
     pub block: u64,
+    /// See `block`.
+    pub block_hash: Option<B256>,
+    /// The transaction that did it, once that has been answered.
+    pub done_by: Option<B256>,
+}
+
+/// A transaction of a relayer's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelayedCall {
+    /// The hash of its latest attempt.
+    pub hash: B256,
+    /// What it calls.
+    pub target: Address,
+    /// Calldata.
+    pub data: Bytes,
 }
 
 impl PinnedRequest {
@@ -35,7 +50,8 @@ impl SubmittedTransactions {
     /// What `key` stands for; nothing if `wallet` has not used it within the last day. Fails when the database does not answer.
     pub async fn pinned(&self, wallet: Address, key: &str) -> Result<Option<PinnedRequest>, StoreError> {
         let row = sqlx::query!(
-            r#"SELECT request AS "request: Hash", nonce, steps, forwarder_nonce, salt AS "salt: Hash", block FROM idempotency_keys
+            r#"SELECT request AS "request: Hash", nonce, steps, forwarder_nonce, salt AS "salt: Hash", block,
+                      block_hash AS "block_hash: Hash", done_by AS "done_by: Hash" FROM idempotency_keys
                WHERE wallet = $1::bytea AND key = $2 AND created_at > clock_timestamp() - interval '1 day'"#,
             Account(wallet) as Account,
             key,
@@ -51,6 +67,8 @@ impl SubmittedTransactions {
             forwarder_nonce: row.forwarder_nonce.map(number).transpose()?,
             salt: row.salt.0,
             block: number(row.block)?,
+            block_hash: row.block_hash.map(|hash| hash.0),
+            done_by: row.done_by.map(|hash| hash.0),
         }))
     }
 
@@ -62,11 +80,12 @@ impl SubmittedTransactions {
                           WHERE created_at < clock_timestamp() - interval '1 day' AND NOT (wallet = $1::bytea AND key = $2)
                           ORDER BY created_at LIMIT 10),
                   forgotten AS (DELETE FROM idempotency_keys k USING old WHERE k.wallet = old.wallet AND k.key = old.key)
-             INSERT INTO idempotency_keys (wallet, key, request, nonce, steps, forwarder_nonce, salt, block)
-             VALUES ($1::bytea, $2, $3::bytea, $4, $5, $6, $7::bytea, $8)
+             INSERT INTO idempotency_keys (wallet, key, request, nonce, steps, forwarder_nonce, salt, block, block_hash)
+             VALUES ($1::bytea, $2, $3::bytea, $4, $5, $6, $7::bytea, $8, $9::bytea)
              ON CONFLICT (wallet, key) DO UPDATE SET
                  request = excluded.request, nonce = excluded.nonce, steps = excluded.steps, forwarder_nonce = excluded.forwarder_nonce,
-                 salt = excluded.salt, block = excluded.block, created_at = clock_timestamp()
+                 salt = excluded.salt, block = excluded.block, block_hash = excluded.block_hash, done_by = NULL,
+                 created_at = clock_timestamp()
              WHERE idempotency_keys.created_at < clock_timestamp() - interval '1 day'",
             Account(wallet) as Account,
             key,
@@ -76,10 +95,54 @@ impl SubmittedTransactions {
             request.forwarder_nonce.map(bigint).transpose()?,
             Hash(request.salt) as Hash,
             bigint(request.block)?,
+            request.block_hash.map(Hash) as Option<Hash>,
         )
         .execute(&self.pool)
         .await?;
         self.pinned(wallet, key).await
+    }
+
+    /// Remembers which transaction did what `key` stands for, unless one is remembered that did it before. Fails when the database does not
+    /// answer.
+    pub async fn note_done(&self, wallet: Address, key: &str, transaction: B256) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE idempotency_keys SET done_by = $3::bytea WHERE wallet = $1::bytea AND key = $2 AND done_by IS NULL",
+            Account(wallet) as Account,
+            key,
+            Hash(transaction) as Hash,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Whether `nonce` was prepared for another key of `wallet` than `key`. Fails when the database does not answer.
+    pub async fn is_of_another_key(&self, wallet: Address, key: &str, nonce: u64) -> Result<bool, StoreError> {
+        let of_another = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT FROM idempotency_keys
+               WHERE wallet = $1::bytea AND key <> $2 AND $3 BETWEEN nonce AND nonce + steps - 1
+                 AND created_at > clock_timestamp() - interval '1 day') AS "exists!""#,
+            Account(wallet) as Account,
+            key,
+            bigint(nonce)?,
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(of_another)
+    }
+
+    /// What a relayer took on for `wallet` since `key` came first, the latest first; at most twenty. Fails when the database does not answer.
+    pub async fn relayed_since(&self, wallet: Address, key: &str) -> Result<Vec<RelayedCall>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT r.hash AS "hash: Hash", r.target AS "target: Account", r.data FROM relayed r
+               JOIN idempotency_keys k ON k.wallet = r.signer AND k.created_at <= r.accepted_at
+               WHERE r.signer = $1::bytea AND k.key = $2 ORDER BY r.accepted_at DESC LIMIT 20"#,
+            Account(wallet) as Account,
+            key,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(|row| RelayedCall { hash: row.hash.0, target: row.target.0, data: row.data.into() }).collect())
     }
 
     /// The transactions noted as sent by `sender` with this nonce, the latest first; at most ten. Fails when the database does not answer.

@@ -32,7 +32,7 @@ pub use digest::StateDigest;
 pub use error::StoreError;
 pub use events::{EventPosition, EventRecord};
 pub use feed::{FeedBounds, FeedRecord, Holder};
-pub use idempotency::PinnedRequest;
+pub use idempotency::{PinnedRequest, RelayedCall};
 pub use reader::{
     AgentFilter, AgentSort, Custody, Day, Direction, HeldRun, IndexListener, Listing, MarketTotals, Page, Position, Poster, PosterRecord,
     PosterSort, Reader, ReaderOptions, RunFilter, RunSearch, RunSort, Snapshot, SortKey, StateTotals, Stretch,

@@ -83,20 +83,6 @@ impl SubmittedTransactions {
         row.map(|row| Ok(SubmittedTransaction { hash, sender: row.sender.0, nonce: unsigned("sent", row.nonce)? })).transpose()
     }
 
-    /// The other transactions noted in the same place, the latest first; at most ten.
-    pub async fn rivals(&self, sent: &SubmittedTransaction) -> Result<Vec<B256>, StoreError> {
-        let rows = sqlx::query_scalar!(
-            r#"SELECT hash AS "hash: Hash" FROM sent
-               WHERE sender = $1::bytea AND nonce = $2 AND hash <> $3::bytea ORDER BY sent_at DESC LIMIT 10"#,
-            Account(sent.sender) as Account,
-            bigint(sent.nonce)?,
-            Hash(sent.hash) as Hash,
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        Ok(rows.into_iter().map(|hash| hash.0).collect())
-    }
-
     /// Which of several alike events of one transaction, by their places among its logs, is this request's answer: the one that was given
     /// to the same key before; otherwise the first not given to any yet, or the one that was given longest ago. Beside it, whether another key
     /// was given that one before.

@@ -27,6 +27,8 @@ pub(super) enum Oddity {
     OtherFork,
     /// It does not answer when it is to pass a transaction on.
     SendsNothing,
+    /// It does not show receipts yet, though it counts what is mined.
+    LateReceipts,
     /// It nests revert data as hardhat does.
     NestedRevertData,
 }
@@ -100,6 +102,7 @@ async fn answer(State(proxy): State<Proxy>, Json(request): Json<Value>) -> Resul
         Oddity::OtherFork if method == "eth_getBlockByNumber" && answer["result"].is_object() => {
             answer["result"]["hash"] = json!(format!("0x{}", "ab".repeat(32)));
         }
+        Oddity::LateReceipts if method == "eth_getTransactionReceipt" => answer["result"] = Value::Null,
         Oddity::NestedRevertData if answer["error"]["data"].is_string() => {
             let data = answer["error"]["data"].take();
             let hash = format!("0x{}", "cd".repeat(32));

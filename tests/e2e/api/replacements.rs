@@ -356,3 +356,29 @@ async fn what_is_sent_is_written_down_before_it_is_sent() -> Result<()> {
     assert_eq!(standing["status"], "unknown", "{standing:#}");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_node_that_counts_a_transaction_before_it_shows_its_receipt_replaces_nothing() -> Result<()> {
+    let stack = Stack::with_database().await?;
+    let proxy = NodeProxy::start(stack.rpc_url(), Oddity::None).await?;
+    let indexer = Indexer::start(stack.index_config(), &stack.database_url()?)?;
+    let mut served = Served::unindexed(stack, |config| config.rpc_url = proxy.url.clone()).await?;
+    served.indexer = Some(indexer);
+    let (run, agent) = claimable(&served).await?;
+    let path = format!("/api/runs/{run}/claim");
+    let raw = sign_steps(&served.prepare(&path, &claim(agent)).await?, &key(2))?.remove(0);
+    let hash = keccak256(&raw);
+    proxy.turn(Oddity::LateReceipts);
+    let shown = async {
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        let standing = served.read(&format!("/api/transactions/{hash}")).await;
+        proxy.turn(Oddity::None);
+        standing
+    };
+    let body = with(&claim(agent), "signedTransactions", json!([raw]));
+    let (answer, standing) = tokio::join!(served.post(&path, &body), shown);
+    let (answer, standing) = (answer?, standing?);
+    assert_eq!(standing["status"], "pending", "{standing:#}");
+    assert_eq!((answer.status.as_u16(), &answer.body["success"]), (200, &json!(true)), "{:#}", answer.body);
+    Ok(())
+}

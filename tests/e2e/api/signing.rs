@@ -100,6 +100,50 @@ async fn a_permit_takes_the_place_of_the_allowance() -> Result<()> {
     Ok(())
 }
 
+/// The forms in which devices sign the same: with 0 or 1 in the last place, and in 64 bytes.
+fn forms(signature: &Bytes) -> [Bytes; 3] {
+    let parity = signature[64] - 27;
+    let mut bare = signature.to_vec();
+    bare[64] = parity;
+    let mut compact = signature[..64].to_vec();
+    compact[32] |= parity << 7;
+    [signature.clone(), bare.into(), compact.into()]
+}
+
+#[tokio::test]
+async fn what_a_device_signs_in_its_own_form_is_taken() -> Result<()> {
+    let served = relaying().await?;
+    served.stack.mint(account(1), Usdc::whole(1_000)).await?;
+    let deadline = in_a_month(&served).await?;
+    let mut runs = 0;
+    for form in 0..3 {
+        let prepared = served.prepare("/api/runs", &offer(&deadline)).await?;
+        let typed_data = &prepared["steps"][0]["typedData"];
+        let signature = forms(&sign_typed(typed_data, &key(1))?)[form].clone();
+        let permit = json!({ "deadline": typed_data["message"]["deadline"], "signature": signature });
+        served.act(1, "/api/runs", &with(&offer(&deadline), "permit", permit)).await?;
+        runs += 1;
+        // An authorization of what it costs, and a request to the forwarder.
+        let draft = json!({ "walletAddress": account(1), "agentURI": "ipfs://a" });
+        for (path, body) in [("/api/runs", offer(&deadline)), ("/api/agents/register", draft)] {
+            let prepared = served.prepare(path, &body).await?;
+            let signature = forms(&sign_typed(&prepared["typedData"], &key(1))?)[form].clone();
+            let taken = served.post("/api/relay", &with(&prepared["relay"], "signature", json!(signature))).await?;
+            assert_eq!(taken.status.as_u16(), 202, "{path} {form}: {:#}", taken.body);
+            let done = served.post(path, &with(&body, "transactionHash", taken.body["transactionHash"].clone())).await?;
+            assert_eq!(done.status.as_u16(), 200, "{path} {form}: {:#}", done.body);
+            runs += usize::from(path == "/api/runs");
+        }
+        let consent = json!({ "walletAddress": account(1), "newWallet": account(2) });
+        let wanted = served.post("/api/agents/1/wallet", &consent).await?.body;
+        let signature = forms(&sign_typed(&wanted["consent"], &key(2))?)[form].clone();
+        let given = json!({ "deadline": wanted["consent"]["message"]["deadline"], "signature": signature });
+        served.prepare("/api/agents/1/wallet", &with(&consent, "consent", given)).await?;
+    }
+    assert_eq!(served.read("/api/stats").await?["runs"], runs);
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_permit_that_does_not_pay_is_refused() -> Result<()> {
     let served = Served::start().await?;

@@ -6,15 +6,17 @@
 
 use std::time::Duration;
 
-use alloy::primitives::B256;
+use alloy::primitives::{Address, B256, keccak256};
 use clawpay_bindings::{AttributedCall, Call, Contracts, Revert};
-use clawpay_store::{Chain, IndexedBlock, Reader, Snapshot, SubmittedTransactions};
+use clawpay_domain::RunState;
+use clawpay_store::{Chain, EventPosition, IndexedBlock, PinnedRequest, Reader, Snapshot, SubmittedTransaction, SubmittedTransactions};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Facts, Intent, mismatch,
-    proof::{self, Event},
+    once::require_same,
+    proof::{self, Event, Witness},
     steps::{self, Expected},
 };
 use crate::{
@@ -25,7 +27,7 @@ use crate::{
         Place, Tracker, Whereabouts,
         explain::why,
         signed::{Signed, SignedTransaction},
-        submit::{NOTE_PATIENCE, submit},
+        submit::{NOTE_PATIENCE, note, submit},
     },
 };
 
@@ -81,8 +83,10 @@ pub(crate) enum Progress {
         block: u64,
         /// The transaction that was handed in, if another one did the action.
         instead: Option<Instead>,
-        /// Which it is of how many alike in its transaction, both counted from 1.
-        alike: Option<(usize, usize)>,
+        /// Its place among several alike in its transaction.
+        alike: Option<Alike>,
+        /// What has become of it since, where that is not what the action leads to.
+        since: Option<String>,
     },
     /// Not mined yet, or not indexed yet.
     Pending {
@@ -102,6 +106,15 @@ pub(crate) enum Progress {
     Dropped,
 }
 
+/// One of several alike things that a transaction did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Alike {
+    /// Which it is, counted from 1.
+    pub number: usize,
+    /// What all of them made or changed, in words.
+    pub subjects: Vec<String>,
+}
+
 /// A transaction that was handed in and is not the one that did the action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Instead {
@@ -111,13 +124,22 @@ pub(crate) struct Instead {
     pub is_replaced: bool,
 }
 
-/// What is known of a request beside what it asks for.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Known {
-    /// Hash of its idempotency key.
-    pub asked_as: Option<B256>,
-    /// The nonce that the wallet's last step was prepared with.
-    pub nonce: Option<u64>,
+/// The idempotency key of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Key<'a> {
+    /// As the client chose it.
+    pub key: &'a str,
+    /// What it stands for, if it came before.
+    pub pinned: Option<PinnedRequest>,
+    /// Whether the transaction was found by what the key stands for, and not handed in by the client.
+    pub is_found: bool,
+}
+
+impl Key<'_> {
+    /// What it is known by where keys are not kept.
+    fn hash(&self, wallet: Address) -> B256 {
+        keccak256([wallet.as_slice(), self.key.as_bytes()].concat())
+    }
 }
 
 /// What is waited for.
@@ -140,7 +162,7 @@ enum Look {
 impl Confirmer<'_> {
     /// Verifies, sends if need be, and waits. Fails where what was signed is not the action, or was mined without effect, and where the node
     /// or the database does not answer before anything is sent.
-    pub(crate) async fn confirm(&self, intent: &Intent, signed: Signed, known: Known) -> Result<Outcome, ApiError> {
+    pub(crate) async fn confirm(&self, intent: &Intent, signed: Signed, key: Option<Key<'_>>) -> Result<Outcome, ApiError> {
         let started = Instant::now();
         let mut view = snapshot(self.reader).await?;
         // A run or agent that the action names must be known, whatever has been signed.
@@ -149,24 +171,86 @@ impl Confirmer<'_> {
         drop(view);
 
         let market = contracts(&chain);
+        let pinned = key.and_then(|key| key.pinned);
+        let done_by = self.done_before(pinned).await?;
         let handed = match signed {
             Signed::Transactions(raw) => {
                 let expected = Expected { intent, facts: &facts, chain_id: chain.chain_id, market: &market };
                 let steps = steps::read(&raw, &expected)?;
                 self.node.require_chain(chain.chain_id).await?;
-                steps::require_no_gap(self.node, &steps).await?;
-                self.send(&steps).await?
+                if let Some(key) = key {
+                    self.require_pinned(key, intent, &steps, &indexed).await?;
+                }
+                if let Some(hash) = done_by {
+                    // Nothing is done twice under one key.
+                    Handed { hash, place: None, was_seen: true, refusal: None }
+                } else {
+                    steps::require_no_gap(self.node, &steps).await?;
+                    self.send(&steps).await?
+                }
             }
             Signed::Sent(hash) => {
                 self.node.require_chain(chain.chain_id).await?;
+                if let Some((done, pinned)) = done_by.zip(pinned).filter(|(done, _)| *done != hash) {
+                    let detail = format!("what the key stands for was done by {done}; hand in another transaction without the key");
+                    return Err(ApiError::KeySpent { nonce: pinned.last_nonce(), detail });
+                }
                 // Of several steps only the first one's nonce may have been asked for.
                 let asked = intent.nonce.filter(|_| steps::payee(&intent.call, &market).is_none());
-                let place = known.nonce.or(asked).map(|nonce| Place { sender: intent.wallet, nonce });
+                let pinned = pinned.map(|pinned| pinned.last_nonce());
+                let place = pinned.or(asked).map(|nonce| Place { sender: intent.wallet, nonce });
                 Handed { hash, place, was_seen: false, refusal: None }
             }
         };
         let at_first = Outcome { chain, indexed, facts, hash: handed.hash, progress: Progress::Unknown };
-        Pursuit { with: self, intent, market, at_first, handed, asked_as: known.asked_as, started, behind_a_gap_since: None }.follow().await
+        Pursuit { with: self, intent, market, at_first, handed, key, started, behind_a_gap_since: None }.follow().await
+    }
+
+    /// The transaction that has done what a key stands for, if one has and the chain still has it.
+    async fn done_before(&self, pinned: Option<PinnedRequest>) -> Result<Option<B256>, ApiError> {
+        let Some(hash) = pinned.and_then(|pinned| pinned.done_by) else { return Ok(None) };
+        Ok(self.node.receipt(hash).await?.map(|_| hash))
+    }
+
+    /// Lets a key that was not there when the steps were prepared stand for them from now on. Refuses steps that are not those that it stands
+    /// for: of two with nonces of their own both could be mined.
+    async fn require_pinned(
+        &self,
+        key: Key<'_>,
+        intent: &Intent,
+        steps: &[SignedTransaction],
+        indexed: &IndexedBlock,
+    ) -> Result<(), ApiError> {
+        let (Some(first), Some(last)) = (steps.first(), steps.last()) else { return Ok(()) };
+        let pinned = match key.pinned {
+            Some(pinned) => pinned,
+            None => {
+                let new = PinnedRequest {
+                    request: intent.identity(),
+                    nonce: first.nonce,
+                    steps: u8::try_from(steps.len()).map_err(|_| ApiError::Internal("an action of more steps than fit a byte"))?,
+                    forwarder_nonce: None,
+                    salt: B256::random(),
+                    block: indexed.number,
+                    block_hash: Some(indexed.hash),
+                    done_by: None,
+                };
+                let pinned = self.notes.pin(intent.wallet, key.key, &new).await?;
+                pinned.ok_or(ApiError::Internal("a key that was just kept is gone"))?
+            }
+        };
+        require_same(&pinned, intent)?;
+        if last.sender != intent.wallet || (pinned.nonce..=pinned.last_nonce()).contains(&last.nonce) {
+            return Ok(());
+        }
+        let (nonce, expected) = (last.nonce, pinned.last_nonce());
+        Err(ApiError::NotThisAction {
+            field: "signedTransactions",
+            detail: format!(
+                "the last transaction has nonce {nonce}, and the Idempotency-Key stands for one with nonce {expected}: sign what was prepared \
+                 under the key, or use a new key for what is to be done once more"
+            ),
+        })
     }
 
     /// Sends the steps in order. Whether the last one was refused is for its outcome to say: another transaction may have done the same.
@@ -194,7 +278,7 @@ struct Pursuit<'a> {
     /// What was known of its subjects when it was handed in.
     at_first: Outcome,
     handed: Handed,
-    asked_as: Option<B256>,
+    key: Option<Key<'a>>,
     started: Instant,
     behind_a_gap_since: Option<Instant>,
 }
@@ -288,9 +372,10 @@ impl Pursuit<'_> {
             self.behind_a_gap_since = None;
         }
         let is_certain = match progress {
-            Progress::Done { .. } | Progress::Replaced { .. } => true,
+            Progress::Done { .. } | Progress::Replaced { by: Some(_) } => true,
             Progress::Pending { .. } => is_behind_a_gap && behind_since.elapsed() >= OVERTAKES,
-            Progress::Unknown | Progress::Dropped => self.started.elapsed() >= TRAVELS,
+            // What cannot be found may come yet.
+            Progress::Unknown | Progress::Dropped | Progress::Replaced { by: None } => self.started.elapsed() >= TRAVELS,
         };
         match &self.handed.refusal {
             Some(detail) if !matches!(progress, Progress::Pending { .. }) => Err(ApiError::TransactionRefused { detail: detail.clone() }),
@@ -304,12 +389,30 @@ impl Pursuit<'_> {
         if !receipt.succeeded() {
             return Err(self.reverted(hash, receipt).await?);
         }
+        self.require_after_key(receipt).await?;
         let events = proof::of_receipt(&receipt.logs, &self.market);
         if proof::find(&self.intent.call, self.intent.wallet, &events, &self.market).is_empty() {
             let detail = mismatch::explain(&self.intent.call, self.intent.wallet, &receipt.logs, &events, &self.market);
             return Err(not_this_action(detail));
         }
-        self.settle(hash, receipt, &events, None).await
+        Box::pin(self.settle(hash, receipt, &events, None)).await
+    }
+
+    /// Refuses a transaction that was mined before its key came: it did something else, be it the same.
+    async fn require_after_key(&self, receipt: &Receipt) -> Result<(), ApiError> {
+        let Some(pinned) = self.key.and_then(|key| key.pinned).filter(|pinned| receipt.block_number() <= pinned.block) else {
+            return Ok(());
+        };
+        let kept = snapshot(self.with.reader).await?.block_hash(pinned.block).await?;
+        // On a chain that has taken another way since, the blocks do not tell.
+        if kept.is_none() || kept != pinned.block_hash {
+            return Ok(());
+        }
+        let (block, came) = (receipt.block_number(), pinned.block);
+        Err(not_this_action(format!(
+            "the transaction was mined in block {block}, and the Idempotency-Key came after block {came}: what it did is not what the key \
+             stands for. Without the key it can be handed in"
+        )))
     }
 
     /// Another transaction has its place. If that is the same action, it is what is waited for.
@@ -331,11 +434,12 @@ impl Pursuit<'_> {
         drop(view);
         let found = proof::find_last(&self.intent.call, self.intent.wallet, &history, &self.market).and_then(|event| event.transaction);
         let Some(hash) = found.filter(|hash| *hash != self.handed.hash) else { return Ok(None) };
-        if proof::require_actor(&self.intent.call, self.intent.wallet, &facts, None, &self.market).is_err() {
-            return Ok(None);
-        }
         match self.with.node.receipt(hash).await? {
-            Some(receipt) if receipt.succeeded() => self.by_other(hash, &receipt, false).await,
+            Some(receipt) if receipt.succeeded() => match self.by_other(hash, &receipt, false).await {
+                // Another account did it, or another key's transaction.
+                Err(ApiError::NotThisAction { .. }) => Ok(None),
+                look => look,
+            },
             _ => Ok(None),
         }
     }
@@ -345,48 +449,73 @@ impl Pursuit<'_> {
         if proof::find(&self.intent.call, self.intent.wallet, &events, &self.market).is_empty() {
             return Ok(None);
         }
-        self.settle(hash, receipt, &events, Some(Instead { of: self.handed.hash, is_replaced })).await.map(Some)
+        Box::pin(self.settle(hash, receipt, &events, Some(Instead { of: self.handed.hash, is_replaced }))).await.map(Some)
     }
 
     /// The action has happened. It is answered once the index shows it.
     async fn settle(&self, hash: B256, receipt: &Receipt, events: &[Event], instead: Option<Instead>) -> Result<Look, ApiError> {
         let block = receipt.block_number();
+        let transaction = self.with.node.transaction(hash).await?;
         let mut view = snapshot(self.with.reader).await?;
         if view.indexed.number < block || view.block_hash(block).await? != Some(receipt.block_hash) {
             return Ok(Look::Wait(Progress::Pending { block: Some(block), waiting_for_nonce: None }));
         }
         let Intent { call, wallet, .. } = self.intent;
         let proofs = proof::find(call, *wallet, events, &self.market);
-        let nth = self.answered(hash, &proofs).await?;
+        let nth = self.answered(hash, &proofs, instead.is_none()).await?;
         let proof = proofs.get(nth).ok_or(ApiError::Internal("a proof is gone"))?;
         let facts = match (call, proof.decoded.run, proof.decoded.agent) {
             (Call::Create(_) | Call::CreateAndFund(_), Some(run), _) => Facts::of_run(&mut view, run).await?,
             (Call::Register { .. }, _, Some(agent)) => Facts::of_agent(&mut view, agent).await?,
             _ => Facts::load(&mut view, call).await?,
         };
+        let owner = match &facts.agent {
+            Some(record) => view.owner_at(record.agent.id, EventPosition { block, log: proof.log_index }).await?.or(record.agent.owner),
+            None => None,
+        };
         let (chain, indexed) = (view.chain, view.indexed);
         drop(view);
-        if instead.is_none() {
-            let transaction = self.with.node.transaction(hash).await?;
-            proof::require_actor(call, *wallet, &facts, transaction.as_ref(), &self.market).map_err(not_this_action)?;
+        let witness = Witness { transaction: transaction.as_ref(), logs: &receipt.logs, owner };
+        proof::require_actor(call, *wallet, &facts, &witness, &self.market).map_err(not_this_action)?;
+        if let Some(transaction) = &transaction {
+            // Should a reorganisation take it back, it is known what became of it.
+            let Place { sender, nonce } = transaction.place();
+            note(self.with.notes, &SubmittedTransaction { hash, sender, nonce }).await;
         }
-        let alike = (proofs.len() > 1).then_some((nth + 1, proofs.len()));
-        let progress = Progress::Done { call: call.clone(), block, instead, alike };
+        self.note_done(hash).await;
+        let alike = (proofs.len() > 1).then(|| Alike { number: nth + 1, subjects: proofs.iter().map(|proof| subject(proof)).collect() });
+        let since = since(call, &facts);
+        let progress = Progress::Done { call: call.clone(), block, instead, alike, since };
         Ok(Look::Answer(Box::new(Outcome { chain, indexed, facts, hash, progress })))
     }
 
+    /// Keeps what did the key's request beside the key. Where that fails, it is found anew when the key comes again.
+    async fn note_done(&self, hash: B256) {
+        let Some(key) = self.key else { return };
+        match tokio::time::timeout(NOTE_PATIENCE, self.with.notes.note_done(self.intent.wallet, key.key, hash)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "what did a key's request could not be written down"),
+            Err(_) => tracing::warn!("what did a key's request was not written down in time"),
+        }
+    }
+
     /// Which of several alike events is the answer: each request that hands in the transaction gets one of its own. Where the database does
-    /// not say, the first. Fails if each of them is another key's: two keys whose steps were prepared before either was signed share their
-    /// nonces, and only the one that asks first has been served.
-    async fn answered(&self, hash: B256, proofs: &[&Event]) -> Result<usize, ApiError> {
-        let is_new_each_time = matches!(self.intent.call, Call::Create(_) | Call::CreateAndFund(_) | Call::Register { .. });
-        if !is_new_each_time || (proofs.len() < 2 && self.asked_as.is_none()) {
+    /// not say, the first. Fails for a transaction that the client did not hand in, if it was the answer to another key: two keys whose steps
+    /// were prepared before either was signed share their nonces, and only the one that asks first has been served.
+    async fn answered(&self, hash: B256, proofs: &[&Event], is_handed_in: bool) -> Result<usize, ApiError> {
+        if !self.intent.is_repeatable() || (proofs.len() < 2 && self.key.is_none()) {
             return Ok(0);
         }
         let positions: Vec<u32> = proofs.iter().filter_map(|proof| u32::try_from(proof.position).ok()).collect();
-        match tokio::time::timeout(NOTE_PATIENCE, self.with.notes.answer(hash, &positions, self.asked_as)).await {
-            Ok(Ok(Some((_, true)))) => Err(not_this_action("what the transaction did is the answer to another Idempotency-Key".to_owned())),
-            Ok(Ok(Some((position, false)))) => Ok(positions.iter().position(|one| *one == position).unwrap_or_default()),
+        let asked_as = self.key.map(|key| key.hash(self.intent.wallet));
+        // What was the key's answer before, it still is.
+        let is_found = |key: Key<'_>| key.is_found && key.pinned.and_then(|pinned| pinned.done_by) != Some(hash);
+        let is_handed_in = is_handed_in && !self.key.is_some_and(is_found);
+        match tokio::time::timeout(NOTE_PATIENCE, self.with.notes.answer(hash, &positions, asked_as)).await {
+            Ok(Ok(Some((_, true)))) if !is_handed_in => Err(not_this_action(format!(
+                "{hash} did the same, and was the answer to another Idempotency-Key: if it is this one's, hand in its hash"
+            ))),
+            Ok(Ok(Some((position, _)))) => Ok(positions.iter().position(|one| *one == position).unwrap_or_default()),
             Ok(Ok(None)) | Err(_) => Ok(0),
             Ok(Err(error)) => {
                 tracing::warn!(%error, "which of several alike events was answered could not be written down");
@@ -425,6 +554,34 @@ impl Pursuit<'_> {
         let mut view: Snapshot = snapshot(self.with.reader).await?;
         let facts = Facts::load(&mut view, &self.intent.call).await?;
         Ok((view.chain, view.indexed, facts))
+    }
+}
+
+/// What one of several alike events made or changed.
+fn subject(proof: &Event) -> String {
+    match (proof.decoded.run, proof.decoded.agent) {
+        (Some(run), _) => format!("run {run}"),
+        (None, Some(agent)) => format!("agent {agent}"),
+        (None, None) => "the same".to_owned(),
+    }
+}
+
+/// What has come after the action, where a client that has just asked for it would take the answer for something else.
+fn since(call: &Call, facts: &Facts) -> Option<String> {
+    let state = facts.run.as_ref().map(|record| record.run.state);
+    let wallet = facts.agent.as_ref().and_then(|record| record.agent.wallet);
+    match (call, state) {
+        (Call::Submit { .. }, Some(RunState::RevisionRequested)) => Some("changes have been asked for since then".to_owned()),
+        (Call::RequestRevision { .. }, Some(RunState::Submitted)) => Some("the work has been delivered again since then".to_owned()),
+        (Call::SetAgentWallet { new_wallet, .. }, _) if wallet != Some(*new_wallet) => {
+            Some(wallet.map_or_else(|| "the agent has none any more".to_owned(), |wallet| format!("since then {wallet} took its place")))
+        }
+        (Call::UnsetAgentWallet { .. }, _) => wallet.map(|wallet| format!("the agent has got {wallet} since then")),
+        (Call::PayCredit { recipient, .. }, _) => {
+            let credit = facts.credit.filter(|credit| !credit.0.is_zero())?;
+            Some(format!("the contract owes {recipient} another {credit} USDC since then"))
+        }
+        _ => None,
     }
 }
 

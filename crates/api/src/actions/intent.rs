@@ -21,6 +21,13 @@ pub(crate) struct Intent {
     pub allow_foreign: bool,
 }
 
+impl Intent {
+    /// Whether the same can be done again at once: of a run each verb changes what can be done next.
+    pub(super) const fn is_repeatable(&self) -> bool {
+        matches!(self.call, Call::Create(_) | Call::CreateAndFund(_) | Call::Register { .. } | Call::Stake { .. } | Call::Unstake { .. })
+    }
+}
+
 /// USDC that a call takes from its signer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Payment {

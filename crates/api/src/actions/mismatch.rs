@@ -93,7 +93,8 @@ fn inner_failure(wallet: Address, logs: &[ReceiptLog]) -> Option<String> {
     if let Some(log) = operation(UserOperationRevertReason::SIGNATURE_HASH) {
         let reason = <(sol_data::Uint<256>, sol_data::Bytes)>::abi_decode_params(&log.data).map(|(_, reason)| reason).unwrap_or_default();
         return Some(match Revert::decode(&reason) {
-            Revert::Unknown(_) => "the wallet's operation reverted (UserOperationRevertReason)".to_owned(),
+            // Any contract can emit this, and a text of its own choosing with it.
+            Revert::Unknown(_) | Revert::Reason(_) => "the wallet's operation reverted (UserOperationRevertReason)".to_owned(),
             revert => format!("the wallet's operation reverted: {}", revert_sentence(&revert)),
         });
     }
@@ -137,7 +138,7 @@ mod tests {
 
     fn log<E: SolEvent>(address: Address, event: &E) -> ReceiptLog {
         let data = event.encode_log_data();
-        ReceiptLog { address, topics: data.topics().to_vec(), data: data.data }
+        ReceiptLog::new(address, data.topics().to_vec(), data.data)
     }
 
     fn words(call: &Call, logs: &[ReceiptLog]) -> String {
@@ -188,10 +189,10 @@ mod tests {
             revertReason: alloy::sol_types::SolError::abi_encode(&alloy::sol_types::Revert::from("not today")).into(),
         };
         let told = words(&FUND, &[log(Address::repeat_byte(6), &why), operation(WALLET, false)]);
-        assert!(told.contains("not today"), "{told}");
+        assert!(told.contains("operation reverted") && !told.contains("not today"), "{told}");
         assert_eq!(SAFE_FAILURE, keccak256("ExecutionFailure(bytes32,uint256)"));
         assert_eq!(SAFE_MODULE_FAILURE, keccak256("ExecutionFromModuleFailure(address)"));
-        let failure = ReceiptLog { address: WALLET, topics: vec![SAFE_FAILURE], data: Bytes::new() };
+        let failure = ReceiptLog::new(WALLET, vec![SAFE_FAILURE], Bytes::new());
         assert!(words(&FUND, &[failure]).contains("ExecutionFailure"));
     }
 }

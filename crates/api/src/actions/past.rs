@@ -10,10 +10,10 @@ use clawpay_bindings::{Call, metadata_entry};
 use clawpay_domain::{AgentId, NewRun, RunId, Timestamp, Usdc};
 use clawpay_store::{EventRecord, Snapshot};
 
-use super::Intent;
+use super::{Intent, proof};
 use crate::{error::ApiError, market::contracts};
 
-/// How many of the latest runs and agents of a wallet, or events of an agent, are looked through.
+/// How many of a wallet's or an agent's like actions are looked at.
 const LATEST: u32 = 25;
 
 /// The same action, done before.
@@ -47,80 +47,96 @@ impl fmt::Display for Subject {
     }
 }
 
-/// The latest action that did what `intent` asks for; nothing where there is none among the latest. Of a run, what was done last may have been
-/// done by another account. Fails when the database does not answer.
+/// The latest action that did what `intent` asks for; nothing where there is none among the latest. Fails when the database does not answer.
 pub(super) async fn latest(snapshot: &mut Snapshot, intent: &Intent) -> Result<Option<PastAction>, ApiError> {
+    Ok(Box::pin(alike(snapshot, intent)).await?.into_iter().next())
+}
+
+/// What did as `intent` asks, the latest first; not what was done long ago, or very often since. An event of a run or an agent does not always
+/// say which account did it. Fails when the database does not answer.
+pub(super) async fn alike(snapshot: &mut Snapshot, intent: &Intent) -> Result<Vec<PastAction>, ApiError> {
     let wallet = intent.wallet;
-    let (run, name) = match &intent.call {
-        Call::Create(offer) => (created(snapshot, wallet, offer, false).await?, "RunCreated"),
-        Call::CreateAndFund(offer) => (created(snapshot, wallet, offer, true).await?, "RunFunded"),
-        Call::Register { agent_uri } => {
-            let agents = snapshot.latest_agents(wallet, LATEST).await?;
-            let same = agents.into_iter().find(|record| record.agent.uri.as_ref() == agent_uri.as_bytes());
-            let Some(id) = same.map(|record| record.agent.id) else { return Ok(None) };
-            return of_agent(snapshot, id, "Registered", |_| true).await;
-        }
-        Call::Stake { agent, amount } => return of_agent(snapshot, *agent, "Staked", |event| moves(event, wallet, *amount)).await,
-        Call::Unstake { agent, amount } => return of_agent(snapshot, *agent, "Unstaked", |event| moves(event, wallet, *amount)).await,
+    let run = match &intent.call {
+        Call::Create(offer) => return created(snapshot, wallet, offer, "RunCreated").await,
+        Call::CreateAndFund(offer) => return created(snapshot, wallet, offer, "RunFunded").await,
+        Call::Register { agent_uri } => return registered(snapshot, wallet, agent_uri).await,
+        Call::Stake { agent, amount } => return moved(snapshot, *agent, "Staked", wallet, *amount).await,
+        Call::Unstake { agent, amount } => return moved(snapshot, *agent, "Unstaked", wallet, *amount).await,
         Call::SetAgentUri { agent, agent_uri } => {
-            let is_same = |event: &EventRecord| says_uri(event, agent_uri) && event.topics.get(2) == Some(&wallet.into_word());
-            return of_agent(snapshot, *agent, "URIUpdated", is_same).await;
+            let set = snapshot.latest_events_named(*agent, "URIUpdated", Some(wallet), LATEST).await?;
+            return Ok(of_agent(*agent, set, |event| says_uri(event, agent_uri)));
         }
         Call::SetMetadata { agent, key, value } => {
-            return of_agent(snapshot, *agent, "MetadataSet", |event| says_metadata(event, key.as_bytes(), value)).await;
+            let set = snapshot.latest_metadata(*agent, LATEST).await?;
+            return Ok(of_agent(*agent, set, |event| says_metadata(event, key.as_bytes(), value)));
         }
         Call::SetAgentWallet { agent, new_wallet, .. } => {
-            return of_agent(snapshot, *agent, "MetadataSet", |event| says_wallet(event, new_wallet.as_slice())).await;
+            let set = snapshot.latest_events_named(*agent, "MetadataSet", None, LATEST).await?;
+            return Ok(of_agent(*agent, set, |event| says_metadata(event, AGENT_WALLET, new_wallet.as_slice())));
         }
-        Call::UnsetAgentWallet { agent } => return of_agent(snapshot, *agent, "MetadataSet", |event| says_wallet(event, &[])).await,
+        Call::UnsetAgentWallet { agent } => {
+            let set = snapshot.latest_events_named(*agent, "MetadataSet", None, LATEST).await?;
+            return Ok(of_agent(*agent, set, |event| says_metadata(event, AGENT_WALLET, &[])));
+        }
         Call::PayCredit { custody, recipient } => {
             let contract = custody.contract(&contracts(&snapshot.chain));
             let paid = snapshot.latest_credit_paid(contract, *recipient).await?;
-            return Ok(paid.map(|event| done_by(event, Subject::Credit(*recipient))));
+            return Ok(paid.into_iter().map(|event| done_by(event, Subject::Credit(*recipient))).collect());
         }
-        Call::Fund { run } => (Some(*run), "RunFunded"),
-        Call::Cancel { run } => (Some(*run), "RunCancelled"),
-        Call::Claim { run, agent, .. } => {
-            let claimed = snapshot.run_events(*run).await?.into_iter().rev().find(|event| event.name.as_deref() == Some("RunClaimed"));
-            return Ok(claimed.filter(|event| event.agent == Some(*agent)).map(|event| done_by(event, Subject::Run(*run))));
-        }
-        Call::Start { run } => (Some(*run), "RunStarted"),
-        Call::Submit { run, .. } => (Some(*run), "RunSubmitted"),
-        Call::RequestRevision { run, .. } => (Some(*run), "RevisionRequested"),
-        Call::Approve { run, .. } => (Some(*run), "RunApproved"),
-        Call::Reject { run, .. } => (Some(*run), "RunRejected"),
-        Call::Finalize { run } => (Some(*run), "RunFinalized"),
-        Call::Slash { run } => (Some(*run), "RunSlashed"),
-        Call::ApproveUsdc { .. } => return Ok(None),
+        Call::ApproveUsdc { .. } => return Ok(Vec::new()),
+        Call::Fund { run }
+        | Call::Cancel { run }
+        | Call::Claim { run, .. }
+        | Call::Start { run }
+        | Call::Submit { run, .. }
+        | Call::RequestRevision { run, .. }
+        | Call::Approve { run, .. }
+        | Call::Reject { run, .. }
+        | Call::Finalize { run }
+        | Call::Slash { run } => *run,
     };
-    let Some(run) = run else { return Ok(None) };
-    let events = snapshot.run_events(run).await?;
-    let done = events.into_iter().rev().find(|event| event.name.as_deref() == Some(name));
-    Ok(done.map(|event| done_by(event, Subject::Run(run))))
+    let market = contracts(&snapshot.chain);
+    let history = snapshot.run_events(run).await?;
+    let events = proof::of_history(&history, &market);
+    let found: Vec<usize> = proof::find(&intent.call, wallet, &events, &market).iter().map(|event| event.position).collect();
+    let done = history.into_iter().enumerate().filter(|(position, _)| found.contains(position));
+    let mut done: Vec<_> = done.map(|(_, event)| done_by(event, Subject::Run(run))).collect();
+    done.reverse();
+    Ok(done)
 }
 
-/// The latest run of `poster` with these terms; one that was funded, if that is asked for.
-async fn created(snapshot: &mut Snapshot, poster: Address, offer: &NewRun, funded: bool) -> Result<Option<RunId>, ApiError> {
-    let runs = snapshot.latest_runs(poster, LATEST).await?;
-    let same =
-        runs.into_iter().map(|record| record.run).find(|run| NewRun::from(&run.terms) == *offer && (run.funded_at.is_some() || !funded));
-    Ok(same.map(|run| run.id))
+/// The metadata key of an agent's wallet.
+const AGENT_WALLET: &[u8] = b"agentWallet";
+
+/// The latest runs of `poster` with these terms that have an event of this `name`.
+async fn created(snapshot: &mut Snapshot, poster: Address, offer: &NewRun, name: &str) -> Result<Vec<PastAction>, ApiError> {
+    let mut done = Vec::new();
+    for record in snapshot.latest_runs_like(poster, offer, LATEST).await? {
+        let run = record.run.id;
+        let event = snapshot.run_events(run).await?.into_iter().find(|event| event.name.as_deref() == Some(name));
+        done.extend(event.map(|event| done_by(event, Subject::Run(run))));
+    }
+    Ok(done)
 }
 
-async fn of_agent(
-    snapshot: &mut Snapshot,
-    agent: AgentId,
-    name: &str,
-    is_same: impl Fn(&EventRecord) -> bool,
-) -> Result<Option<PastAction>, ApiError> {
-    let events = snapshot.latest_events(agent, LATEST).await?;
-    let done = events.into_iter().find(|event| event.name.as_deref() == Some(name) && is_same(event));
-    Ok(done.map(|event| done_by(event, Subject::Agent(agent))))
+async fn registered(snapshot: &mut Snapshot, owner: Address, uri: &str) -> Result<Vec<PastAction>, ApiError> {
+    let mut done = Vec::new();
+    for record in snapshot.latest_agents(owner, LATEST).await? {
+        let agent = record.agent.id;
+        let events = snapshot.latest_events_named(agent, "Registered", Some(owner), 1).await?;
+        done.extend(of_agent(agent, events, |event| says_uri(event, uri)));
+    }
+    Ok(done)
 }
 
-/// Whether an event of the stakes, which names an account second and an amount first, is of these.
-fn moves(event: &EventRecord, account: Address, amount: Usdc) -> bool {
-    event.topics.get(2) == Some(&account.into_word()) && event.data.get(..32).is_some_and(|word| U256::from_be_slice(word) == amount.0)
+/// Deposits of an account, or withdrawals to it, of this amount.
+async fn moved(snapshot: &mut Snapshot, agent: AgentId, name: &str, account: Address, amount: Usdc) -> Result<Vec<PastAction>, ApiError> {
+    let events = snapshot.latest_events_named(agent, name, Some(account), LATEST).await?;
+    Ok(of_agent(agent, events, |event| event.data.get(..32).is_some_and(|word| U256::from_be_slice(word) == amount.0)))
+}
+
+fn of_agent(agent: AgentId, events: Vec<EventRecord>, is_same: impl Fn(&EventRecord) -> bool) -> Vec<PastAction> {
+    events.into_iter().filter(is_same).map(|event| done_by(event, Subject::Agent(agent))).collect()
 }
 
 fn says_uri(event: &EventRecord, uri: &str) -> bool {
@@ -129,10 +145,6 @@ fn says_uri(event: &EventRecord, uri: &str) -> bool {
 
 fn says_metadata(event: &EventRecord, key: &[u8], value: &[u8]) -> bool {
     metadata_entry(&event.data).is_some_and(|(said, content)| *said == *key && *content == *value)
-}
-
-fn says_wallet(event: &EventRecord, wallet: &[u8]) -> bool {
-    says_metadata(event, b"agentWallet", wallet)
 }
 
 fn done_by(event: EventRecord, subject: Subject) -> PastAction {

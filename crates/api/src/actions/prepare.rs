@@ -4,7 +4,7 @@
 //! pending block, and the node has the last word by trying it out. Nothing is prepared that would revert.
 
 use alloy::primitives::B256;
-use clawpay_bindings::{Call, CallWithSignature, Contracts};
+use clawpay_bindings::{Call, CallWithSignature, Contracts, with_recovery_id};
 use clawpay_domain::{Refusal, Seconds, Timestamp};
 use clawpay_store::{Chain, IndexedBlock, PinnedRequest};
 
@@ -71,7 +71,13 @@ impl Pinned<'_> {
         let Self { request, mined } = *self;
         let with_allowance = request.steps > 1 && mined <= request.nonce && !has_permit;
         if wants_allowance && !with_allowance {
-            return Err(ApiError::KeySpent { nonce: request.last_nonce() });
+            let (first, last) = (request.nonce, request.last_nonce());
+            let detail = if request.steps > 1 {
+                format!("the key stands for an allowance with the nonce {first} before the action, and that nonce is used by now")
+            } else {
+                "the key stands for one transaction, and an allowance is missing now: sign the permit that was meant again".to_owned()
+            };
+            return Err(ApiError::KeySpent { nonce: last, detail });
         }
         Ok((Some(request.nonce.max(mined)), with_allowance))
     }
@@ -84,11 +90,14 @@ impl Preparer<'_> {
     pub(crate) async fn prepare(&self, intent: &Intent, pinned: Option<Pinned<'_>>) -> Result<Prepared, ApiError> {
         let mut snapshot = snapshot(self.reader).await?;
         let facts = Facts::load(&mut snapshot, &intent.call).await?;
-        let past = if pinned.is_none() && is_repeatable(&intent.call) { past::latest(&mut snapshot, intent).await? } else { None };
+        let past = if intent.is_repeatable() { past::latest(&mut snapshot, intent).await? } else { None };
+        // Under a key, what was done after it came is its own.
+        let past = past.filter(|past| pinned.is_none_or(|pinned| past.block <= pinned.request.block));
         let (chain, indexed) = (snapshot.chain, snapshot.indexed);
         // No request waits for the node while it holds a connection to the database.
         drop(snapshot);
 
+        let intent = &self.with_signatures_in_form(intent).await?;
         let market = contracts(&chain);
         let head = self.agreed_head(&chain, &indexed).await?;
         let plan = plan(intent, &facts, head.pending_at, &chain.parameters, &market).map_err(|refusal| refused(intent, &facts, refusal))?;
@@ -145,6 +154,22 @@ impl Preparer<'_> {
         Ok(Prepared { chain, indexed, facts, message: plan.sentence, warnings, steps, gasless, salt, now, expires_at })
     }
 
+    /// The signatures of keys as the contracts take them; those of contract wallets as they are.
+    async fn with_signatures_in_form(&self, intent: &Intent) -> Result<Intent, ApiError> {
+        let mut intent = intent.clone();
+        if let Some(permit) = &mut intent.permit
+            && self.node.signing(intent.wallet).await?.by_key
+        {
+            permit.signature = with_recovery_id(&permit.signature);
+        }
+        if let Call::SetAgentWallet { new_wallet, consent, .. } = &mut intent.call
+            && self.node.signing(*new_wallet).await?.by_key
+        {
+            consent.signature = with_recovery_id(&consent.signature);
+        }
+        Ok(intent)
+    }
+
     /// The node's head, once it is clear that node and index speak of the same chain and the index is close enough to decide by.
     pub(super) async fn agreed_head(&self, chain: &Chain, indexed: &IndexedBlock) -> Result<Head, ApiError> {
         let node = self.node;
@@ -172,11 +197,6 @@ impl Preparer<'_> {
         }
         Ok(allowed < payment.amount)
     }
-}
-
-/// Whether the same can be done again at once: of a run each verb changes what can be done next.
-const fn is_repeatable(call: &Call) -> bool {
-    matches!(call, Call::Create(_) | Call::CreateAndFund(_) | Call::Register { .. } | Call::Stake { .. } | Call::Unstake { .. })
 }
 
 /// Why the rules do not allow `intent`; of a claim that comes too late, also whose the run is.

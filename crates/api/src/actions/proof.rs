@@ -14,6 +14,8 @@ use crate::node::{ReceiptLog, SentTransaction};
 pub(super) struct Event {
     /// Its place among its transaction's logs, or in its run's history.
     pub(super) position: usize,
+    /// Its place in its block.
+    pub(super) log_index: u64,
     /// The transaction that emitted it, where several are looked at.
     pub(super) transaction: Option<B256>,
     /// The contract.
@@ -26,19 +28,29 @@ pub(super) struct Event {
 
 /// The market's events among the logs of one transaction.
 pub(super) fn of_receipt(logs: &[ReceiptLog], market: &Contracts) -> Vec<Event> {
-    named(logs.iter().map(|log| (None, log.address, &*log.topics, &log.data)), market)
+    let log = |log: &'_ ReceiptLog| Log { transaction: None, log_index: log.log_index(), emitter: log.address };
+    named(logs.iter().map(|one| (log(one), &*one.topics, &one.data)), market)
 }
 
 /// The events of one run.
 pub(super) fn of_history(history: &[EventRecord], market: &Contracts) -> Vec<Event> {
-    named(history.iter().map(|event| (Some(event.tx_hash), event.contract, &*event.topics, &event.data)), market)
+    let log = |event: &EventRecord| Log { transaction: Some(event.tx_hash), log_index: event.log_index, emitter: event.contract };
+    named(history.iter().map(|event| (log(event), &*event.topics, &event.data)), market)
 }
 
-/// Logs, each with its transaction where several are looked at, its emitter, its topics and its data.
-fn named<'l>(logs: impl Iterator<Item = (Option<B256>, Address, &'l [B256], &'l Bytes)>, market: &Contracts) -> Vec<Event> {
-    let events = logs.enumerate().map(|(position, (transaction, emitter, topics, data))| {
+/// Where a log is from.
+struct Log {
+    transaction: Option<B256>,
+    log_index: u64,
+    emitter: Address,
+}
+
+/// Logs, each with its topics and its data.
+fn named<'l>(logs: impl Iterator<Item = (Log, &'l [B256], &'l Bytes)>, market: &Contracts) -> Vec<Event> {
+    let events = logs.enumerate().map(|(position, (log, topics, data))| {
+        let Log { transaction, log_index, emitter } = log;
         let decoded = decode(market, emitter, topics, data);
-        Event { position, transaction, emitter, topics: topics.to_vec(), data: data.clone(), decoded }
+        Event { position, log_index, transaction, emitter, topics: topics.to_vec(), data: data.clone(), decoded }
     });
     events.filter(|event| event.decoded.name.is_some()).collect()
 }
@@ -101,14 +113,23 @@ fn proves(call: &Call, wallet: Address, event: &Event, events: &[Event], market:
             of_agent(agent) && metadata_entry(&event.data).is_some_and(is_entry)
         }
         (Call::SetAgentWallet { agent, new_wallet, .. }, _, Some(AgentEvent::WalletSet { wallet })) => {
-            of_agent(agent) && *wallet == Some(*new_wallet)
+            of_agent(agent) && *wallet == Some(*new_wallet) && !comes_of_a_transfer(event, events)
         }
-        (Call::UnsetAgentWallet { agent }, _, Some(AgentEvent::WalletSet { wallet: None })) => of_agent(agent),
+        (Call::UnsetAgentWallet { agent }, _, Some(AgentEvent::WalletSet { wallet: None })) => {
+            of_agent(agent) && !comes_of_a_transfer(event, events)
+        }
         (Call::PayCredit { custody, recipient }, ..) if *name == Some("CreditPaid") => {
             event.emitter == custody.contract(market) && event.names(1, *recipient)
         }
         _ => false,
     }
+}
+
+/// Whether an agent's wallet changed because the agent was registered or changed hands, and not because it was asked for.
+fn comes_of_a_transfer(event: &Event, events: &[Event]) -> bool {
+    let is_of_agent = |other: &&Event| other.decoded.agent == event.decoded.agent && other.position < event.position;
+    let before = events.iter().rfind(is_of_agent);
+    before.is_some_and(|before| matches!(before.decoded.name, Some("Registered" | "Transfer")))
 }
 
 fn is_funded(run: Option<RunId>, events: &[Event]) -> bool {
@@ -130,39 +151,53 @@ pub(super) fn find_last<'e>(call: &Call, wallet: Address, history: &'e [Event], 
     }
 }
 
+/// What tells who did what an event names no caller for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Witness<'a> {
+    /// The transaction, if the node shows it, and its logs.
+    pub(super) transaction: Option<&'a SentTransaction>,
+    pub(super) logs: &'a [ReceiptLog],
+    /// Who owned the agent when it happened.
+    pub(super) owner: Option<Address>,
+}
+
+impl Witness<'_> {
+    /// Whether the transaction is an envelope that the wallet has a part in: its own, one that calls it or names it, or one in which it speaks.
+    fn involves(&self, wallet: Address) -> bool {
+        let Some(transaction) = self.transaction else { return false };
+        let names = transaction.input.windows(Address::len_bytes()).any(|bytes| bytes == wallet.as_slice());
+        let speaks = self.logs.iter().any(|log| log.address == wallet);
+        transaction.from == wallet || transaction.to == Some(wallet) || names || speaks
+    }
+}
+
 /// Whether `wallet` did what an event tells of that names no caller: by the transaction, where that is the caller's own or the forwarder's;
-/// otherwise because no other account could. Fails with the reason in words.
-pub(super) fn require_actor(
-    call: &Call,
-    wallet: Address,
-    facts: &Facts,
-    transaction: Option<&SentTransaction>,
-    market: &Contracts,
-) -> Result<(), String> {
+/// otherwise because no other account could, or because the transaction is one that the wallet has a part in. Fails with the reason in words.
+pub(super) fn require_actor(call: &Call, wallet: Address, facts: &Facts, witness: &Witness<'_>, market: &Contracts) -> Result<(), String> {
     if names_actor(call) {
         return Ok(());
     }
-    match transaction.and_then(|transaction| actor(transaction, market)) {
+    match witness.transaction.and_then(|transaction| actor(transaction, market)) {
         Some(actor) if actor == wallet => return Ok(()),
         Some(actor) => return Err(format!("the transaction acts for {actor}, not for {wallet}")),
         None => {}
     }
-    let agent = facts.agent.as_ref().map(|record| &record.agent);
-    let Some(run) = facts.run.as_ref().map(|record| &record.run) else {
-        // Others than the owner may have been approved, and the event does not say who it was.
-        return match agent.and_then(|agent| agent.owner) {
-            Some(owner) if owner != wallet => {
-                Err(format!("the transaction does not show that it acts for {wallet}, and the agent is {owner}'s"))
+    let run = facts.run.as_ref().map(|record| &record.run);
+    match (call, run) {
+        (Call::Fund { .. } | Call::Cancel { .. } | Call::RequestRevision { .. } | Call::Approve { .. }, Some(run)) => {
+            if run.terms.poster == wallet {
+                return Ok(());
             }
-            _ => Ok(()),
-        };
-    };
-    match call {
-        Call::Fund { .. } | Call::Cancel { .. } | Call::RequestRevision { .. } | Call::Approve { .. } if run.terms.poster != wallet => {
             Err(format!("the transaction acts for {}, the run's poster, not for {wallet}", run.terms.poster))
         }
-        Call::Start { .. } | Call::Submit { .. } => run.require_run_agent(wallet, agent).map_err(|refusal| refusal.to_string()),
-        _ => Ok(()),
+        (Call::Start { .. } | Call::Submit { .. }, Some(run)) => {
+            if witness.owner == Some(wallet) || run.claim.is_some_and(|claim| claim.wallet == wallet) {
+                return Ok(());
+            }
+            Err(format!("neither the wallet that claimed the run nor the agent's owner at that time is {wallet}"))
+        }
+        _ if witness.owner == Some(wallet) && run.is_none() || witness.involves(wallet) => Ok(()),
+        _ => Err(format!("the transaction does not show that it acts for {wallet}")),
     }
 }
 

@@ -172,13 +172,10 @@ impl From<ApiError> for Problem {
                 "idempotency_key_reused",
                 "the key stands for another request of this wallet; use a new key for a new request",
             ),
-            ApiError::KeySpent { nonce } => Self::new(
+            ApiError::KeySpent { nonce, detail } => Self::new(
                 S::CONFLICT,
                 "idempotency_key_spent",
-                format!(
-                    "the key stands for a transaction with the nonce {nonce}, which another transaction has now; look at what the wallet has \
-                     done, and use a new key if this is still to be done"
-                ),
+                format!("{detail}; look at what the wallet has done, and use a new key if this is still to be done"),
             )
             .with("nonce", nonce),
             ApiError::KeyPending { nonce } => Self::new(

@@ -56,6 +56,21 @@ pub(crate) struct ReceiptLog {
     /// Its other arguments.
     #[serde(default)]
     pub data: Bytes,
+    #[serde(default, rename = "logIndex")]
+    log_index: U64,
+}
+
+impl ReceiptLog {
+    /// The first of its block.
+    #[cfg(test)]
+    pub(crate) fn new(address: Address, topics: Vec<B256>, data: Bytes) -> Self {
+        Self { address, topics, data, log_index: U64::ZERO }
+    }
+
+    /// Its place in its block.
+    pub(crate) fn log_index(&self) -> u64 {
+        self.log_index.to()
+    }
 }
 
 impl Receipt {

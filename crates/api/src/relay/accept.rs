@@ -6,7 +6,7 @@ use alloy::{
 };
 use clawpay_bindings::{
     AttributedCall, Call, CallWithSignature, Contracts, ERC2771Forwarder, ForwardRequest, forwarder::ERC2771Forwarder::ForwardRequestData,
-    forwarder_domain,
+    forwarder_domain, with_recovery_id,
 };
 use clawpay_domain::Timestamp;
 use clawpay_store::{Chain, RelayJob};
@@ -113,7 +113,7 @@ impl Relayer<'_> {
         let ForwardRequestData { from, to, value, gas, deadline, data: inner, signature } = request;
         let wanted = ForwardRequest { from, to, value, gas, nonce, deadline, data: inner.clone() };
         let signed = wanted.eip712_signing_hash(&forwarder_domain(chain.chain_id, chain.forwarder));
-        require_signature(&signature, signed, from)?;
+        require_signature(&with_recovery_id(&signature), signed, from)?;
         Ok(Task { signer: from, call, target, data, signed, inner: Some(CallRequest { from, to, data: inner }) })
     }
 
@@ -134,6 +134,7 @@ impl Relayer<'_> {
             }
             (None, _) => return Err(unreadable()),
         };
+        let data = if self.node.signing(signer).await?.by_key { in_form(target, &data, market).ok_or_else(unreadable)? } else { data };
         Ok(Task { signer, call, target, data, signed, inner: None })
     }
 
@@ -200,7 +201,11 @@ impl Relayer<'_> {
 /// What the relayer will call: also what tells one posting from another.
 fn calldata(posted: &Posted, market: &Contracts) -> Result<(Address, Bytes), ApiError> {
     match posted {
-        Posted::Request(request) => Ok((market.forwarder, ERC2771Forwarder::executeCall { request: request.clone() }.abi_encode().into())),
+        Posted::Request(request) => {
+            // The forwarder takes the signatures of keys alone.
+            let request = ForwardRequestData { signature: with_recovery_id(&request.signature), ..request.clone() };
+            Ok((market.forwarder, ERC2771Forwarder::executeCall { request }.abi_encode().into()))
+        }
         Posted::Call { to, data, signature } => {
             let refuse = |detail: String| ApiError::NotRelayable { detail };
             let mut call = CallWithSignature::decode(*to, data, market).map_err(|error| refuse(error.to_string()))?;
@@ -213,6 +218,14 @@ fn calldata(posted: &Posted, market: &Contracts) -> Result<(Address, Bytes), Api
             Ok((*to, call.calldata()))
         }
     }
+}
+
+/// A call whose authorization a key has signed, as the token takes it.
+fn in_form(target: Address, data: &Bytes, market: &Contracts) -> Option<Bytes> {
+    let mut call = CallWithSignature::decode(target, data, market).ok()?;
+    let authorization = call.authorization_mut()?;
+    authorization.signature = with_recovery_id(&authorization.signature);
+    Some(call.calldata())
 }
 
 /// A signature must not lie about for longer than a prepared one is good.

@@ -125,6 +125,9 @@ impl Tracker<'_> {
             Whereabouts::Mined(receipt) => {
                 let block = Some((receipt.block_number(), receipt.block_hash));
                 if receipt.succeeded() {
+                    if let Some(transaction) = &transaction {
+                        self.remember(hash, transaction, &market).await;
+                    }
                     view = snapshot(reader).await?;
                     let state = state_of(&mut view, &receipt).await?;
                     return Ok(TransactionStatus { block, indexed: view.indexed, ..status(state) });

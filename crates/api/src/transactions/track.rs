@@ -115,7 +115,12 @@ impl Tracker<'_> {
         if let Some(receipt) = self.node.receipt(hash).await? {
             return Ok(Whereabouts::Mined(receipt));
         }
-        let by = self.successor(hash, place).await?;
+        let by = self.mined_in(place).await?;
+        // A node shows that a nonce is used before it shows the receipt of what used it, and nodes behind one address are not of one mind.
+        let is_itself = by == Some(hash) || by.is_none() && self.node.transaction(hash).await?.is_some();
+        if is_itself {
+            return Ok(Whereabouts::Waiting { for_nonce: None });
+        }
         if let Some(hash) = by.filter(|_| is_noted) {
             note(self.notes, &SubmittedTransaction { hash, sender: place.sender, nonce: place.nonce }).await;
         }
@@ -123,12 +128,12 @@ impl Tracker<'_> {
     }
 
     /// The transaction that was mined in this place: one that was noted, or else one that is found in the chain.
-    async fn successor(&self, hash: B256, Place { sender, nonce }: Place) -> Result<Option<B256>, ApiError> {
-        for rival in self.notes.rivals(&SubmittedTransaction { hash, sender, nonce }).await? {
-            if self.node.receipt(rival).await?.is_some() {
-                return Ok(Some(rival));
+    pub(crate) async fn mined_in(&self, Place { sender, nonce }: Place) -> Result<Option<B256>, ApiError> {
+        for noted in self.notes.sent_with(sender, nonce).await? {
+            if self.node.receipt(noted).await?.is_some() {
+                return Ok(Some(noted));
             }
         }
-        Ok(self.node.transaction_with_nonce(sender, nonce).await?.filter(|found| *found != hash))
+        Ok(self.node.transaction_with_nonce(sender, nonce).await?)
     }
 }

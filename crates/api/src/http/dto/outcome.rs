@@ -10,7 +10,7 @@ use super::prepared::Subjects;
 use crate::{
     actions::{
         Facts, Verb,
-        confirm::{Instead, Outcome, Progress},
+        confirm::{Alike, Instead, Outcome, Progress},
     },
     http::openapi::schemas as w,
 };
@@ -139,11 +139,11 @@ impl From<Outcome> for OutcomeDto {
         let subjects = Subjects::of(&facts, &chain.parameters, &indexed);
         let unsettled = |subjects, message| Unsettled { success: false, subjects, message, transaction_hash: hash };
         match progress {
-            Progress::Done { call, block, instead, alike } => Self::Done(DoneDto {
+            Progress::Done { call, block, instead, alike, since } => Self::Done(DoneDto {
                 success: true,
                 status: "done",
                 subjects,
-                message: done(Verb::of(&call).done, hash, instead, alike) + &draft(&call, &facts),
+                message: done(Verb::of(&call).done, hash, instead, alike, since) + &draft(&call, &facts),
                 transaction_hash: hash,
                 block_number: block,
                 replaces: instead.map(|instead| instead.of),
@@ -163,14 +163,18 @@ impl From<Outcome> for OutcomeDto {
     }
 }
 
-fn done(words: &str, hash: B256, instead: Option<Instead>, alike: Option<(usize, usize)>) -> String {
+fn done(words: &str, hash: B256, instead: Option<Instead>, alike: Option<Alike>, since: Option<String>) -> String {
     let by = match instead {
         Some(Instead { is_replaced: true, .. }) => format!(" Done by {hash}, which replaced the transaction that was handed in."),
         Some(Instead { is_replaced: false, .. }) => format!(" Done by {hash}, and not by the transaction that was handed in."),
         None => String::new(),
     };
-    let alike = alike.map(|(nth, of)| format!(" The transaction did the same {of} times; this is number {nth}.")).unwrap_or_default();
-    format!("{words}{by}{alike}")
+    let alike = alike.map(|Alike { number, subjects }| {
+        let (times, all) = (subjects.len(), subjects.join(", "));
+        format!(" The transaction did the same {times} times ({all}); this is number {number}.")
+    });
+    let since = since.map(|since| format!(" But {since}."));
+    format!("{words}{by}{}{}", alike.unwrap_or_default(), since.unwrap_or_default())
 }
 
 /// What is still to be done with a run that is a draft.

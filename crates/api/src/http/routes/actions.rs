@@ -1,6 +1,6 @@
 //! The verbs: asked for without a signature they are prepared, with one they are confirmed.
 
-use alloy::primitives::{U256, keccak256};
+use alloy::primitives::U256;
 use axum::{
     extract::State,
     http::StatusCode,
@@ -20,7 +20,7 @@ use crate::{
     App,
     actions::{
         Intent, Once, Prepared,
-        confirm::{Known, Outcome},
+        confirm::{Key, Outcome},
         require_same,
     },
     error::{ApiError, Invalid},
@@ -79,14 +79,6 @@ async fn act<B: Asking>(app: &App, body: Signable<B>, call: impl FnOnce(B) -> Ca
         let (field, detail) = (Some("permit".to_owned()), "this action pays nothing, and takes no permit".to_owned());
         return Err(Invalid { code: "unknown_field", field, detail }.into());
     }
-    if signed.is_none()
-        && let Some((agent, new_wallet)) = intent.consent_missing()
-    {
-        let wanted = tokio::time::timeout(PATIENCE, Box::pin(app.preparer().consent(&intent, agent, new_wallet))).await;
-        let wanted = wanted.map_err(|_| ApiError::Overdue)??;
-        let indexed = wanted.indexed;
-        return Ok(Stamped::new(app, &indexed, ConsentDto::from(wanted)).status(StatusCode::ACCEPTED).into_response());
-    }
     // What is confirmed is waited for on purpose; what is prepared is not. Each of them is a long row of waits, and kept off the stack.
     let answer = |prepared: Prepared| {
         let indexed = prepared.indexed;
@@ -98,35 +90,48 @@ async fn act<B: Asking>(app: &App, body: Signable<B>, call: impl FnOnce(B) -> Ca
         Stamped::new(app, &indexed, outcome).status(status).into_response()
     };
     let keys = app.submitted_transactions();
-    let asked_as = key.as_ref().map(|key| keccak256(&key.0));
-    match (signed, key) {
+    let pinned = match &key {
+        Some(key) => keys.pinned(wallet, &key.0).await?,
+        None => None,
+    };
+    if let Some(pinned) = &pinned {
+        require_same(pinned, &intent)?;
+    }
+    let known = key.as_ref().map(|key| Key { key: &key.0, pinned, is_found: false });
+    match (signed, known) {
+        (None, known) if known.is_none_or(|known| known.pinned.is_none()) && intent.consent_missing().is_some() => {
+            consent(app, &intent).await
+        }
         (None, None) => {
             let prepared = tokio::time::timeout(PATIENCE, Box::pin(app.preparer().prepare(&intent, None))).await;
             Ok(answer(prepared.map_err(|_| ApiError::Overdue)??))
         }
-        (None, Some(key)) => {
-            let once = tokio::time::timeout(PATIENCE, Box::pin(app.preparer().prepare_once(keys, &key.0, &intent))).await;
-            match once.map_err(|_| ApiError::Overdue)?? {
-                Once::Prepared(prepared) => Ok(answer(*prepared)),
-                Once::Sent { hash, nonce } => {
-                    let known = Known { asked_as, nonce: Some(nonce) };
-                    match Box::pin(app.confirmer().confirm(&intent, Signed::Sent(hash), known)).await {
+        (None, Some(known)) => {
+            let once = tokio::time::timeout(PATIENCE, Box::pin(app.preparer().prepare_once(keys, known.key, &intent))).await;
+            match once.map_err(|_| ApiError::Overdue)? {
+                Ok(Once::Prepared(prepared)) => Ok(answer(*prepared)),
+                Ok(Once::Sent { hash, nonce }) => {
+                    let found = Key { is_found: true, ..known };
+                    match Box::pin(app.confirmer().confirm(&intent, Signed::Sent(hash), Some(found))).await {
                         // Another transaction of the wallet's took the nonce.
-                        Err(ApiError::NotThisAction { .. }) => Err(ApiError::KeySpent { nonce }),
+                        Err(ApiError::NotThisAction { detail, .. }) => Err(ApiError::KeySpent { nonce, detail }),
                         outcome => Ok(told(outcome?)),
                     }
                 }
+                // It is not done, and the key's first consent may be too old.
+                Err(ApiError::WouldRevert(_)) if intent.consent_missing().is_some() => consent(app, &intent).await,
+                Err(error) => Err(error),
             }
         }
-        (Some(signed), key) => {
-            let mut known = Known { asked_as, nonce: None };
-            if let Some(key) = key
-                && let Some(pinned) = keys.pinned(wallet, &key.0).await?
-            {
-                require_same(&pinned, &intent)?;
-                known.nonce = Some(pinned.last_nonce());
-            }
-            Ok(told(Box::pin(app.confirmer().confirm(&intent, signed, known)).await?))
-        }
+        (Some(signed), known) => Ok(told(Box::pin(app.confirmer().confirm(&intent, signed, known)).await?)),
     }
+}
+
+/// What another account has to sign first.
+async fn consent(app: &App, intent: &Intent) -> Result<Response, ApiError> {
+    let Some((agent, new_wallet)) = intent.consent_missing() else { return Err(ApiError::Internal("no consent is missing")) };
+    let wanted = tokio::time::timeout(PATIENCE, Box::pin(app.preparer().consent(intent, agent, new_wallet))).await;
+    let wanted = wanted.map_err(|_| ApiError::Overdue)??;
+    let indexed = wanted.indexed;
+    Ok(Stamped::new(app, &indexed, ConsentDto::from(wanted)).status(StatusCode::ACCEPTED).into_response())
 }
