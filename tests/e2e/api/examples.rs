@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 
-use alloy::primitives::Address;
+use alloy::{primitives::Address, providers::ext::AnvilApi};
 use anyhow::{Context, Result, ensure};
 use clawpay_api::{PublicUrl, RelayOptions};
 use clawpay_bindings::TestUSDC;
@@ -163,6 +163,8 @@ async fn passed_on(book: &mut Book<'_>) -> Result<()> {
     let registration = with(&signer(NEWCOMER), "agentURI", json!("ipfs://QmOther"));
     let prepared = book.served.prepare("/api/agents/register", &registration).await?;
     let signed = with(&prepared["relay"], "signature", json!(sign_typed(&prepared["typedData"], &key(NEWCOMER))?));
+    // What is answered at once does not depend on how soon it is mined.
+    book.served.stack.provider().anvil_set_auto_mine(false).await?;
     let relayed = book.post("relay", "/api/relay", &signed).await?;
     let hash = relayed["transactionHash"].as_str().context("transactionHash")?;
     book.served.stack.mine(1).await?;
@@ -171,6 +173,8 @@ async fn passed_on(book: &mut Book<'_>) -> Result<()> {
     let prepared = book.served.prepare("/api/agents/register", &registration).await?;
     let raw = sign_steps(&prepared, &key(NEWCOMER))?.pop().context("a step")?;
     book.post("sendTransaction", "/api/transactions", &json!({ "signedTransaction": raw })).await?;
+    book.served.stack.provider().anvil_set_auto_mine(true).await?;
+    book.served.stack.mine(1).await?;
     Ok(())
 }
 

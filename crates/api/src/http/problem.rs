@@ -145,7 +145,9 @@ impl From<ApiError> for Problem {
                     .with("asked", asked)
                     .with("available", available)
             }
-            ApiError::WouldRevert(revert) => Self::new(S::UNPROCESSABLE_ENTITY, revert.code(), format!("the call would revert: {}", revert_sentence(&revert))),
+            ApiError::WouldRevert(revert) => {
+                Self::new(S::UNPROCESSABLE_ENTITY, revert.code(), format!("the call would revert: {}", revert_sentence(&revert)))
+            }
             ApiError::Reverted(revert) => Self::new(
                 S::UNPROCESSABLE_ENTITY,
                 "transaction_reverted",

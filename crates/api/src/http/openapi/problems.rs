@@ -225,10 +225,8 @@ fn response(status: u16) -> Response {
     let title = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
     let shared: BTreeSet<&str> = shared().filter(|kind| kind.status == status).map(|kind| kind.code).collect();
     let shared: Vec<String> = shared.into_iter().map(|code| format!("`{code}`")).collect();
-    let description = match shared.as_slice() {
-        [] => title.to_owned(),
-        [codes @ ..] => format!("{title}: {}; or what the operation names.", codes.join(", ")),
-    };
+    let description =
+        if shared.is_empty() { title.to_owned() } else { format!("{title}: {}; or what the operation names.", shared.join(", ")) };
     let mut response = ResponseBuilder::new()
         .description(description)
         .content("application/problem+json", Content::new(Some(Ref::from_schema_name(PROBLEM))))
