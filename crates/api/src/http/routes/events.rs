@@ -86,7 +86,7 @@ struct StreamedDto {
     /// What `Last-Event-ID`, `lastEventId` and `after` take.
     #[schema(nullable = false)]
     id: Option<String>,
-    /// Left out for a `FeedItem`.
+    /// Left out for a `FeedItem`, which readers of streams take for `message`.
     #[schema(nullable = false)]
     event: Option<StreamedName>,
     /// JSON, told apart by `kind`: a `FeedItem`; at first `{kind: "position", id}`; at last `{kind: "end", id, reason}`, where `reason` is
@@ -95,7 +95,7 @@ struct StreamedDto {
     data: String,
 }
 
-/// What the stream says of itself.
+/// What kind of message it is.
 #[derive(ToSchema)]
 #[schema(as = StreamedName, rename_all = "lowercase")]
 #[expect(dead_code, reason = "the description's")]
@@ -104,6 +104,8 @@ enum StreamedName {
     Position,
     /// Last of all: why it hears nothing more.
     End,
+    /// What happened: what a reader of streams calls a message without a name.
+    Message,
 }
 
 /// The client's address. Where the connection does not say, all clients are one.

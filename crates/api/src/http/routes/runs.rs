@@ -80,9 +80,9 @@ pub(super) struct ListQuery {
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum YesNo {
-    #[serde(alias = "True", alias = "1")]
+    #[serde(alias = "True")]
     True,
-    #[serde(alias = "False", alias = "0")]
+    #[serde(alias = "False")]
     False,
 }
 
