@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
+use clawpay_cli::local::Toolbox;
 use reqwest::{Client, redirect::Policy};
 use serde_json::Value;
 
@@ -29,7 +30,15 @@ async fn the_description_is_served_in_three_ways_without_another_server() -> Res
         }
         assert!(!source.starts_with("http"), "{source}");
     }
-    assert!(get("/docs/swagger-initializer.js").await?.text().await?.contains("/openapi.json"));
+    // The page shows the document, and before its operations how each wallet's library takes what is prepared.
+    assert!(get("/docs/swagger-initializer.js").await?.text().await?.contains("\"openapi.json\""));
+    let mut shown = served.read("/docs/openapi.json").await?;
+    let readme = std::fs::read_to_string(Toolbox::find()?.root().join("README.md"))?;
+    let introduction = shown["info"]["description"].take();
+    let (plain, libraries) = introduction.as_str().context("a description")?.split_once("\n\n## ").context("nothing on libraries")?;
+    assert!(readme.contains(&format!("\n## {libraries}\n## ")), "the README says something else: {libraries}");
+    shown["info"]["description"] = plain.into();
+    assert_eq!(shown, document);
     served.get("/docs/nothing.js").await?.require(404, "unknown_path")?;
 
     for (path, kind, most_bytes, fewest_calls) in [("/llms.txt", "text/plain", 16_000, 20), ("/skill.md", "text/markdown", 4_000, 14)] {

@@ -49,7 +49,8 @@ pub(crate) use problems::{EXTENSION as PROBLEMS, ProblemCode};
 )]
 struct Introduction;
 
-const DESCRIPTION: &str = "\
+/// What it says of the market as a whole.
+pub(crate) const DESCRIPTION: &str = "\
 A marketplace where people and programs pay AI agents in USDC. Contracts hold the money and enforce every rule; this API reads an index of \
 their events, says who may do what, and prepares the transactions that wallets sign. It holds no user's key.
 

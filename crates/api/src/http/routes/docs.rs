@@ -22,11 +22,15 @@ use crate::{
     error::ApiError,
     http::extract::{Nothing, Query},
     http::layers::DOCS_PAGE,
+    http::openapi::DESCRIPTION,
     public_url::PublicUrl,
 };
 
 /// The document as it is committed; a test compares it with what the routes say.
 pub(super) const DOCUMENT: &str = include_str!("../../../openapi.json");
+
+/// How each wallet's library takes what is prepared: the README's section of that name.
+const WALLET_LIBRARIES: &str = include_str!("../../../wallet-libraries.md");
 
 /// What precedes the servers in the document. Quotes within its texts are escaped, and no member before it has this name.
 const SERVERS: &str = "\"servers\"";
@@ -41,8 +45,8 @@ const SKILL: &str = include_str!("../../../skill.md");
 const POLICY: &str = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'";
 
-/// Where the document is, seen from the page.
-const DOCUMENT_FROM_PAGE: &str = "../openapi.json";
+/// The document that the page shows, beside the page.
+const SHOWN: &str = "openapi.json";
 
 /// This description
 ///
@@ -61,6 +65,13 @@ fn document(public: &PublicUrl) -> Cow<'static, str> {
         Some(format!("{before}{SERVERS}{}", rest.replacen("\"/\"", &format!("\"{base}\""), 1)))
     });
     served.map_or(Cow::Borrowed(DOCUMENT), Cow::Owned)
+}
+
+/// The document as the page shows it: people read there as well how to sign with their library.
+fn shown(document: &str) -> Result<String, ApiError> {
+    let quoted = |text: &str| serde_json::to_string(text).map_err(|_| ApiError::Internal("the docs page cannot be made"));
+    let (plain, longer) = (quoted(DESCRIPTION)?, quoted(&format!("{DESCRIPTION}\n\n{WALLET_LIBRARIES}"))?);
+    Ok(document.replacen(&plain, &longer, 1))
 }
 
 /// A guide for language models
@@ -97,13 +108,20 @@ pub(super) fn page() -> Router<App> {
     Router::new()
         .route("/docs", get(async || Redirect::permanent(DOCS_PAGE)))
         .route("/docs/", get(async || file("")))
+        .route(
+            "/docs/openapi.json",
+            get(async |State(app): State<App>| {
+                let document = shown(&document(&app.config().public_url))?;
+                Ok::<_, ApiError>(([(CONTENT_TYPE, "application/json")], document))
+            }),
+        )
         .route("/docs/{*file}", get(async |Path(name): Path<String>| file(&name)))
 }
 
 fn file(name: &str) -> Result<Response, ApiError> {
     static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
         // A badge of the page's makers would be asked for from their own server.
-        Arc::new(Config::from(DOCUMENT_FROM_PAGE).validator_url("none").try_it_out_enabled(true))
+        Arc::new(Config::from(SHOWN).validator_url("none").try_it_out_enabled(true))
     });
     let file = utoipa_swagger_ui::serve(name, Arc::clone(&CONFIG)).map_err(|_| ApiError::Internal("the docs page cannot be made"))?;
     let file = file.ok_or(ApiError::UnknownPath)?;
