@@ -128,12 +128,12 @@ bench: gas bench-index bench-api ## Print every benchmark's figures
 
 # The indexer is measured as it is shipped, in a process of its own.
 bench-index: $(INSTALLED) ## Measure the indexer beside what node and database allow, one JSON line each
-	cargo build --quiet --release --package clawpay-cli --package clawpay-tests --bins
+	cargo build --quiet --release --package clawpay-cli --package clawpay-tests --bin clawpay --bin bench_index
 	@target/release/bench_index
 
 # The API likewise.
 bench-api: $(INSTALLED) $(API_TOOLS) ## Measure the API at a million runs beside what its SQL and HTTP allow, one JSON line each
-	cargo build --quiet --release --package clawpay-cli --package clawpay-tests --bins
+	cargo build --quiet --release --package clawpay-cli --package clawpay-tests --bin clawpay --bin bench_api
 	@target/release/bench_api
 
 clean: ## Remove what was built; the local stack's data stays
