@@ -105,7 +105,7 @@ pub fn named_accounts(name: &str, topics: &[B256], data: &[u8]) -> Vec<Address> 
 }
 
 /// The metadata key under which ERC-8004 announces an agent's wallet; other keys are the owner's notes.
-const AGENT_WALLET: &str = "agentWallet";
+pub const AGENT_WALLET: &str = "agentWallet";
 
 /// The key and the value that a `MetadataSet` with this data tells of; nothing where the data cannot be read.
 pub fn metadata_entry(data: &[u8]) -> Option<(Bytes, Bytes)> {

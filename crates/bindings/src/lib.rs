@@ -21,7 +21,7 @@ pub use broadcast_policy::is_of_market;
 pub use calldata::{Call, Custody, NotACall, WalletConsent};
 pub use deployment::{Contracts, Deployment};
 pub use errors::Revert;
-pub use events::{DecodeError, Decoded, Facts, decode, event_names, metadata_entry, named_accounts, signatures};
+pub use events::{AGENT_WALLET, DecodeError, Decoded, Facts, decode, event_names, metadata_entry, named_accounts, signatures};
 pub use parameters::ParameterOutOfRange;
 pub use signed::{
     AgentWalletSet, FORWARDER_NAME, ForwardRequest, Permit, ReceiveWithAuthorization, create_and_fund_nonce, forwarder_domain, fund_nonce,

@@ -235,8 +235,10 @@ async fn a_credit_is_paid_to_its_recipient_by_whichever_wallet() -> Result<()> {
     for other in [pay(STRANGER, STRANGER, "escrow"), pay(STRANGER, OWNER, "stake")] {
         served.post("/api/credits/pay", &with_hash(&other)).await?.require(400, "not_this_action")?;
     }
-    // Under its key it is what has been done.
+    // Under its key it is what has been done, by this contract and not by the other.
     let request = served.request(reqwest::Method::POST, "/api/credits/pay").header("Idempotency-Key", "pay");
+    let other = served.send(request.try_clone().unwrap().json(&pay(STRANGER, OWNER, "stake"))).await?;
+    other.require(422, "idempotency_key_reused")?;
     let again = served.send(request.json(&body)).await?;
     assert_eq!((again.status.as_u16(), &again.body["transactionHash"]), (200, &done["transactionHash"]), "{:#}", again.body);
     Ok(())

@@ -5,9 +5,10 @@ use alloy::{
     primitives::{B256, U256},
     providers::Provider,
     rpc::types::TransactionReceipt,
+    sol_types::SolCall,
 };
 use anyhow::{Context, Result, ensure};
-use clawpay_bindings::Call;
+use clawpay_bindings::{AgentRegistry, Call};
 use clawpay_cli::deploy::{self, Plan};
 use clawpay_domain::{RunId, Usdc};
 use clawpay_tests::{
@@ -191,6 +192,30 @@ async fn an_account_that_sends_blobs_along_is_an_agent_and_a_poster() -> Result<
     let receipt = account.execute(&calls).await?;
     let other = with(&body, "agentURI", json!("ipfs://a third"));
     require_words(&hand_in(&served, "/api/agents/register", &other, receipt.transaction_hash).await?)
+}
+
+#[tokio::test]
+async fn what_a_safe_did_is_not_that_of_the_agents_next_owner() -> Result<()> {
+    let served = Served::start().await?;
+    let poster = served.stack.funded_actor(POSTER, Usdc::whole(1_000)).await?;
+    let run = poster.post(served.stack.offer(Usdc::whole(10)).await?).await?;
+    let safe = rich_safe(&served).await?;
+    let agent = become_agent(&served, &safe).await?;
+    act(&served, &safe, &format!("/api/runs/{run}/claim"), &with(&signer(&safe), "agentId", agent.clone())).await?;
+    let started = act(&served, &safe, &format!("/api/runs/{run}/start"), &signer(&safe)).await?;
+    let work = |wallet: Value| with(&wallet, "deliverableURI", json!("ipfs://work"));
+    let submitted = act(&served, &safe, &format!("/api/runs/{run}/submit"), &work(signer(&safe))).await?;
+    let id = U256::from(agent.as_u64().context("an id")?);
+    let sale = AgentRegistry::transferFromCall { from: safe.address(), to: account(WORKER), tokenId: id };
+    safe.execute(&[BatchCall { to: served.stack.deployment.contracts.agent_registry, data: sale.abi_encode().into() }]).await?;
+    served.settle().await?;
+    let buyer = json!({ "walletAddress": account(WORKER) });
+    for (verb, body, receipt) in [("start", buyer.clone(), started), ("submit", work(buyer), submitted)] {
+        let hash = receipt["transactionHash"].as_str().context("a hash")?.parse()?;
+        let answer = hand_in(&served, &format!("/api/runs/{run}/{verb}"), &body, hash).await?;
+        answer.require(400, "not_this_action")?;
+    }
+    Ok(())
 }
 
 #[tokio::test]

@@ -1,6 +1,10 @@
 //! Keys and hashes in the hands of others: what a wallet did is told to that wallet, once for each key, whatever strangers hand in.
 
-use alloy::{primitives::B256, providers::ext::AnvilApi};
+use alloy::{
+    primitives::{B256, Bytes, keccak256},
+    providers::{Provider, ext::AnvilApi},
+    rpc::types::anvil::{ReorgOptions, TransactionData},
+};
 use anyhow::{Context, Result, ensure};
 use clawpay_api::RelayOptions;
 use clawpay_bindings::AgentRegistry;
@@ -221,6 +225,79 @@ async fn what_is_relayed_under_a_key_is_not_prepared_again() -> Result<()> {
     let again = again?;
     require_done(&again)?;
     assert_eq!(again.body["transactionHash"], hash);
+    assert_eq!(served.read("/api/stats").await?["runs"], 1);
+    Ok(())
+}
+
+/// Sends what was signed as a wallet does that sends by itself; the hash of the last.
+async fn send_by_itself(served: &Served, signed: &Value) -> Result<Value> {
+    let signed: Vec<Bytes> = serde_json::from_value(signed.clone())?;
+    for raw in &signed {
+        let _sent = served.stack.provider().send_raw_transaction(raw).await?;
+    }
+    served.settle().await?;
+    Ok(json!(keccak256(signed.last().context("nothing signed")?)))
+}
+
+#[tokio::test]
+async fn of_two_orders_alike_each_is_told_under_its_own_key() -> Result<()> {
+    let (served, offer) = funded(false).await?;
+    let draft = with(&offer, "draft", json!(true));
+    let mut sent = Vec::new();
+    for name in ["first", "second"] {
+        let raw = signed(&served, "/api/runs", &draft, name, POSTER).await?;
+        sent.push((name, send_by_itself(&served, &raw).await?));
+    }
+    for (name, hash) in sent.into_iter().rev() {
+        let answer = post(&served, "/api/runs", &draft, name).await?;
+        require_done(&answer)?;
+        assert_eq!(answer.body["transactionHash"], hash, "{name}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn strangers_who_do_the_same_do_not_push_out_what_a_key_stands_for() -> Result<()> {
+    let (served, _) = funded(false).await?;
+    let (_, agent) = served.stack.staked_agent(WORKER).await?;
+    for wallet in [WORKER, STRANGER] {
+        served.stack.mint(account(wallet), Usdc::whole(10)).await?;
+    }
+    served.settle().await?;
+    let path = format!("/api/agents/{agent}/stake");
+    let body = with(&signer(WORKER), "amount", json!("1000000"));
+    let hash = send_by_itself(&served, &signed(&served, &path, &body, "k", WORKER).await?).await?;
+    // As many deposits for the same agent as a look at the past would hold, and then some.
+    let foreign = with(&with(&signer(STRANGER), "amount", json!("1000000")), "allowForeign", json!(true));
+    let stranger = served.stack.actor(STRANGER).await?;
+    let contracts = served.stack.deployment.contracts;
+    let allowed = clawpay_bindings::TestUSDC::approveCall { spender: contracts.agent_stake, value: alloy::primitives::U256::MAX };
+    stranger.wallet().call(contracts.usdc, &allowed).await?;
+    let small = with(&foreign, "amount", json!("1"));
+    for _ in 0..30 {
+        served.act(STRANGER, &path, &small).await?;
+    }
+    let answer = post(&served, &path, &body, "k").await?;
+    require_done(&answer)?;
+    assert_eq!(answer.body["transactionHash"], hash);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_reorganisation_moved_before_its_key_is_the_keys_all_the_same() -> Result<()> {
+    let (served, offer) = funded(false).await?;
+    let draft = with(&offer, "draft", json!(true));
+    served.stack.mine(3).await?;
+    served.settle().await?;
+    let raw: Vec<Bytes> = serde_json::from_value(signed(&served, "/api/runs", &draft, "k", POSTER).await?)?;
+    // The branch that wins has the draft in the block that the key came at.
+    let moved = vec![(TransactionData::Raw(raw[0].clone()), 0)];
+    served.stack.provider().anvil_reorg(ReorgOptions { depth: 2, tx_block_pairs: moved }).await?;
+    served.stack.mine(1).await?;
+    served.settle().await?;
+    let answer = post(&served, "/api/runs", &draft, "k").await?;
+    require_done(&answer)?;
+    assert_eq!(answer.body["transactionHash"], json!(keccak256(&raw[0])));
     assert_eq!(served.read("/api/stats").await?["runs"], 1);
     Ok(())
 }

@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 use alloy::{
     primitives::{Address, B256, Bytes, U256, aliases::U48, keccak256},
     providers::{Provider, ext::AnvilApi},
-    rpc::types::TransactionRequest,
+    rpc::types::{
+        TransactionRequest,
+        anvil::{ReorgOptions, TransactionData},
+    },
     signers::SignerSync,
     sol_types::{SolCall, SolStruct},
 };
@@ -193,6 +196,36 @@ async fn what_the_node_has_let_go_of_is_dropped() -> Result<()> {
     require_waiting(&served.post(&path, &with(&claim(agent), "signedTransactions", json!([raw]))).await?, "pending", hash)?;
     served.stack.provider().anvil_drop_transaction(hash).await?;
     require_waiting(&served.post(&path, &handing_in(&claim(agent), hash)).await?, "dropped", hash)?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_reorganisation_takes_out_is_dropped_or_replaced_and_can_be_sent_again() -> Result<()> {
+    let served = Served::start().await?;
+    let (run, agent) = claimable(&served).await?;
+    let path = format!("/api/runs/{run}/claim");
+    let prepared = served.prepare(&path, &claim(agent)).await?;
+    let raw = sign_steps(&prepared, &key(2))?.remove(0);
+    let hash = keccak256(&raw);
+    let signed = with(&claim(agent), "signedTransactions", json!([raw]));
+    ensure!(served.post(&path, &signed).await?.body["status"] == "done");
+    let reorganise = async |instead: Vec<(TransactionData, u64)>| -> Result<()> {
+        served.stack.provider().anvil_reorg(ReorgOptions { depth: 1, tx_block_pairs: instead }).await?;
+        // A node may keep what it takes out of a block, or not.
+        served.stack.provider().anvil_drop_all_transactions().await?;
+        served.stack.mine(1).await?;
+        served.settle().await
+    };
+    reorganise(Vec::new()).await?;
+    require_waiting(&served.post(&path, &handing_in(&claim(agent), hash)).await?, "dropped", hash)?;
+    assert_eq!(served.read(&format!("/api/transactions/{hash}")).await?["status"], "dropped");
+    ensure!(served.post(&path, &signed).await?.body["status"] == "done");
+
+    let cancelled = sign(&cancelling(&prepared["steps"][0]["transaction"])?, &key(2))?;
+    reorganise(vec![(TransactionData::Raw(cancelled.clone()), 0)]).await?;
+    let answer = served.post(&path, &handing_in(&claim(agent), hash)).await?;
+    require_waiting(&answer, "replaced", hash)?;
+    assert_eq!(answer.body["replacedBy"], json!(keccak256(&cancelled)));
     Ok(())
 }
 

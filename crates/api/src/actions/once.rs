@@ -42,13 +42,22 @@ pub(crate) enum Once {
     },
 }
 
+/// A request that comes with a key that was kept before.
+#[derive(Clone, Copy, Debug)]
+struct Again<'a> {
+    keys: &'a SubmittedTransactions,
+    key: &'a str,
+    pinned: &'a PinnedRequest,
+    intent: &'a Intent,
+}
+
 impl Preparer<'_> {
     /// The steps that `intent` takes, with the nonces that `key` stands for; or the transaction that did it.
     ///
     /// Fails as [`Preparer::prepare`] does, where the key stands for something else, and where what it stands for cannot be signed any more.
     pub(crate) async fn prepare_once(&self, keys: &SubmittedTransactions, key: &str, intent: &Intent) -> Result<Once, ApiError> {
         if let Some(pinned) = keys.pinned(intent.wallet, key).await? {
-            return Box::pin(self.prepare_again(keys, key, &pinned, intent)).await;
+            return Box::pin(self.prepare_again(Again { keys, key, pinned: &pinned, intent })).await;
         }
         let prepared = Box::pin(self.prepare(intent, None)).await?;
         let new = PinnedRequest {
@@ -64,18 +73,13 @@ impl Preparer<'_> {
         match keys.pin(intent.wallet, key, &new).await? {
             Some(pinned) if pinned == new => Ok(Once::Prepared(Box::new(prepared))),
             // The same key came at the same moment, and was answered first.
-            Some(pinned) => Box::pin(self.prepare_again(keys, key, &pinned, intent)).await,
+            Some(pinned) => Box::pin(self.prepare_again(Again { keys, key, pinned: &pinned, intent })).await,
             None => Err(ApiError::Internal("a key that was just kept is gone")),
         }
     }
 
-    async fn prepare_again(
-        &self,
-        keys: &SubmittedTransactions,
-        key: &str,
-        pinned: &PinnedRequest,
-        intent: &Intent,
-    ) -> Result<Once, ApiError> {
+    async fn prepare_again(&self, again: Again<'_>) -> Result<Once, ApiError> {
+        let Again { keys, pinned, intent, .. } = again;
         require_same(pinned, intent)?;
         let (wallet, last) = (intent.wallet, pinned.last_nonce());
         let sent = |hash| Once::Sent { hash, nonce: last };
@@ -98,12 +102,12 @@ impl Preparer<'_> {
                 detail: format!("the key stands for a transaction with the nonce {last}, which another transaction has now"),
             };
             // The index may not show yet what the node has mined.
-            return Box::pin(self.wait_until_done(keys, key, pinned, intent)).await?.map(sent).ok_or(spent);
+            return Box::pin(self.wait_until_done(again)).await?.map(sent).ok_or(spent);
         }
-        if let Some(hash) = Box::pin(self.done(keys, key, pinned, intent, false)).await? {
+        if let Some(hash) = Box::pin(self.done(again, false)).await? {
             return Ok(sent(hash));
         }
-        if let Some(hash) = self.relayed(keys, key, pinned, intent).await? {
+        if let Some(hash) = self.relayed(again).await? {
             return Ok(sent(hash));
         }
         for hash in keys.sent_with(wallet, last).await? {
@@ -133,14 +137,7 @@ impl Preparer<'_> {
 
     /// The transaction that did it since the key came first, as far as the index tells: by its own nonce, by its own salt, or by an envelope
     /// of another account's. Where its nonce is gone, also by another nonce of the wallet's, which some wallets choose by themselves.
-    async fn done(
-        &self,
-        keys: &SubmittedTransactions,
-        key: &str,
-        pinned: &PinnedRequest,
-        intent: &Intent,
-        is_nonce_gone: bool,
-    ) -> Result<Option<B256>, ApiError> {
+    async fn done(&self, Again { keys, key, pinned, intent }: Again<'_>, is_nonce_gone: bool) -> Result<Option<B256>, ApiError> {
         let mut view = snapshot(self.reader).await?;
         let market = contracts(&view.chain);
         let alike = Box::pin(past::alike(&mut view, intent)).await?;
@@ -183,13 +180,7 @@ impl Preparer<'_> {
     }
 
     /// What a relayer took on for the wallet since the key came first, if it is the key's.
-    async fn relayed(
-        &self,
-        keys: &SubmittedTransactions,
-        key: &str,
-        pinned: &PinnedRequest,
-        intent: &Intent,
-    ) -> Result<Option<B256>, ApiError> {
+    async fn relayed(&self, Again { keys, key, pinned, intent }: Again<'_>) -> Result<Option<B256>, ApiError> {
         let market = contracts(&snapshot(self.reader).await?.chain);
         let jobs = keys.relayed_since(intent.wallet, key).await?;
         let is_ours = |job: &RelayedCall| {
@@ -199,17 +190,11 @@ impl Preparer<'_> {
         Ok(jobs.into_iter().find(is_ours).map(|job| job.hash))
     }
 
-    async fn wait_until_done(
-        &self,
-        keys: &SubmittedTransactions,
-        key: &str,
-        pinned: &PinnedRequest,
-        intent: &Intent,
-    ) -> Result<Option<B256>, ApiError> {
+    async fn wait_until_done(&self, again: Again<'_>) -> Result<Option<B256>, ApiError> {
         let (head, deadline) = (self.node.head().await?.number, Instant::now() + PATIENCE);
         loop {
             let indexed = snapshot(self.reader).await?.indexed.number;
-            let done = Box::pin(self.done(keys, key, pinned, intent, true)).await?;
+            let done = Box::pin(self.done(again, true)).await?;
             if done.is_some() || indexed >= head || Instant::now() >= deadline {
                 return Ok(done);
             }

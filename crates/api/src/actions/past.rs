@@ -6,7 +6,7 @@ use alloy::{
     primitives::{Address, B256, U256},
     sol_types::{SolType, sol_data},
 };
-use clawpay_bindings::{Call, metadata_entry};
+use clawpay_bindings::{AGENT_WALLET, Call, metadata_entry};
 use clawpay_domain::{AgentId, NewRun, RunId, Timestamp, Usdc};
 use clawpay_store::{EventRecord, Snapshot};
 
@@ -72,11 +72,11 @@ pub(super) async fn alike(snapshot: &mut Snapshot, intent: &Intent) -> Result<Ve
         }
         Call::SetAgentWallet { agent, new_wallet, .. } => {
             let set = snapshot.latest_events_named(*agent, "MetadataSet", None, LATEST).await?;
-            return Ok(of_agent(*agent, set, |event| says_metadata(event, AGENT_WALLET, new_wallet.as_slice())));
+            return Ok(of_agent(*agent, set, |event| says_metadata(event, AGENT_WALLET.as_bytes(), new_wallet.as_slice())));
         }
         Call::UnsetAgentWallet { agent } => {
             let set = snapshot.latest_events_named(*agent, "MetadataSet", None, LATEST).await?;
-            return Ok(of_agent(*agent, set, |event| says_metadata(event, AGENT_WALLET, &[])));
+            return Ok(of_agent(*agent, set, |event| says_metadata(event, AGENT_WALLET.as_bytes(), &[])));
         }
         Call::PayCredit { custody, recipient } => {
             let contract = custody.contract(&contracts(&snapshot.chain));
@@ -104,9 +104,6 @@ pub(super) async fn alike(snapshot: &mut Snapshot, intent: &Intent) -> Result<Ve
     done.reverse();
     Ok(done)
 }
-
-/// The metadata key of an agent's wallet.
-const AGENT_WALLET: &[u8] = b"agentWallet";
 
 /// The latest runs of `poster` with these terms that have an event of this `name`.
 async fn created(snapshot: &mut Snapshot, poster: Address, offer: &NewRun, name: &str) -> Result<Vec<PastAction>, ApiError> {

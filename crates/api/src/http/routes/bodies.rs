@@ -1,7 +1,7 @@
 //! What the verbs are asked with, and the call that each asks for.
 
 use alloy::primitives::{Address, B256};
-use clawpay_bindings::{Call, Custody};
+use clawpay_bindings::{AGENT_WALLET, Call, Custody};
 use clawpay_domain::{AgentId, NewRun, rules};
 use serde::{Deserialize, de::DeserializeOwned};
 use utoipa::ToSchema;
@@ -219,9 +219,6 @@ impl From<CustodyWord> for Custody {
     }
 }
 
-/// The entry that the registry keeps for the agent's wallet.
-const AGENT_WALLET_KEY: &str = "agentWallet";
-
 /// Revisions of a run whose poster does not say.
 const DEFAULT_REVISIONS: u8 = 3;
 
@@ -264,7 +261,7 @@ impl SetMetadata {
                 return Err(Invalid { code: "missing_field", field, detail });
             }
         };
-        if self.key.0 == AGENT_WALLET_KEY {
+        if self.key.0 == AGENT_WALLET {
             return Err(Invalid::value("key", "key: the agent's wallet is set by POST /api/agents/{id}/wallet, with the wallet's consent"));
         }
         let bytes = u64::try_from(self.key.0.len().saturating_add(bytes)).unwrap_or(u64::MAX);
