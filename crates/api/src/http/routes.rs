@@ -98,7 +98,7 @@ mod tests {
         let fallback = ["/", "/{*__private__axum_fallback}"];
         let routed: BTreeSet<&str> = shown.split('"').filter(|text| text.starts_with('/') && !fallback.contains(text)).collect();
         let document = document();
-        let pages = ["/docs", "/docs/", "/docs/{*file}"];
+        let pages = ["/docs", "/docs/", "/docs/openapi.json", "/docs/{*file}"];
         let documented: BTreeSet<&str> = document.paths.paths.keys().map(String::as_str).chain(pages).collect();
         assert!(routed.len() > 25, "{shown}");
         assert_eq!(routed, documented);
