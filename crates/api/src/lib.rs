@@ -19,6 +19,7 @@ mod public_url;
 mod relay;
 mod replica;
 mod server;
+mod tally;
 mod text;
 mod transactions;
 

@@ -14,7 +14,7 @@ use governor::{
     state::keyed::DashMapStateStore,
 };
 
-use crate::config::RateLimit;
+use crate::{config::RateLimit, tally::Tally};
 
 /// How often addresses are forgotten that have all of their burst again.
 const FORGETTING: Duration = Duration::from_secs(10);
@@ -24,6 +24,8 @@ const FORGETTING: Duration = Duration::from_secs(10);
 pub(crate) struct Gate {
     pub(super) rate: RateLimit,
     pub(super) policy: HeaderValue,
+    /// What was refused.
+    pub(super) refusals: Tally,
     clock: DefaultClock,
     limiter: RateLimiter<IpAddr, DashMapStateStore<IpAddr>, DefaultClock, StateInformationMiddleware>,
 }
@@ -39,6 +41,7 @@ impl Gate {
         Some(Self {
             rate,
             policy: HeaderValue::try_from(policy).ok()?,
+            refusals: Tally::default(),
             clock: DefaultClock::default(),
             limiter: RateLimiter::dashmap(quota).with_middleware(),
         })

@@ -1,4 +1,4 @@
-//! What happens to every request, from the outside in: its path loses a slash too many, it gets an id, a line in the log, an answer that may
+//! What happens to every request, from the outside in: its path loses a slash too many, it gets an id that all its lines in the log have, an answer that may
 //! be compressed, headers that protect and links as the world sees them, a place under the rate limit, a time limit, and an answer even if
 //! its handler panics.
 
@@ -14,20 +14,27 @@ use std::any::Any;
 
 use axum::{
     Router,
+    extract::Request,
     middleware::{from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
 };
 use tower::{Layer, util::MapRequestLayer};
 use tower_http::{
     catch_panic::CatchPanicLayer,
+    classify::{ServerErrorsAsFailures, SharedClassifier},
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
+    trace::TraceLayer,
 };
+use tracing::Span;
 
 use crate::{App, error::ApiError};
 use hygiene::REQUEST_ID;
 
 pub(crate) use slashes::DOCS_PAGE;
 pub(crate) use time::PATIENCE;
+
+type MakeSpan = fn(&Request) -> Span;
+type Trace = TraceLayer<SharedClassifier<ServerErrorsAsFailures>, MakeSpan, (), (), (), (), ()>;
 
 /// `router` for one state, with everything around it.
 pub(crate) fn around(router: Router<App>, app: App) -> Router {
@@ -48,9 +55,21 @@ fn wrap(router: Router<App>, app: &App) -> Router<App> {
         .layer(compression::compress())
         .layer(from_fn(compression::narrow))
         .layer(from_fn(log::log))
+        .layer(trace())
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
         .layer(from_fn(hygiene::refuse_odd_ids))
+}
+
+/// A span around a request and its answer's body, which says no more than the request's id.
+fn trace() -> Trace {
+    TraceLayer::new_for_http()
+        .make_span_with(log::span as MakeSpan)
+        .on_request(())
+        .on_response(())
+        .on_body_chunk(())
+        .on_eos(())
+        .on_failure(())
 }
 
 fn answer_panic(_: Box<dyn Any + Send>) -> Response {
@@ -61,7 +80,7 @@ fn answer_panic(_: Box<dyn Any + Send>) -> Response {
 mod tests {
     use std::time::Duration;
 
-    use axum::{body::Body, extract::Request, http::StatusCode, routing::get};
+    use axum::{body::Body, http::StatusCode, routing::get};
     use tower::ServiceExt;
 
     use super::*;
