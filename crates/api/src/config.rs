@@ -47,7 +47,7 @@ pub struct Config {
     pub events: EventOptions,
     /// Who pays for what wallets only sign; without it nothing is relayed.
     pub relay: Option<RelayOptions>,
-    /// What `/metrics` shows; without it there is no such path.
+    /// What `/metrics` shows, where there is such a path.
     pub metrics: Option<PrometheusHandle>,
 }
 

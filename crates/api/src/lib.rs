@@ -26,7 +26,7 @@ mod transactions;
 pub use config::{Config, EventOptions, MAX_BODY_BYTES, RateLimit, RelayOptions};
 pub use http::App;
 pub use public_url::{NotPublic, PublicUrl};
-pub use server::{ServeError, router, serve, serve_probes};
+pub use server::{Listeners, ServeError, router, serve, serve_probes};
 
 /// The description of this API, as it is committed in `openapi.json`.
 pub fn openapi() -> Result<String, serde_json::Error> {

@@ -12,7 +12,6 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{App, Config, error::ApiError, http, http::layers};
-use idle::Patience;
 
 /// Pause before the database is asked again for what it did not have.
 const RETRY: Duration = Duration::from_secs(1);
@@ -28,23 +27,42 @@ pub enum ServeError {
     Io(#[from] io::Error),
 }
 
-/// Serves on `listener` until `shutdown`. Database and node need not be there yet: requests are answered 503 until they are.
-pub async fn serve(listener: TcpListener, config: Config, shutdown: CancellationToken) -> Result<(), ServeError> {
-    let patience = Patience::of(&config);
+/// Where a server listens.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For everybody.
+    pub api: Vec<TcpListener>,
+    /// For its operator: `/metrics`, beside the probes. Not set, there is no `/metrics`.
+    pub metrics: Option<TcpListener>,
+}
+
+impl From<TcpListener> for Listeners {
+    fn from(listener: TcpListener) -> Self {
+        Self { api: vec![listener], metrics: None }
+    }
+}
+
+/// Serves on `listeners` until `shutdown`. Database and node need not be there yet: requests are answered 503 until they are.
+pub async fn serve(listeners: impl Into<Listeners>, config: Config, shutdown: CancellationToken) -> Result<(), ServeError> {
+    let Listeners { api, metrics } = listeners.into();
     let app = App::new(config, shutdown.clone())?;
     let _announcing = AbortOnDropHandle::new(tokio::spawn(hear_of_the_index(app.clone())));
     let _forgetting = AbortOnDropHandle::new(tokio::spawn(forget_addresses(app.clone())));
     let _telling = AbortOnDropHandle::new(tokio::spawn(tell(app.clone())));
     let _relaying = AbortOnDropHandle::new(tokio::spawn(look_after_relayed(app.clone())));
-    connections::serve(listener, router(app), patience, shutdown).await;
+    let probes = async {
+        if let Some(listener) = metrics {
+            connections::serve(vec![listener], layers::around(http::probes(), app.clone()), app.clone()).await;
+        }
+    };
+    tokio::join!(connections::serve(api, router(app.clone()), app.clone()), probes);
     Ok(())
 }
 
 /// Serves `/healthz`, `/readyz` and `/metrics` alone, for a process whose business is another one.
 pub async fn serve_probes(listener: TcpListener, config: Config, shutdown: CancellationToken) -> Result<(), ServeError> {
-    let patience = Patience::of(&config);
-    let app = App::new(config, shutdown.clone())?;
-    connections::serve(listener, layers::around(http::probes(), app), patience, shutdown).await;
+    let app = App::new(config, shutdown)?;
+    connections::serve(vec![listener], layers::around(http::probes(), app.clone()), app).await;
     Ok(())
 }
 

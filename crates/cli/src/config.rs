@@ -1,7 +1,13 @@
 //! What the environment and `.env` say. The environment wins; an empty value is as good as none; a `CLAWPAY_` name that means nothing here
 //! is refused, because a misspelt setting that does nothing is worse than an error.
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use alloy::{
     primitives::{Address, U256},
@@ -30,8 +36,9 @@ pub struct Config {
     pub trust_hashes: bool,
     /// `CLAWPAY_DATA_DIR`: directory of the embedded parts; `.clawpay` if not set. Made for its owner alone.
     pub data_dir: PathBuf,
-    /// `CLAWPAY_API_PORT`: loopback port of the API; 3000 if not set.
-    pub api_port: Port,
+    /// `CLAWPAY_API_ADDR`: where the API listens, addresses with ports separated by commas; 127.0.0.1:3000 if not set. `CLAWPAY_API_PORT` is the
+    /// short form for a port of 127.0.0.1.
+    pub api: ApiAddresses,
     /// `CLAWPAY_PUBLIC_URL`: where clients see the API, such as `https://market.example/market/` behind a proxy; where it listens if not set.
     pub public_url: PublicUrl,
     /// `CLAWPAY_KEEP_ALIVE`: seconds that a connection to the API may lie idle between two requests; 75 if not set.
@@ -53,7 +60,7 @@ pub struct Config {
     pub relayer_budget: Option<U256>,
     /// `CLAWPAY_USDC`: address of the token `clawpay deploy` uses on a chain that is not local.
     pub usdc: Option<Address>,
-    /// `CLAWPAY_METRICS_ADDR`: where `clawpay index` serves `/metrics`, `/healthz` and `/readyz`; nowhere if not set.
+    /// `CLAWPAY_METRICS_ADDR`: where the process serves `/metrics`, and `/healthz` and `/readyz` beside it; nowhere if not set.
     pub metrics_addr: Option<SocketAddr>,
     /// `CLAWPAY_LOG`: what is logged, as a tracing filter such as `info,clawpay_indexer=debug`.
     pub log: Option<String>,
@@ -66,6 +73,15 @@ pub struct Port {
     pub number: u16,
     /// Asked for by name: if it is taken, another one will not do.
     pub is_explicit: bool,
+}
+
+/// Where the API listens, and which setting insists on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiAddresses {
+    /// At least one.
+    pub addresses: Vec<SocketAddr>,
+    /// Asked for by this name: if one of them is taken, another will not do.
+    pub setting: Option<&'static str>,
 }
 
 /// A value that is never printed.
@@ -119,7 +135,7 @@ impl Config {
             confirmations: take("CLAWPAY_CONFIRMATIONS").map(|text| confirmations(&text)).transpose()?,
             trust_hashes: switch("CLAWPAY_TRUST_HASHES", take("CLAWPAY_TRUST_HASHES"))?,
             data_dir: take("CLAWPAY_DATA_DIR").unwrap_or_else(|| DEFAULT_DATA_DIR.to_owned()).into(),
-            api_port: port("CLAWPAY_API_PORT", take("CLAWPAY_API_PORT"), DEFAULT_API_PORT)?,
+            api: api_addresses(take("CLAWPAY_API_ADDR"), take("CLAWPAY_API_PORT"))?,
             public_url: take("CLAWPAY_PUBLIC_URL").map(|text| public_url(&text)).transpose()?.unwrap_or_default(),
             keep_alive: take("CLAWPAY_KEEP_ALIVE").map(|text| keep_alive(&text)).transpose()?,
             rate_limit: take("CLAWPAY_RATE_LIMIT").map(|text| rate_limit(&text)).transpose()?.unwrap_or_default(),
@@ -132,7 +148,7 @@ impl Config {
             usdc: take("CLAWPAY_USDC")
                 .map(|text| parse_account(&text).with_context(|| format!("CLAWPAY_USDC: {text} is not an address")))
                 .transpose()?,
-            metrics_addr: take("CLAWPAY_METRICS_ADDR").map(|text| socket_address(&text)).transpose()?,
+            metrics_addr: take("CLAWPAY_METRICS_ADDR").map(|text| socket_address("CLAWPAY_METRICS_ADDR", &text)).transpose()?,
             log: take("CLAWPAY_LOG").map(filter).transpose()?,
         };
         if let Some(unknown) = ours.keys().next() {
@@ -228,6 +244,26 @@ fn port(name: &str, value: Option<String>, default: u16) -> Result<Port> {
     }
 }
 
+/// The long form or the short one.
+fn api_addresses(long: Option<String>, short: Option<String>) -> Result<ApiAddresses> {
+    match (long, short) {
+        (Some(_), Some(_)) => bail!("CLAWPAY_API_ADDR and CLAWPAY_API_PORT both say where the API listens: set one of them"),
+        (Some(text), None) => {
+            let addresses = text.split(',').map(str::trim).filter(|address| !address.is_empty());
+            let addresses: Vec<SocketAddr> = addresses.map(|address| socket_address("CLAWPAY_API_ADDR", address)).collect::<Result<_>>()?;
+            if addresses.is_empty() {
+                bail!("CLAWPAY_API_ADDR: {text} names no address");
+            }
+            Ok(ApiAddresses { addresses, setting: Some("CLAWPAY_API_ADDR") })
+        }
+        (None, short) => {
+            let port = port("CLAWPAY_API_PORT", short, DEFAULT_API_PORT)?;
+            let addresses = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port.number))];
+            Ok(ApiAddresses { addresses, setting: port.is_explicit.then_some("CLAWPAY_API_PORT") })
+        }
+    }
+}
+
 /// `100` or `100/2000`; without a burst, as many as in the default's 20 seconds.
 fn rate_limit(text: &str) -> Result<RateLimit> {
     let (per_second, burst) = text.split_once('/').map_or((text, None), |(per_second, burst)| (per_second, Some(burst)));
@@ -249,8 +285,8 @@ fn keep_alive(text: &str) -> Result<Duration> {
     seconds.with_context(|| format!("CLAWPAY_KEEP_ALIVE: {text} is not a number of seconds, 1 to 3600"))
 }
 
-fn socket_address(text: &str) -> Result<SocketAddr> {
-    text.parse().ok().with_context(|| format!("CLAWPAY_METRICS_ADDR: {text} is not an address and a port such as 127.0.0.1:9464"))
+fn socket_address(name: &str, text: &str) -> Result<SocketAddr> {
+    text.parse().ok().with_context(|| format!("{name}: {text} is not an address and a port such as 127.0.0.1:9464 or [::1]:9464"))
 }
 
 fn switch(name: &str, value: Option<String>) -> Result<bool> {
@@ -282,7 +318,7 @@ mod tests {
     fn nothing_set_is_the_local_stack() {
         let config = config(&[("PATH", "/bin"), ("RPC_URL", "")]).unwrap();
         assert!(config.database_url.is_none() && config.rpc_urls.is_empty() && !config.empty);
-        assert_eq!(config.api_port, Port { number: 3000, is_explicit: false });
+        assert_eq!(config.api, ApiAddresses { addresses: vec!["127.0.0.1:3000".parse().unwrap()], setting: None });
         assert_eq!(config.rpc_port, Port { number: 8545, is_explicit: false });
     }
 
@@ -297,7 +333,22 @@ mod tests {
 
     #[test]
     fn a_port_that_is_set_is_insisted_on_even_at_its_default() {
-        assert_eq!(config(&[("CLAWPAY_API_PORT", "3000")]).unwrap().api_port, Port { number: 3000, is_explicit: true });
+        assert_eq!(config(&[("CLAWPAY_RPC_PORT", "8545")]).unwrap().rpc_port, Port { number: 8545, is_explicit: true });
+        assert_eq!(config(&[("CLAWPAY_API_PORT", "3000")]).unwrap().api.setting, Some("CLAWPAY_API_PORT"));
+    }
+
+    #[test]
+    fn the_api_listens_where_one_setting_says() {
+        let addresses = |name, value| {
+            let api = config(&[(name, value)]).unwrap().api;
+            assert_eq!(api.setting, Some(name));
+            api.addresses.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(addresses("CLAWPAY_API_PORT", "4000"), ["127.0.0.1:4000"]);
+        assert_eq!(addresses("CLAWPAY_API_ADDR", "0.0.0.0:3000"), ["0.0.0.0:3000"]);
+        assert_eq!(addresses("CLAWPAY_API_ADDR", "[::]:3000, 192.0.2.1:80,"), ["[::]:3000", "192.0.2.1:80"]);
+        let both = refusal(&[("CLAWPAY_API_ADDR", "0.0.0.0:3000"), ("CLAWPAY_API_PORT", "3000")]);
+        assert!(both.contains("CLAWPAY_API_ADDR and CLAWPAY_API_PORT"), "{both}");
     }
 
     #[test]
@@ -332,6 +383,10 @@ mod tests {
         for (name, value) in [
             ("CLAWPAY_API_PORT", "65536"),
             ("CLAWPAY_API_PORT", "0"),
+            ("CLAWPAY_API_ADDR", "3000"),
+            ("CLAWPAY_API_ADDR", "localhost:3000"),
+            ("CLAWPAY_API_ADDR", "127.0.0.1:3000 0.0.0.0:3001"),
+            ("CLAWPAY_API_ADDR", ","),
             ("CLAWPAY_RPC_PORT", "x"),
             ("CLAWPAY_RATE_LIMIT", "-1"),
             ("CLAWPAY_RATE_LIMIT", "100/"),
@@ -391,6 +446,7 @@ mod tests {
             "CLAWPAY_CONFIRMATIONS",
             "CLAWPAY_TRUST_HASHES",
             "CLAWPAY_DATA_DIR",
+            "CLAWPAY_API_ADDR",
             "CLAWPAY_API_PORT",
             "CLAWPAY_RPC_PORT",
             "CLAWPAY_PUBLIC_URL",
@@ -406,7 +462,8 @@ mod tests {
             "CLAWPAY_LOG",
         ];
         assert_eq!(names, expected);
-        Config::from_variables(assignments.clone()).unwrap();
+        // One of the two ways to say where the API listens.
+        Config::from_variables(assignments.into_iter().filter(|(name, _)| name != "CLAWPAY_API_PORT")).unwrap();
         // As it stands, with everything commented out, it changes nothing.
         assert!(example.lines().all(|line| line.is_empty() || line.starts_with('#')));
     }

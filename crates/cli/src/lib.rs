@@ -8,6 +8,7 @@ pub mod deploy;
 pub mod deployment_file;
 #[cfg(test)]
 mod documented;
+mod listen;
 pub mod local;
 pub mod output;
 pub mod redact;

@@ -4,9 +4,10 @@ use std::{io::IsTerminal, time::Duration};
 
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::net::TcpListener;
 use tracing_subscriber::{EnvFilter, fmt};
 
-use crate::redact::Redacting;
+use crate::{output, redact::Redacting};
 
 /// Libraries that write whole addresses into their details, and whole answers. They are held at warnings, whatever is asked for.
 const TALKATIVE: [&str; 6] = ["alloy_transport_http", "hyper", "hyper_util", "reqwest", "tokio_tungstenite", "tungstenite"];
@@ -26,8 +27,15 @@ const BLOCKS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
 /// How often samples are moved into their buckets, asked for or not.
 const UPKEEP: Duration = Duration::from_secs(5);
 
+/// Starts counting where `/metrics` is served, and says where that is.
+pub fn count_for(listener: Option<&TcpListener>) -> Result<Option<PrometheusHandle>> {
+    let Some(listener) = listener else { return Ok(None) };
+    output::progress(format_args!("Serving metrics on http://{}/metrics", listener.local_addr()?));
+    count().map(Some)
+}
+
 /// Starts counting what indexer and API report, for as long as the process lives. Answers what `/metrics` shows.
-pub fn count() -> Result<PrometheusHandle> {
+fn count() -> Result<PrometheusHandle> {
     let recorder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
         .and_then(|builder| builder.set_buckets_for_metric(Matcher::Suffix("_blocks".to_owned()), &BLOCKS))

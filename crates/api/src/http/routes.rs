@@ -18,7 +18,7 @@ mod transactions;
 mod verbs;
 mod wallets;
 
-use axum::Router;
+use axum::{Router, routing::get};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -35,10 +35,10 @@ fn answered() -> Router<App> {
     paths.merge(docs::page())
 }
 
-/// What watches over a process asks it.
+/// What watches over a process asks it, and no client.
 pub(crate) fn probes() -> Router<App> {
     let (probes, _) = openapi::split(documented_probes());
-    refuse_the_rest(probes)
+    refuse_the_rest(probes.route("/metrics", get(probes::metrics)))
 }
 
 /// The description of all paths.
@@ -77,7 +77,7 @@ fn documented() -> OpenApiRouter<App> {
 }
 
 fn documented_probes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(probes::healthz)).routes(routes!(probes::readyz)).routes(routes!(probes::metrics))
+    OpenApiRouter::new().routes(routes!(probes::healthz)).routes(routes!(probes::readyz))
 }
 
 /// Words the refusal of what is not there: other methods on the paths that are, and all other paths.

@@ -8,6 +8,7 @@ use axum::{
     extract::{ConnectInfo, Request},
     response::Response,
 };
+use futures::future::join_all;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown};
 use tokio::{
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::idle::{Held, Patience, Pulse, Watched};
+use crate::App;
 
 /// How long open requests may take to end once the server has been told to stop.
 const LAST_REQUESTS: Duration = Duration::from_secs(3);
@@ -31,13 +33,30 @@ const HEAD_BYTES: usize = 64 * 1024;
 /// Pause after the system could not give a connection, for want of descriptors or memory.
 const BREATH: Duration = Duration::from_millis(50);
 
-/// Serves `router` on `listener` until `shutdown`; then ends what is open, in time. A client that says nothing has `patience`.
-pub(super) async fn serve(listener: TcpListener, router: Router, patience: Patience, shutdown: CancellationToken) {
+/// Serves `router` on `listeners` until the application is told to stop; then ends what is open, in time.
+pub(super) async fn serve(listeners: Vec<TcpListener>, router: Router, app: App) {
+    let patience = Patience::of(app.config());
     let open = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-    while let Some(next) = shutdown.run_until_cancelled(next(&listener, &places)).await {
+    let taking = listeners.into_iter().map(|listener| take(listener, &router, patience, &places, &open, app.shutdown()));
+    join_all(taking).await;
+    if tokio::time::timeout(LAST_REQUESTS, open.shutdown()).await.is_err() {
+        tracing::warn!("requests that did not end in time were cut off");
+    }
+}
+
+/// Takes connections until `shutdown`, and then listens no more.
+async fn take(
+    listener: TcpListener,
+    router: &Router,
+    patience: Patience,
+    places: &Arc<Semaphore>,
+    open: &GracefulShutdown,
+    shutdown: &CancellationToken,
+) {
+    while let Some(next) = shutdown.run_until_cancelled(next(&listener, places)).await {
         match next {
-            Ok(taken) => open_connection(taken, &router, patience, &open),
+            Ok(taken) => open_connection(taken, router, patience, open),
             // One that was gone before it was taken is no fault.
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -45,10 +64,6 @@ pub(super) async fn serve(listener: TcpListener, router: Router, patience: Patie
                 tokio::time::sleep(BREATH).await;
             }
         }
-    }
-    drop(listener);
-    if tokio::time::timeout(LAST_REQUESTS, open.shutdown()).await.is_err() {
-        tracing::warn!("requests that did not end in time were cut off");
     }
 }
 

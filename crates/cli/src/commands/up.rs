@@ -11,7 +11,7 @@ use std::{
     fmt::Write as _,
     fs::{DirBuilder, File, TryLockError},
     io::Write as _,
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     os::unix::fs::DirBuilderExt,
     path::Path,
     process,
@@ -20,6 +20,7 @@ use std::{
 
 use alloy::providers::Provider;
 use anyhow::{Context, Result, bail};
+use clawpay_api::Listeners;
 use clawpay_bindings::Deployment;
 use clawpay_indexer::origin;
 use clawpay_store::{Chain, IndexedBlock, StoreError, Writer};
@@ -29,9 +30,9 @@ use url::Url;
 
 use self::chain::LocalChain;
 use crate::{
-    config::{Config, Port},
+    config::{ApiAddresses, Config},
     deploy::is_local,
-    deployment_file,
+    deployment_file, listen,
     local::{Durability, Postgres, Toolbox},
     output::{self, progress},
     shutdown, telemetry, wallet,
@@ -83,8 +84,9 @@ struct ServiceAddresses {
 
 impl Stack {
     async fn start_and_watch(&mut self, config: &Config) -> Result<()> {
-        let listener = listen(config.api_port).await?;
-        let address = listener.local_addr()?;
+        let api = listen_for_the_api(&config.api)?;
+        let listeners = Listeners { api, metrics: listen::for_metrics(config.metrics_addr)? };
+        let address = listen::from_here(listeners.api.first().context("no address to listen on")?.local_addr()?);
         let places = self.start_ground(config).await?;
 
         let writer = Writer::new(&places.database_url)?;
@@ -94,9 +96,9 @@ impl Stack {
         self.index = Some(start_index(&places, writer.clone(), self.shutdown.clone()));
         let mut api = config.api(places.rpc_url.clone(), places.database_url.clone());
         api.ready_at_block = places.ready_at;
-        api.metrics = Some(telemetry::count()?);
+        api.metrics = telemetry::count_for(listeners.metrics.as_ref())?;
         let shutdown = self.shutdown.clone();
-        self.api = Some(tokio::spawn(async move { Ok(clawpay_api::serve(listener, api, shutdown).await?) }));
+        self.api = Some(tokio::spawn(async move { Ok(clawpay_api::serve(listeners, api, shutdown).await?) }));
         progress(format_args!("Serving the API on http://{address}; indexing up to block {}", places.ready_at));
 
         let mut look = tokio::time::interval(LOOK_AGAIN);
@@ -316,17 +318,15 @@ fn claim_directory(data_dir: &Path) -> Result<File> {
     Ok(lock)
 }
 
-async fn listen(port: Port) -> Result<TcpListener> {
-    match TcpListener::bind((Ipv4Addr::LOCALHOST, port.number)).await {
-        Ok(listener) => Ok(listener),
-        Err(error) if port.is_explicit => {
-            Err(error).with_context(|| format!("cannot listen on port {}, which CLAWPAY_API_PORT asks for", port.number))
+/// Where it is asked to, or where it may.
+fn listen_for_the_api(asked: &ApiAddresses) -> Result<Vec<TcpListener>> {
+    match (listen::on_all(asked), asked.setting, &*asked.addresses) {
+        (Err(_), None, [address]) => {
+            let listener = listen::on(SocketAddr::new(address.ip(), 0), asked).context("no free port for the API")?;
+            progress(format_args!("Port {} is taken: the API uses {} instead", address.port(), listener.local_addr()?.port()));
+            Ok(vec![listener])
         }
-        Err(_) => {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no free port for the API")?;
-            progress(format_args!("Port {} is taken: the API uses {} instead", port.number, listener.local_addr()?.port()));
-            Ok(listener)
-        }
+        (outcome, _, _) => outcome,
     }
 }
 

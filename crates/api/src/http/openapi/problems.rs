@@ -159,7 +159,6 @@ const NAMED: &[Kind] = &[
         "The run is not OPEN: `state`, and `accepted`; once it was claimed `claimedBy`, and `yours` if the agent or wallet that asks did.",
     ),
     kind(400, "deadline_passed", "The run's deadline has passed."),
-    kind(404, "unknown_path", "There is nothing at this path."),
     kind(400, "invalid_cursor", "The cursor is none of this server's."),
 ];
 

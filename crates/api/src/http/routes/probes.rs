@@ -34,12 +34,7 @@ pub(super) struct Alive {
     uptime_seconds: u64,
 }
 
-/// Metrics
-///
-/// Everything this process counts, in Prometheus's text format.
-#[utoipa::path(get, path = "/metrics", operation_id = "getMetrics", tag = "server", responses(
-    (status = 200, description = "The numbers.", body = String, content_type = "text/plain"),
-), extensions(("x-problems" = json!(["404 unknown_path"]))))]
+/// Everything this process counts, in Prometheus's text format: the operator's business, and so no part of the API.
 pub(super) async fn metrics(State(app): State<App>, Query(Nothing {}): Query<Nothing>) -> Result<Response, ApiError> {
     const FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     let handle = app.config().metrics.as_ref().ok_or(ApiError::UnknownPath)?;
