@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use clawpay_bindings::Deployment;
+use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
 /// One indexer.
@@ -139,6 +140,19 @@ impl Secrets {
         Self(secrets)
     }
 
+    /// These, and the passwords of addresses whose other parts are none: a database's.
+    #[must_use]
+    pub fn and_passwords<'a>(mut self, urls: impl IntoIterator<Item = &'a Url>) -> Self {
+        for url in urls {
+            let named = url.query_pairs().filter(|(name, _)| name == "password").map(|(_, value)| value.into_owned());
+            let plain = url.password().map(|password| percent_decode_str(password).decode_utf8_lossy().into_owned());
+            let all = url.password().map(str::to_owned).into_iter().chain(plain).chain(named);
+            self.0.extend(all.filter(|part| part.len() >= Self::SHORTEST));
+        }
+        self.0.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        self
+    }
+
     /// `text` without them.
     pub fn hide(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "(hidden)"))
@@ -195,6 +209,14 @@ mod tests {
         let said = secrets.hide("project 0123456789abcdef of somebody: /v3/0123456789abcdef?apikey=fedcba9876543210, password");
         assert_eq!(said, "project (hidden) of (hidden): (hidden)?(hidden), (hidden)");
         assert_eq!(Secrets::of([&"https://node.example/rpc".parse().unwrap()]).hide("rpc error"), "rpc error");
+    }
+
+    #[test]
+    fn of_a_databases_address_the_password_is_hidden_in_either_spelling_and_nothing_else() {
+        let url = "postgres://operator:top%23secret@db.example/operator?password=and-another".parse().unwrap();
+        let secrets = Secrets::of([]).and_passwords([&url]);
+        let said = secrets.hide("operator of /operator: top%23secret, top#secret, and-another");
+        assert_eq!(said, "operator of /operator: (hidden), (hidden), (hidden)");
     }
 
     #[test]

@@ -28,6 +28,7 @@ mod relay;
 mod replacements;
 mod replica;
 mod run_actions;
+mod secrets;
 mod served;
 mod shapes;
 mod signing;

@@ -70,11 +70,8 @@ pub(crate) enum ApiError {
         /// How so.
         detail: String,
     },
-    /// The node would not take the signed transaction.
-    TransactionRefused {
-        /// What it said.
-        detail: String,
-    },
+    /// No node would take the signed transaction.
+    TransactionRefused(SendRefusal),
     /// Nothing with this number was ever told, or not in this feed.
     UnknownEventId {
         /// The number asked for.
@@ -178,6 +175,37 @@ pub(crate) enum ApiError {
     Overdue,
     /// A fault of this server.
     Internal(&'static str),
+}
+
+/// Why a signed transaction is not taken, in words of this server: what a node says may hold its address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SendRefusal {
+    /// For programs.
+    pub reason: RefusalReason,
+    /// For people: what is wrong, and what to do.
+    pub detail: String,
+}
+
+/// Each reason why a signed transaction is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RefusalReason {
+    /// Its nonce has been used.
+    NonceUsed,
+    /// Another transaction with its nonce waits, and offers as much.
+    NonceWaiting,
+    /// Its sender cannot pay for its gas.
+    InsufficientFunds,
+    /// Its gas limit is below what it needs.
+    GasTooLow,
+    /// Its gas limit is above what a block has.
+    GasTooHigh,
+    /// It offers too little for gas.
+    Underpriced,
+    /// There is no room for another that waits.
+    PoolFull,
+    /// Something else.
+    Other,
 }
 
 /// A request that can never succeed as it is.

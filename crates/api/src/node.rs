@@ -45,7 +45,7 @@ pub(crate) enum NodeError {
         method: &'static str,
         /// The JSON-RPC error code.
         code: i64,
-        /// The beginning of what it said.
+        /// The beginning of what it said, for the log alone: it may hold the node's address.
         message: String,
     },
     /// It answered something else than was asked.
@@ -84,6 +84,17 @@ enum Failure {
 }
 
 impl NodeError {
+    /// What kind of trouble it is: one of a few words, and none of the node's.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Away(_) => "unreachable",
+            Self::TimedOut(_) => "timed_out",
+            Self::Refused { .. } => "refused",
+            Self::Nonsense(_) => "unusable_answer",
+            Self::WrongChain { .. } => "wrong_chain",
+        }
+    }
+
     /// Whether asking again in a moment may help.
     pub(crate) const fn is_passing(&self) -> bool {
         matches!(self, Self::Away(_) | Self::TimedOut(_))

@@ -195,9 +195,10 @@ impl Config {
         Some(RelayOptions { budget_per_day: self.relayer_budget.unwrap_or(options.budget_per_day), ..options })
     }
 
-    /// The keys in the nodes' addresses, which libraries repeat in their errors.
+    /// The keys in the nodes' addresses and the databases' passwords, which libraries and servers repeat in their errors.
     pub fn secrets(&self) -> Secrets {
-        Secrets::of(self.rpc_urls.iter().map(|url| &url.0))
+        let databases = self.database_url.iter().chain(&self.database_read_url).filter_map(|url| Url::parse(&url.0).ok());
+        Secrets::of(self.rpc_urls.iter().map(|url| &url.0)).and_passwords(databases.collect::<Vec<_>>().iter())
     }
 }
 

@@ -1,12 +1,24 @@
-//! A node that is not quite the one behind it.
+//! A node that is not quite the one behind it, and that counts what it is asked.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 use anyhow::Result;
-use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::post,
+};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
 use url::Url;
+
+/// What a provider puts into the address of a node, and no answer and no log may show.
+pub(super) const KEY: &str = "0123456789abcdef0123456789abcdef";
 
 /// In what it differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,40 +43,88 @@ pub(super) enum Oddity {
     LateReceipts,
     /// It nests revert data as hardhat does.
     NestedRevertData,
+    /// It repeats its address, key and all, in this way, whatever it is asked.
+    Leaks(Leak),
+}
+
+/// How it repeats its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leak {
+    /// In an error.
+    Error,
+    /// In an error that looks like a revert.
+    Revert,
+    /// In what comes with an error.
+    Data,
+    /// With another HTTP status.
+    Status,
+    /// As an answer that is none.
+    Nonsense,
 }
 
 /// An HTTP proxy before a node.
 pub(super) struct NodeProxy {
     pub(super) url: Url,
-    oddity: Arc<Mutex<Oddity>>,
+    shared: Arc<Shared>,
     server: JoinHandle<()>,
+}
+
+struct Shared {
+    oddity: Mutex<Oddity>,
+    asked: Mutex<Asked>,
+}
+
+/// What it has been asked.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Asked {
+    /// HTTP requests.
+    pub(super) requests: usize,
+    /// Calls, by their methods.
+    pub(super) calls: BTreeMap<String, usize>,
 }
 
 #[derive(Clone)]
 struct Proxy {
     node: Url,
-    oddity: Arc<Mutex<Oddity>>,
+    shared: Arc<Shared>,
     client: reqwest::Client,
 }
 
 impl NodeProxy {
     /// Stands before `node`.
     pub(super) async fn start(node: Url, oddity: Oddity) -> Result<Self> {
-        let oddity = Arc::new(Mutex::new(oddity));
+        let shared = Arc::new(Shared { oddity: Mutex::new(oddity), asked: Mutex::default() });
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}/", listener.local_addr()?).parse()?;
-        let proxy = Proxy { node, oddity: Arc::clone(&oddity), client: reqwest::Client::new() };
-        let router = Router::new().route("/", post(answer)).with_state(proxy);
+        let proxy = Proxy { node, shared: Arc::clone(&shared), client: reqwest::Client::new() };
+        let router = Router::new().fallback(post(answer)).with_state(proxy);
         let server = tokio::spawn(async move {
             // Ends when the test does.
             let _ended = axum::serve(listener, router).await;
         });
-        Ok(Self { url, oddity, server })
+        Ok(Self { url, shared, server })
+    }
+
+    /// Its address with a key in it.
+    pub(super) fn keyed_url(&self) -> Result<Url> {
+        Ok(self.url.join(&format!("v3/{KEY}"))?)
     }
 
     /// Differs in this from now on.
     pub(super) fn turn(&self, oddity: Oddity) {
-        *self.oddity.lock().unwrap() = oddity;
+        *self.shared.oddity.lock().unwrap() = oddity;
+    }
+
+    /// What it has been asked since this was last called.
+    pub(super) fn asked(&self) -> Asked {
+        std::mem::take(&mut *self.shared.asked.lock().unwrap())
+    }
+}
+
+impl Asked {
+    /// How many calls that is.
+    pub(super) fn count(&self) -> usize {
+        self.calls.values().sum()
     }
 }
 
@@ -74,26 +134,52 @@ impl Drop for NodeProxy {
     }
 }
 
-async fn answer(State(proxy): State<Proxy>, Json(request): Json<Value>) -> Result<Json<Value>, StatusCode> {
-    let oddity = *proxy.oddity.lock().unwrap();
-    let method = request["method"].as_str().unwrap_or_default();
-    if oddity == Oddity::Away {
-        return Err(StatusCode::BAD_GATEWAY);
-    }
-    if oddity == Oddity::SendsNothing && method == "eth_sendRawTransaction" {
-        return Err(StatusCode::BAD_GATEWAY);
-    }
-    if oddity == Oddity::Slow {
-        tokio::time::sleep(std::time::Duration::from_secs(60)).await;
-    }
-    if oddity == Oddity::NoSimulation && method == "eth_simulateV1" {
-        let error = json!({ "code": -32601, "message": "the method eth_simulateV1 does not exist" });
-        return Ok(Json(json!({ "jsonrpc": "2.0", "id": request["id"], "error": error })));
+async fn answer(State(proxy): State<Proxy>, Json(request): Json<Value>) -> Result<Response, StatusCode> {
+    let oddity = *proxy.shared.oddity.lock().unwrap();
+    let questions = request.as_array().cloned().unwrap_or_else(|| vec![request.clone()]);
+    proxy.shared.count(&questions);
+    let asks = |method: &str| questions.iter().any(|question| question["method"] == method);
+    match oddity {
+        Oddity::Away => return Err(StatusCode::BAD_GATEWAY),
+        Oddity::SendsNothing if asks("eth_sendRawTransaction") => return Err(StatusCode::BAD_GATEWAY),
+        Oddity::Slow => tokio::time::sleep(std::time::Duration::from_secs(60)).await,
+        Oddity::Leaks(Leak::Status) => return Ok((StatusCode::BAD_REQUEST, format!("no such project: {KEY}")).into_response()),
+        _ => {}
     }
     let response = proxy.client.post(proxy.node.clone()).json(&request).send().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
     let mut answer: Value = response.json().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
+    match &mut answer {
+        Value::Array(answers) => {
+            for answer in answers {
+                let question = questions.iter().find(|question| question["id"] == answer["id"]);
+                distort(oddity, question.unwrap_or(&Value::Null), answer);
+            }
+        }
+        answer => distort(oddity, &request, answer),
+    }
+    Ok(Json(answer).into_response())
+}
+
+impl Shared {
+    fn count(&self, questions: &[Value]) {
+        let mut asked = self.asked.lock().unwrap();
+        asked.requests += 1;
+        for question in questions {
+            *asked.calls.entry(question["method"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
+        }
+    }
+}
+
+/// Makes of the node's answer to one call what this proxy answers.
+fn distort(oddity: Oddity, question: &Value, answer: &mut Value) {
+    let method = question["method"].as_str().unwrap_or_default();
+    let error = |error: Value| json!({ "jsonrpc": "2.0", "id": question["id"], "error": error });
+    let said = format!("upstream https://node.example/v3/{KEY} failed");
     match oddity {
         Oddity::OtherChain if method == "eth_chainId" => answer["result"] = json!("0x1"),
+        Oddity::NoSimulation if method == "eth_simulateV1" => {
+            *answer = error(json!({ "code": -32601, "message": "the method eth_simulateV1 does not exist" }));
+        }
         Oddity::NoBaseFee if method == "eth_getBlockByNumber" => {
             if let Some(block) = answer["result"].as_object_mut() {
                 block.remove("baseFeePerGas");
@@ -112,7 +198,10 @@ async fn answer(State(proxy): State<Proxy>, Json(request): Json<Value>) -> Resul
                 "data": { "message": "reverted", "txHash": hash, "data": data },
             });
         }
+        Oddity::Leaks(Leak::Error) => *answer = error(json!({ "code": -32000, "message": said })),
+        Oddity::Leaks(Leak::Revert) => *answer = error(json!({ "code": 3, "message": format!("execution reverted: {said}"), "data": said })),
+        Oddity::Leaks(Leak::Data) => *answer = error(json!({ "code": -32603, "message": "internal error", "data": { "message": said } })),
+        Oddity::Leaks(Leak::Nonsense) => *answer = json!({ "jsonrpc": "2.0", "id": question["id"], "result": said }),
         _ => {}
     }
-    Ok(Json(answer))
 }

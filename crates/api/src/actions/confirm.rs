@@ -20,7 +20,7 @@ use super::{
     steps::{self, Expected},
 };
 use crate::{
-    error::ApiError,
+    error::{ApiError, SendRefusal},
     market::{contracts, snapshot},
     node::{Node, Receipt},
     transactions::{
@@ -150,7 +150,7 @@ struct Handed {
     /// Whether it was on its way when it was last looked at.
     was_seen: bool,
     /// Why the node did not take it, if it did not.
-    refusal: Option<String>,
+    refusal: Option<SendRefusal>,
 }
 
 /// What one look brings.
@@ -259,9 +259,9 @@ impl Confirmer<'_> {
         for (position, step) in steps.iter().enumerate() {
             let refusal = submit(self.node, self.notes, step).await?.err();
             if position + 1 < steps.len()
-                && let Some(detail) = refusal
+                && let Some(refusal) = refusal
             {
-                return Err(ApiError::TransactionRefused { detail });
+                return Err(ApiError::TransactionRefused(refusal));
             }
             let place = Some(Place { sender: step.sender, nonce: step.nonce });
             handed = Ok(Handed { hash: step.hash, place, was_seen: refusal.is_none(), refusal });
@@ -378,7 +378,7 @@ impl Pursuit<'_> {
             Progress::Unknown | Progress::Dropped | Progress::Replaced { by: None } => self.started.elapsed() >= TRAVELS,
         };
         match &self.handed.refusal {
-            Some(detail) if !matches!(progress, Progress::Pending { .. }) => Err(ApiError::TransactionRefused { detail: detail.clone() }),
+            Some(refusal) if !matches!(progress, Progress::Pending { .. }) => Err(ApiError::TransactionRefused(refusal.clone())),
             _ if is_certain => Ok(Look::Answer(Box::new(self.answer(progress).await))),
             _ => Ok(Look::Wait(progress)),
         }

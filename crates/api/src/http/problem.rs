@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    error::{ApiError, Invalid},
+    error::{ApiError, Invalid, SendRefusal},
     node::NodeError,
     text::{IsoDate, refusal_sentence, revert_sentence},
 };
@@ -156,8 +156,9 @@ impl From<ApiError> for Problem {
             .with("reason", json!({ "code": revert.code(), "detail": revert_sentence(&revert) })),
             ApiError::NotThisAction { field, detail } => Self::new(S::BAD_REQUEST, "not_this_action", detail).at(Some(field)),
             ApiError::ForeignTransaction { field, detail } => Self::new(S::FORBIDDEN, "foreign_transaction", detail).at(Some(field)),
-            ApiError::TransactionRefused { detail } => {
+            ApiError::TransactionRefused(SendRefusal { reason, detail }) => {
                 Self::new(S::UNPROCESSABLE_ENTITY, "transaction_refused", format!("the node refused the transaction: {detail}"))
+                    .with("reason", reason)
             }
             ApiError::UnknownEventId { after, first, last } => Self::new(
                 S::CONFLICT,
@@ -264,9 +265,10 @@ fn refusal_problem(status: StatusCode, refusal: &Refusal) -> Problem {
     }
 }
 
+/// What a node said is in the log alone.
 fn node_problem(error: &NodeError) -> Problem {
     let status = StatusCode::SERVICE_UNAVAILABLE;
-    match error {
+    let problem = match error {
         NodeError::WrongChain { expected, actual } => {
             Problem::new(status, "wrong_chain", format!("the node is on chain {actual}, the market on chain {expected}"))
                 .with("expected", expected)
@@ -276,7 +278,8 @@ fn node_problem(error: &NodeError) -> Problem {
         NodeError::Refused { .. } | NodeError::Nonsense(_) => {
             Problem::new(status, "node_unavailable", "the node did not give a usable answer")
         }
-    }
+    };
+    problem.with("node", error.kind())
 }
 
 /// The status of a refusal. A claim has the order and statuses that the market's reference gives it; the other verbs share theirs.

@@ -36,10 +36,15 @@ fn revert_data(value: &Value, depth: usize) -> Option<Bytes> {
     }
 }
 
-/// As much of a node's words as is worth repeating, on one line.
+/// As much of a node's words as is worth a line of the log. It ends between two words: half a key could not be told from other text any more,
+/// and so not be hidden.
 pub(super) fn beginning(message: &str) -> String {
     const LONGEST: usize = 200;
-    message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST).collect()
+    let plain: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST + 1).collect();
+    if plain.chars().count() <= LONGEST {
+        return plain;
+    }
+    plain.rsplit_once(' ').map(|(words, _)| words.to_owned()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -95,6 +100,17 @@ mod tests {
     #[test]
     fn only_the_beginning_of_a_message_is_repeated() {
         assert_eq!(beginning("a\r\nb"), "a  b");
-        assert_eq!(beginning(&"x".repeat(10_000)).len(), 200);
+        assert_eq!(beginning(&"x ".repeat(10_000)).len(), 199);
+        assert_eq!(beginning(&"x".repeat(200)).len(), 200);
+    }
+
+    #[test]
+    fn no_word_of_a_message_is_cut_in_half() {
+        let url = "https://node.example/v3/0123456789abcdef0123456789abcdef";
+        for before in 150..200 {
+            let said = beginning(&format!("{} {url} failed {}", "x".repeat(before), "y ".repeat(200)));
+            assert!(said.contains(url) || !said.contains("https"), "{said}");
+        }
+        assert_eq!(beginning(&url.repeat(10)), "");
     }
 }

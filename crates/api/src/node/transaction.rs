@@ -86,7 +86,7 @@ impl Receipt {
 }
 
 impl Node {
-    /// Passes a signed transaction on. The node's own words if it does not want it.
+    /// Passes a signed transaction on. The node's own words, which are for the log alone, if it does not want it.
     pub(crate) async fn send(&self, raw: &Bytes) -> Result<Result<(), String>, NodeError> {
         match self.try_ask::<_, B256>("eth_sendRawTransaction", (raw,)).await {
             Ok(_) => Ok(Ok(())),

@@ -92,7 +92,8 @@ async fn in_the_way(app: &App, chain: &Chain, indexed: &IndexedBlock) -> Vec<Str
         reasons.push(format!("the indexer last heard of the node {age} s ago, {allowed} s are allowed"));
     }
     if let Err(error) = app.node().require_chain(chain.chain_id).await {
-        reasons.push(format!("the node cannot be used: {error}"));
+        tracing::warn!(%error, "the node did not answer");
+        reasons.push(format!("the node cannot be used: {}", error.kind()));
     }
     reasons
 }

@@ -65,8 +65,8 @@ pub(super) async fn send(
     drop(view);
     let transaction = read(&raw, chain.chain_id, &contracts(&chain))?;
     app.node().require_chain(chain.chain_id).await?;
-    if let Err(detail) = submit(app.node(), app.submitted_transactions(), &transaction).await? {
-        return Err(ApiError::TransactionRefused { detail });
+    if let Err(refusal) = submit(app.node(), app.submitted_transactions(), &transaction).await? {
+        return Err(ApiError::TransactionRefused(refusal));
     }
     // It is sent: what cannot be found out now does not change that.
     let status = app.tracker().status(app.reader(), transaction.hash, Claimed::default()).await.unwrap_or_else(|error| {
