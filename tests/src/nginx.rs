@@ -39,7 +39,8 @@ impl Nginx {
              \x20 uwsgi_temp_path {place}/uwsgi;\n  scgi_temp_path {place}/scgi;\n\
              \x20 upstream api {{ server {upstream}; keepalive 4; }}\n\
              \x20 server {{\n    listen 127.0.0.1:{port};\n    location {path} {{\n      proxy_pass http://api/;\n      proxy_http_version 1.1;\n\
-             \x20     proxy_set_header Connection \"\";\n    }}\n  }}\n}}\n"
+             \x20     proxy_set_header Connection \"\";\n      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;\n\
+             \x20     proxy_set_header Forwarded \"\";\n    }}\n  }}\n}}\n"
         );
         let file = directory.path().join("nginx.conf");
         fs::write(&file, settings)?;

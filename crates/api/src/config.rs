@@ -7,7 +7,10 @@ use clawpay_store::ReaderOptions;
 use metrics_exporter_prometheus::PrometheusHandle;
 use url::Url;
 
-use crate::public_url::PublicUrl;
+use crate::{
+    client::{Client, TrustedProxies},
+    public_url::PublicUrl,
+};
 
 /// Largest request body.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -39,8 +42,10 @@ pub struct Config {
     pub keep_alive: Duration,
     /// Longest for a request's body to arrive.
     pub body_timeout: Duration,
-    /// How many requests one address may make.
+    /// How many requests one client may make.
     pub rate_limit: RateLimit,
+    /// Who is believed about the clients it speaks for.
+    pub trusted_proxies: TrustedProxies,
     /// Connections to the database, and their limits.
     pub database: ReaderOptions,
     /// How many may listen to events, and for how long.
@@ -68,6 +73,13 @@ impl Default for RateLimit {
     }
 }
 
+impl RateLimit {
+    /// Whether limits by address hold for a client. Who is on this machine may speak for many.
+    pub(crate) const fn holds_for(&self, client: Client) -> bool {
+        !client.is_local || self.includes_loopback && self.per_second > 0
+    }
+}
+
 impl Config {
     /// The defaults, for these two addresses.
     pub fn new(rpc_url: Url, database_url: impl Into<String>) -> Self {
@@ -85,6 +97,7 @@ impl Config {
             keep_alive: Duration::from_secs(75),
             body_timeout: Duration::from_secs(10),
             rate_limit: RateLimit::default(),
+            trusted_proxies: TrustedProxies::default(),
             database: ReaderOptions::default(),
             events: EventOptions::default(),
             relay: None,
@@ -163,6 +176,7 @@ impl fmt::Debug for Config {
             .field("public_url", &self.public_url)
             .field("keep_alive", &self.keep_alive)
             .field("rate_limit", &self.rate_limit)
+            .field("trusted_proxies", &self.trusted_proxies)
             .field("database", &self.database)
             .field("events", &self.events)
             .field("relay", &self.relay)

@@ -8,6 +8,7 @@
 
 mod actions;
 mod chains;
+mod client;
 mod config;
 mod error;
 mod feed;
@@ -23,6 +24,7 @@ mod tally;
 mod text;
 mod transactions;
 
+pub use client::{NotANetwork, TrustedProxies};
 pub use config::{Config, EventOptions, MAX_BODY_BYTES, RateLimit, RelayOptions};
 pub use http::App;
 pub use public_url::{NotPublic, PublicUrl};

@@ -14,7 +14,7 @@ use alloy::{
     signers::local::PrivateKeySigner,
 };
 use anyhow::{Context, Result, bail};
-use clawpay_api::{PublicUrl, RateLimit, RelayOptions};
+use clawpay_api::{PublicUrl, RateLimit, RelayOptions, TrustedProxies};
 use clawpay_bindings::Deployment;
 use clawpay_domain::parse_account;
 use clawpay_indexer::{Hashes, Secrets};
@@ -46,6 +46,8 @@ pub struct Config {
     /// `CLAWPAY_RATE_LIMIT`: requests a second that one address may make of the API, and after a slash how many at once. Clients on this
     /// machine are limited only if it is set; 0 is no limit.
     pub rate_limit: RateLimit,
+    /// `CLAWPAY_TRUSTED_PROXIES`: addresses and networks of proxies, separated by commas, that are believed whom they speak for.
+    pub trusted_proxies: TrustedProxies,
     /// `CLAWPAY_RPC_PORT`: loopback port of the embedded anvil; 8545 if not set.
     pub rpc_port: Port,
     /// `CLAWPAY_EMPTY`: `1` leaves the demo market out when a local chain is made.
@@ -139,6 +141,7 @@ impl Config {
             public_url: take("CLAWPAY_PUBLIC_URL").map(|text| public_url(&text)).transpose()?.unwrap_or_default(),
             keep_alive: take("CLAWPAY_KEEP_ALIVE").map(|text| keep_alive(&text)).transpose()?,
             rate_limit: take("CLAWPAY_RATE_LIMIT").map(|text| rate_limit(&text)).transpose()?.unwrap_or_default(),
+            trusted_proxies: take("CLAWPAY_TRUSTED_PROXIES").map(|text| trusted_proxies(&text)).transpose()?.unwrap_or_default(),
             rpc_port: port("CLAWPAY_RPC_PORT", take("CLAWPAY_RPC_PORT"), DEFAULT_RPC_PORT)?,
             empty: switch("CLAWPAY_EMPTY", take("CLAWPAY_EMPTY"))?,
             deployment: take("CLAWPAY_DEPLOYMENT").map(PathBuf::from),
@@ -184,6 +187,7 @@ impl Config {
         api.public_url = self.public_url.clone();
         api.keep_alive = self.keep_alive.unwrap_or(api.keep_alive);
         api.rate_limit = self.rate_limit;
+        api.trusted_proxies = self.trusted_proxies.clone();
         api.relay = self.relay();
         api
     }
@@ -274,6 +278,10 @@ fn rate_limit(text: &str) -> Result<RateLimit> {
     let per_second: u32 = number(per_second)?;
     let burst = burst.map_or(Ok(per_second.saturating_mul(20)), number)?;
     Ok(RateLimit { per_second, burst, includes_loopback: true })
+}
+
+fn trusted_proxies(text: &str) -> Result<TrustedProxies> {
+    text.parse().context("CLAWPAY_TRUSTED_PROXIES")
 }
 
 fn public_url(text: &str) -> Result<PublicUrl> {
@@ -367,10 +375,12 @@ mod tests {
             ("CLAWPAY_PUBLIC_URL", "https://market.example/market/"),
             ("CLAWPAY_KEEP_ALIVE", "20"),
             ("CLAWPAY_RATE_LIMIT", "5/7"),
+            ("CLAWPAY_TRUSTED_PROXIES", "10.0.0.0/8, ::1"),
         ])
         .unwrap();
         let api = config.api("http://127.0.0.1:1".parse().unwrap(), "postgres://h/d");
         assert_eq!(api.public_url.of("/docs/"), "https://market.example/market/docs/");
+        assert_eq!(api.trusted_proxies, "10.0.0.0/8,::1/128".parse().unwrap());
         assert_eq!((api.keep_alive, api.rate_limit.burst), (Duration::from_secs(20), 7));
     }
 
@@ -389,6 +399,8 @@ mod tests {
             ("CLAWPAY_API_ADDR", "127.0.0.1:3000 0.0.0.0:3001"),
             ("CLAWPAY_API_ADDR", ","),
             ("CLAWPAY_RPC_PORT", "x"),
+            ("CLAWPAY_TRUSTED_PROXIES", "nginx"),
+            ("CLAWPAY_TRUSTED_PROXIES", "10.0.0.0/33"),
             ("CLAWPAY_RATE_LIMIT", "-1"),
             ("CLAWPAY_RATE_LIMIT", "100/"),
             ("CLAWPAY_RATE_LIMIT", "1.5"),
@@ -453,6 +465,7 @@ mod tests {
             "CLAWPAY_PUBLIC_URL",
             "CLAWPAY_KEEP_ALIVE",
             "CLAWPAY_RATE_LIMIT",
+            "CLAWPAY_TRUSTED_PROXIES",
             "CLAWPAY_EMPTY",
             "CLAWPAY_DEPLOYMENT",
             "CLAWPAY_DEPLOYER_KEY",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use clawpay_api::PublicUrl;
+use clawpay_api::{Config, PublicUrl, RateLimit};
 use clawpay_domain::Usdc;
 use clawpay_tests::{Nginx, key};
 use reqwest::{Client, Method, RequestBuilder, StatusCode, Url, header, redirect::Policy};
@@ -28,9 +28,17 @@ struct Seen {
 
 impl Seen {
     async fn start() -> Result<Self> {
+        Self::start_with(|_| ()).await
+    }
+
+    async fn start_with(configure: impl FnOnce(&mut Config)) -> Result<Self> {
         let address = Nginx::address()?;
         let public = PublicUrl::parse(address.as_str())?;
-        let served = Served::start_with(|config| config.public_url = public).await?;
+        let served = Served::start_with(|config| {
+            config.public_url = public;
+            configure(config);
+        })
+        .await?;
         let nginx = Nginx::start(&address, served.api.url()).await?;
         Ok(Self { served, address, http: Client::builder().redirect(Policy::none()).build()?, _nginx: nginx })
     }
@@ -167,6 +175,32 @@ async fn compressed_answers_come_through_it() -> Result<()> {
     for coding in ["gzip", "br"] {
         let answer = seen.request(Method::GET, "openapi.json")?.header(header::ACCEPT_ENCODING, coding).send().await?;
         assert_eq!(unpack(answer).await?, (coding.to_owned(), plain.clone()));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs nginx on the PATH"]
+async fn one_greedy_client_is_limited_and_another_is_not_behind_it_and_behind_two() -> Result<()> {
+    let seen = Seen::start_with(|config| {
+        config.rate_limit = RateLimit { per_second: 1, burst: 5, includes_loopback: false };
+        config.trusted_proxies = "127.0.0.1".parse().unwrap();
+    })
+    .await?;
+    let outer = Nginx::address()?;
+    let _outer = Nginx::start(&outer, &seen.address).await?;
+    let behind_two = outer.join("market/")?;
+    for (last, address) in [(2, &seen.address), (4, &behind_two)] {
+        let client = |last| Client::builder().local_address(std::net::IpAddr::from([127, 0, 0, last])).build();
+        let (greedy, other) = (client(last)?, client(last + 1)?);
+        let mut answers = Vec::new();
+        for claimed in 0..20 {
+            // What it says of itself stands before what the proxies say.
+            let request = greedy.get(address.join("api/config")?).header("x-forwarded-for", format!("203.0.113.{claimed}"));
+            answers.push(request.header("forwarded", format!("for=203.0.113.{claimed}")).send().await?.status().as_u16());
+        }
+        assert!(answers.iter().filter(|status| **status == 429).count() > 5 && answers[0] == 200, "{address}: {answers:?}");
+        assert_eq!(other.get(address.join("api/config")?).send().await?.status(), StatusCode::OK, "{address}");
     }
     Ok(())
 }

@@ -1,11 +1,14 @@
 //! What one client may use up: requests, patience, connections.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result};
 use clawpay_api::{Config, RateLimit};
 use clawpay_tests::{Api, Database, DatabaseProxy, bulk_runs, empty_index};
-use reqwest::{Method, header};
+use reqwest::{Client, Method, header};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -54,6 +57,71 @@ async fn clients_on_this_machine_are_not_limited_unless_asked_for() -> Result<()
         let answer = served.get("/api/config").await?;
         assert!(answer.status == 200 && !answer.headers.contains_key("ratelimit"), "{:?}", answer.headers);
     }
+    Ok(())
+}
+
+/// Asks until it is told to wait, a few times at most. Whether it was.
+async fn is_limited(served: &Served, client: &Client, headers: &[(&str, &str)]) -> Result<bool> {
+    for _ in 0..6 {
+        let request = client.get(served.api.url().join("api/config")?);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        if request.send().await?.status() == 429 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_names_its_clients_and_each_has_a_limit_of_its_own() -> Result<()> {
+    let served = Served::start_with(|config| {
+        config.rate_limit = RateLimit { per_second: 1, burst: 3, includes_loopback: false };
+        config.trusted_proxies = "127.0.0.1, 10.0.0.0/8".parse().unwrap();
+    })
+    .await?;
+    let proxy = Client::new();
+    let greedy = [("x-forwarded-for", "198.51.100.1, 203.0.113.1, 10.1.1.1")];
+    assert!(is_limited(&served, &proxy, &greedy).await?);
+    // What it says of itself moves it nowhere.
+    for claimed in ["203.0.113.1", "203.0.113.9, 203.0.113.1", "127.0.0.1,203.0.113.1"] {
+        let refused = served.request(Method::GET, "/api/config").header("x-forwarded-for", claimed);
+        let mut answer = served.send(refused.try_clone().context("no body")?).await?;
+        if answer.status != 429 {
+            answer = served.send(refused).await?;
+        }
+        answer.require(429, "rate_limited")?;
+    }
+    let others: [&[(&str, &str)]; 3] = [
+        &[("x-forwarded-for", "203.0.113.2")],
+        &[("forwarded", "for=203.0.113.3;proto=https")],
+        &[("forwarded", "for=\"[2001:db8::1]:4711\"")],
+    ];
+    for other in others {
+        let request = proxy.get(served.api.url().join("api/config")?).header(other[0].0, other[0].1);
+        assert_eq!(request.send().await?.status(), 200, "{other:?}");
+    }
+    // Without a name that can be read a client is the proxy, which is on this machine and limited all the same.
+    assert!(is_limited(&served, &proxy, &[("x-forwarded-for", "unknown")]).await?);
+    assert!(is_limited(&served, &proxy, &[("x-forwarded-for", "203.0.113.4"), ("forwarded", "for=203.0.113.5")]).await?);
+    assert!(!is_limited(&served, &proxy, &[]).await?, "the operator is on this machine too");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_not_trusted_cannot_choose_its_address() -> Result<()> {
+    let served = Served::start_with(|config| {
+        config.rate_limit = RateLimit { per_second: 1, burst: 3, includes_loopback: true };
+        config.trusted_proxies = "127.0.0.9".parse().unwrap();
+    })
+    .await?;
+    let stranger = Client::builder().local_address(IpAddr::from([127, 0, 0, 2])).build()?;
+    let mut answers = Vec::new();
+    for last in 1..6 {
+        let claimed = format!("203.0.113.{last}");
+        let request = stranger.get(served.api.url().join("api/config")?).header("x-forwarded-for", &claimed);
+        answers.push(request.header("forwarded", format!("for={claimed}")).send().await?.status().as_u16());
+    }
+    assert!(answers.contains(&429), "{answers:?}");
     Ok(())
 }
 

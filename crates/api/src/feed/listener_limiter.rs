@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use crate::{config::EventOptions, error::ApiError};
+use crate::{client::Client, config::EventOptions, error::ApiError};
 
 /// Who is listening.
 #[derive(Clone, Debug)]
@@ -36,10 +36,10 @@ impl ListenerLimiter {
         Self { taken: Arc::default(), options }
     }
 
-    /// A place for a client at `address`. On this machine itself are proxies that speak for many clients: they are limited only if a number
-    /// was set.
-    pub(crate) fn take(&self, address: IpAddr) -> Result<ListenerPermit, ApiError> {
-        let per_address = self.options.per_address.unwrap_or(if address.is_loopback() { u32::MAX } else { PER_ADDRESS });
+    /// A place for `client`. On this machine itself are proxies that speak for many clients: they are limited only if a number was set.
+    pub(crate) fn take(&self, client: Client) -> Result<ListenerPermit, ApiError> {
+        let Client { address, is_local } = client;
+        let per_address = self.options.per_address.unwrap_or(if is_local { u32::MAX } else { PER_ADDRESS });
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let of_address = taken.by_address.get(&address).copied().unwrap_or_default();
         if of_address >= per_address || taken.all >= self.options.total {
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_place_is_free_again_when_its_listener_goes() {
-        let (one, other) = (IpAddr::from([203, 0, 113, 1]), IpAddr::from([203, 0, 113, 2]));
+        let (one, other) = (Client::of([203, 0, 113, 1].into()), Client::of([203, 0, 113, 2].into()));
         let listeners = listeners(Some(2), 3);
         let held = (listeners.take(one).unwrap(), listeners.take(one).unwrap());
         assert!(matches!(listeners.take(one), Err(ApiError::TooManyListeners { limit: 2 })));
@@ -91,10 +91,11 @@ mod tests {
     #[test]
     fn a_proxy_on_this_machine_speaks_for_many() {
         let listeners = listeners(None, 1_000);
-        let held: Vec<_> = (0..500).map(|_| listeners.take(Ipv4Addr::LOCALHOST.into()).unwrap()).collect();
+        let held: Vec<_> = (0..500).map(|_| listeners.take(Client::of(Ipv4Addr::LOCALHOST.into())).unwrap()).collect();
         assert_eq!(held.len(), 500);
-        let stranger: Vec<_> = (0..PER_ADDRESS).map(|_| listeners.take([203, 0, 113, 1].into()).unwrap()).collect();
-        assert!(listeners.take([203, 0, 113, 1].into()).is_err());
-        drop(stranger);
+        let stranger = |last: u64| Client::of(std::net::Ipv6Addr::from_bits(0x2001_0db8 << 96 | u128::from(last)).into());
+        let held: Vec<_> = (0..PER_ADDRESS).map(|last| listeners.take(stranger(last.into())).unwrap()).collect();
+        assert!(listeners.take(stranger(u64::MAX)).is_err(), "a /64 is one customer's");
+        drop(held);
     }
 }

@@ -1,10 +1,6 @@
-//! How many requests one address may make, counted.
+//! How many requests one client may make, counted.
 
-use std::{
-    net::{IpAddr, Ipv6Addr},
-    num::NonZeroU32,
-    time::Duration,
-};
+use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 
 use axum::http::HeaderValue;
 use governor::{
@@ -14,7 +10,7 @@ use governor::{
     state::keyed::DashMapStateStore,
 };
 
-use crate::{config::RateLimit, tally::Tally};
+use crate::{client::Client, config::RateLimit, tally::Tally};
 
 /// How often addresses are forgotten that have all of their burst again.
 const FORGETTING: Duration = Duration::from_secs(10);
@@ -22,7 +18,7 @@ const FORGETTING: Duration = Duration::from_secs(10);
 /// Counts requests by address.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    pub(super) rate: RateLimit,
+    rate: RateLimit,
     pub(super) policy: HeaderValue,
     /// What was refused.
     pub(super) refusals: Tally,
@@ -47,9 +43,9 @@ impl Gate {
         })
     }
 
-    /// Takes one request of `address` into account: how many more it may make at once, or how long it has to wait.
-    pub(super) fn pass(&self, address: IpAddr) -> Result<u32, Duration> {
-        match self.limiter.check_key(&household(address)) {
+    /// Takes one request of `client` into account: how many more it may make at once, or how long it has to wait.
+    pub(crate) fn pass(&self, client: Client) -> Result<u32, Duration> {
+        match self.limiter.check_key(&client.address) {
             Ok(snapshot) => Ok(snapshot.remaining_burst_capacity()),
             Err(refusal) => Err(refusal.wait_time_from(self.clock.now())),
         }
@@ -70,14 +66,6 @@ impl Gate {
     }
 }
 
-/// One customer of IPv6 has a whole /64 of addresses.
-fn household(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,11 +77,11 @@ mod tests {
     #[test]
     fn a_burst_is_let_through_and_the_next_request_waits() {
         let gate = gate(1, 3);
-        let address = "192.0.2.1".parse().unwrap();
+        let address = Client::of([192, 0, 2, 1].into());
         assert_eq!((gate.pass(address), gate.pass(address), gate.pass(address)), (Ok(2), Ok(1), Ok(0)));
         let wait = gate.pass(address).unwrap_err();
         assert!(wait > Duration::ZERO && wait <= Duration::from_secs(1), "{wait:?}");
-        assert_eq!(gate.pass("192.0.2.2".parse().unwrap()), Ok(2));
+        assert_eq!(gate.pass(Client::of([192, 0, 2, 2].into())), Ok(2));
         assert_eq!((gate.until_full(0), gate.until_full(3)), (3, 0));
         assert_eq!(gate.policy, "\"address\";q=3;w=3");
     }
@@ -101,7 +89,7 @@ mod tests {
     #[test]
     fn neighbours_in_one_network_share_its_limit() {
         let gate = gate(1, 2);
-        let pass = |address: &str| gate.pass(address.parse().unwrap()).ok();
+        let pass = |address: &str| gate.pass(Client::of(address.parse().unwrap())).ok();
         assert_eq!((pass("2001:db8::1"), pass("2001:db8::2"), pass("2001:db8::3")), (Some(1), Some(0), None));
         assert_eq!(pass("2001:db8:0:1::1"), Some(1));
         assert_eq!((pass("::ffff:192.0.2.1"), pass("192.0.2.1"), pass("192.0.2.1")), (Some(1), Some(0), None));

@@ -2,6 +2,7 @@
 //! be compressed, headers that protect and links as the world sees them, a place under the rate limit, a time limit, and an answer even if
 //! its handler panics.
 
+mod client;
 mod compression;
 mod hygiene;
 mod links;
@@ -59,6 +60,7 @@ fn wrap(router: Router<App>, app: &App) -> Router<App> {
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
         .layer(from_fn(hygiene::refuse_odd_ids))
+        .layer(from_fn_with_state(app.clone(), client::identify))
 }
 
 /// A span around a request and its answer's body, which says no more than the request's id.

@@ -1,15 +1,13 @@
-//! Refuses the requests of an address that makes too many, and tells the others how many are left.
-
-use std::net::SocketAddr;
+//! Refuses the requests of a client that makes too many, and tells the others how many are left.
 
 use axum::{
-    extract::{ConnectInfo, MatchedPath, Request, State},
+    extract::{MatchedPath, Request, State},
     http::{HeaderName, HeaderValue, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 
-use crate::{App, error::ApiError};
+use crate::{App, client::Client, error::ApiError};
 
 /// What is left.
 pub(super) const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -29,12 +27,9 @@ pub(super) async fn limit(State(app): State<App>, request: Request, next: Next) 
     if path.is_some_and(|path| UNLIMITED.contains(&path)) {
         return next.run(request).await;
     }
-    let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip().to_canonical());
-    let (Some(gate), Some(address)) = (app.gate(), address) else { return passed(next.run(request).await) };
-    if address.is_loopback() && !gate.rate.includes_loopback {
-        return passed(next.run(request).await);
-    }
-    let (mut response, remaining) = match gate.pass(address) {
+    let client = request.extensions().get::<Client>().copied().filter(|client| app.config().rate_limit.holds_for(*client));
+    let (Some(gate), Some(client)) = (app.gate(), client) else { return passed(next.run(request).await) };
+    let (mut response, remaining) = match gate.pass(client) {
         Ok(remaining) => (passed(next.run(request).await), remaining),
         Err(wait) => {
             gate.refusals.count(|requests| tracing::info!(requests, "requests beyond the rate limit"));

@@ -1,10 +1,11 @@
 //! What happens, as it happens: as a stream of server-sent events, or asked for again and again.
 
-use std::{collections::VecDeque, convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use axum::{
-    extract::{ConnectInfo, FromRequestParts, State},
-    http::{HeaderMap, request::Parts},
+    Extension,
+    extract::State,
+    http::HeaderMap,
     response::{IntoResponse, Response},
 };
 use clawpay_domain::{AgentId, RunId};
@@ -16,6 +17,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     App,
+    client::Client,
     error::{ApiError, Invalid},
     feed::{Ended, Filter, Item, ListenerPermit, Subscription},
     http::dto::{
@@ -108,19 +110,6 @@ enum StreamedName {
     Message,
 }
 
-/// The client's address. Where the connection does not say, all clients are one.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Client(IpAddr);
-
-impl<S: Sync> FromRequestParts<S> for Client {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let address = parts.extensions.get::<ConnectInfo<std::net::SocketAddr>>().map(|ConnectInfo(address)| address.ip());
-        Ok(Self(address.unwrap_or_else(|| IpAddr::from([127, 0, 0, 1]))))
-    }
-}
-
 /// What has happened since the client last asked.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Feed)]
@@ -150,11 +139,11 @@ struct EventsDto {
 ), extensions(("x-problems" = json!(["409 unknown_event_id", "429 too_many_listeners"]))))]
 pub(super) async fn listen(
     State(app): State<App>,
-    Client(address): Client,
+    Extension(client): Extension<Client>,
     headers: HeaderMap,
     Query(query): Query<ListenQuery>,
 ) -> Result<Response, ApiError> {
-    let permit = app.listeners().take(address)?;
+    let permit = app.listeners().take(client)?;
     let filter = Filter {
         run: query.run_id.map(|id| RunId(id.0)),
         agent: query.agent_id.map(|id| AgentId(id.0)),
