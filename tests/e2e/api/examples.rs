@@ -9,7 +9,6 @@ use clawpay_api::{PublicUrl, RelayOptions};
 use clawpay_bindings::TestUSDC;
 use clawpay_domain::{Seconds, Usdc};
 use clawpay_tests::{OPERATOR, key};
-use metrics_exporter_prometheus::PrometheusBuilder;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
@@ -192,7 +191,6 @@ async fn read_the_rest(book: &mut Book<'_>, agent: u64) -> Result<()> {
     book.read("getReadiness", "/readyz").await?;
     book.read_text("getLlmsTxt", "/llms.txt", "# ").await?;
     book.read_text("getSkill", "/skill.md", "description: ").await?;
-    book.read_text("getMetrics", "/metrics", "clawpay_http_requests_total{method=\"GET\",path=\"/api/config\"").await?;
     Ok(())
 }
 
@@ -279,10 +277,8 @@ fn is_like(text: &str, form: &str) -> bool {
 
 #[tokio::test]
 async fn every_operation_has_an_example_that_a_market_gives() -> Result<()> {
-    let metrics = PrometheusBuilder::new().install_recorder()?;
     let served = Served::start_with(|config| {
         config.relay = Some(RelayOptions::new(key(RELAYER)));
-        config.metrics = Some(metrics);
         config.public_url = PublicUrl::parse("https://market.example/").unwrap();
     })
     .await?;
