@@ -10,6 +10,7 @@ mod compression;
 mod conditional;
 mod confirmations;
 mod contract_wallets;
+mod crowds;
 mod cursors;
 mod documentation;
 mod events;

@@ -40,12 +40,16 @@ pub struct Config {
     pub head_timeout: Duration,
     /// How long a connection may lie idle after an answer. Clients and proxies that keep connections for less long never find one closed.
     pub keep_alive: Duration,
+    /// How long a client may take nothing of what it is told.
+    pub write_timeout: Duration,
     /// Longest for a request's body to arrive.
     pub body_timeout: Duration,
     /// How many requests one client may make.
     pub rate_limit: RateLimit,
     /// Who is believed about the clients it speaks for.
     pub trusted_proxies: TrustedProxies,
+    /// Connections that are not listening to events.
+    pub connections: ConnectionOptions,
     /// Connections to the database, and their limits.
     pub database: ReaderOptions,
     /// How many may listen to events, and for how long.
@@ -95,14 +99,31 @@ impl Config {
             public_url: PublicUrl::default(),
             head_timeout: Duration::from_secs(15),
             keep_alive: Duration::from_secs(75),
+            write_timeout: Duration::from_secs(20),
             body_timeout: Duration::from_secs(10),
             rate_limit: RateLimit::default(),
             trusted_proxies: TrustedProxies::default(),
+            connections: ConnectionOptions::default(),
             database: ReaderOptions::default(),
             events: EventOptions::default(),
             relay: None,
             metrics: None,
         }
+    }
+}
+
+/// How many connections there may be, beside those that listen to events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionOptions {
+    /// Altogether. For the next one, those that have waited longest for a request give way.
+    pub total: u32,
+    /// With one address, or one network of 2^64 IPv6 addresses, that speaks for one client.
+    pub per_address: u32,
+}
+
+impl Default for ConnectionOptions {
+    fn default() -> Self {
+        Self { total: 10_000, per_address: 256 }
     }
 }
 
@@ -177,6 +198,7 @@ impl fmt::Debug for Config {
             .field("keep_alive", &self.keep_alive)
             .field("rate_limit", &self.rate_limit)
             .field("trusted_proxies", &self.trusted_proxies)
+            .field("connections", &self.connections)
             .field("database", &self.database)
             .field("events", &self.events)
             .field("relay", &self.relay)

@@ -171,6 +171,17 @@ pub(crate) enum ApiError {
     Store(StoreError),
     /// The address makes too many requests.
     RateLimited,
+    /// The address has too many connections.
+    TooManyConnections {
+        /// How many it may have.
+        limit: u32,
+    },
+    /// As much is in hand as may be.
+    Busy,
+    /// The head of a request is longer than any that means something here.
+    HeadTooLarge,
+    /// What came is no request.
+    MalformedRequest,
     /// Something behind this server took too long.
     Overdue,
     /// A fault of this server.

@@ -15,5 +15,7 @@ mod reading;
 mod routes;
 
 pub use app::App;
+pub(crate) use event_stream::Listens;
 pub(crate) use openapi::print;
+pub(crate) use problem::Problem;
 pub(crate) use routes::{document, paths, probes};

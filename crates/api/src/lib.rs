@@ -19,13 +19,14 @@ mod node;
 mod public_url;
 mod relay;
 mod replica;
+mod room;
 mod server;
 mod tally;
 mod text;
 mod transactions;
 
 pub use client::{NotANetwork, TrustedProxies};
-pub use config::{Config, EventOptions, MAX_BODY_BYTES, RateLimit, RelayOptions};
+pub use config::{Config, ConnectionOptions, EventOptions, MAX_BODY_BYTES, RateLimit, RelayOptions};
 pub use http::App;
 pub use public_url::{NotPublic, PublicUrl};
 pub use server::{Listeners, ServeError, router, serve, serve_probes};

@@ -7,6 +7,7 @@ use clawpay_store::IndexedBlock;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 const REQUESTS: &str = "clawpay_http_requests_total";
+const REFUSED: &str = "clawpay_http_connections_refused_total";
 const LATENCY: &str = "clawpay_http_request_seconds";
 const DATABASE: &str = "clawpay_api_database_up";
 const INDEXED: &str = "clawpay_api_indexed_block";
@@ -17,6 +18,7 @@ const STALENESS: &str = "clawpay_api_staleness_seconds";
 /// Tells the recorder what each number means.
 pub fn describe() {
     describe_counter!(REQUESTS, Unit::Count, "Requests answered, by method, path as in the documentation, and status.");
+    describe_counter!(REFUSED, Unit::Count, "Connections turned away, by what was full: the places of their address, or all.");
     describe_histogram!(LATENCY, Unit::Seconds, "Time to answer them, by path.");
     describe_gauge!(DATABASE, Unit::Count, "1 if the database answered this scrape.");
     describe_gauge!(
@@ -40,6 +42,16 @@ pub(crate) fn method(method: &Method) -> &'static str {
 pub(crate) fn answered(method: &'static str, path: &str, status: u16, took: Duration) {
     counter!(REQUESTS, "method" => method, "path" => path.to_owned(), "status" => status.to_string()).increment(1);
     histogram!(LATENCY, "path" => path.to_owned()).record(took);
+}
+
+/// What came was refused before it was a request.
+pub(crate) fn refused(status: u16) {
+    counter!(REQUESTS, "method" => "other", "path" => "-", "status" => status.to_string()).increment(1);
+}
+
+/// A connection was turned away.
+pub(crate) fn turned_away(is_address_full: bool) {
+    counter!(REFUSED, "full" => if is_address_full { "address" } else { "all" }).increment(1);
 }
 
 /// How the index stands at this scrape.

@@ -2,6 +2,8 @@
 
 mod connections;
 mod idle;
+mod places;
+mod refusal;
 
 use std::{io, time::Duration};
 

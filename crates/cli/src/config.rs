@@ -97,6 +97,8 @@ impl<T> fmt::Debug for Secret<T> {
 }
 
 const DEFAULT_DATA_DIR: &str = ".clawpay";
+/// Open files beside those of clients.
+const OTHER_FILES: u64 = 256;
 const DEFAULT_API_PORT: u16 = 3000;
 const DEFAULT_RPC_PORT: u16 = 8545;
 
@@ -188,6 +190,9 @@ impl Config {
         api.keep_alive = self.keep_alive.unwrap_or(api.keep_alive);
         api.rate_limit = self.rate_limit;
         api.trusted_proxies = self.trusted_proxies.clone();
+        let most = most_connections(rlimit::Resource::NOFILE.get_soft().unwrap_or(u64::MAX));
+        api.connections.total = api.connections.total.min(most);
+        api.events.total = api.events.total.min(most);
         api.relay = self.relay();
         api
     }
@@ -288,6 +293,11 @@ fn public_url(text: &str) -> Result<PublicUrl> {
     PublicUrl::parse(text).with_context(|| format!("CLAWPAY_PUBLIC_URL: {text}"))
 }
 
+/// Each connection is an open file, and so is each listener's: half of the files each, but for those that databases and nodes need.
+fn most_connections(files: u64) -> u32 {
+    u32::try_from(files.saturating_sub(OTHER_FILES) / 2).unwrap_or(u32::MAX).max(1)
+}
+
 /// An hour is longer than any proxy keeps a connection.
 fn keep_alive(text: &str) -> Result<Duration> {
     let seconds = text.parse().ok().filter(|seconds| (1..=3_600).contains(seconds)).map(Duration::from_secs);
@@ -382,6 +392,11 @@ mod tests {
         assert_eq!(api.public_url.of("/docs/"), "https://market.example/market/docs/");
         assert_eq!(api.trusted_proxies, "10.0.0.0/8,::1/128".parse().unwrap());
         assert_eq!((api.keep_alive, api.rate_limit.burst), (Duration::from_secs(20), 7));
+    }
+
+    #[test]
+    fn clients_have_no_more_connections_than_there_are_files() {
+        assert_eq!((most_connections(1_256), most_connections(100), most_connections(u64::MAX)), (500, 1, u32::MAX));
     }
 
     #[test]

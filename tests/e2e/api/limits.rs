@@ -187,7 +187,7 @@ async fn one_answer(stream: &mut TcpStream) -> Result<String> {
 async fn heads_and_bodies_have_an_end() -> Result<()> {
     let served = Served::start().await?;
     let fat = served.request(Method::GET, "/api/runs").header("x-fat", "x".repeat(300_000)).send().await?;
-    assert_eq!(fat.status(), 431);
+    assert_eq!((fat.status().as_u16(), &fat.headers()["content-type"]), (431, &"application/problem+json".parse()?));
     let body = served.request(Method::POST, "/api/runs").header(header::CONTENT_TYPE, "application/json").body(" ".repeat(70_000));
     served.send(body).await?.require(413, "body_too_large")?;
     Ok(())

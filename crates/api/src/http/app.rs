@@ -16,8 +16,12 @@ use crate::{
     node::{Node, NodeFacts},
     relay::Relayer,
     replica::Replica,
+    room::Room,
     transactions::Tracker,
 };
+
+/// Bytes of all bodies that are being read, beyond those that each may have.
+const ALL_BODIES_BYTES: usize = 32 * 1024 * 1024;
 
 /// The server's state. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -34,6 +38,7 @@ struct Inner {
     node: Node,
     node_facts: NodeFacts,
     gate: Option<Gate>,
+    bodies: Room,
     token_domain: TokenDomain,
     /// Changes whenever the index may have moved.
     index_moved: watch::Sender<()>,
@@ -56,6 +61,7 @@ impl App {
         let inner = Inner {
             config,
             gate,
+            bodies: Room::new(ALL_BODIES_BYTES),
             replica,
             reader,
             submitted_transactions,
@@ -102,6 +108,11 @@ impl App {
     /// Nothing where there is no rate limit.
     pub(crate) fn gate(&self) -> Option<&Gate> {
         self.inner.gate.as_ref()
+    }
+
+    /// What all bodies that are being read share.
+    pub(crate) fn bodies(&self) -> &Room {
+        &self.inner.bodies
     }
 
     pub(crate) fn shutdown(&self) -> &CancellationToken {

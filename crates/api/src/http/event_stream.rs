@@ -6,6 +6,7 @@
 use std::{convert::Infallible, fmt::Write, time::Duration};
 
 use axum::{
+    Extension,
     body::Body,
     http::{HeaderName, HeaderValue, header},
     response::{IntoResponse, Response},
@@ -17,6 +18,10 @@ use serde::Serialize;
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 /// A comment, and no end of a block.
 const HEARTBEAT: &str = ":\n";
+
+/// On an answer that goes on for as long as its client listens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Listens;
 
 /// One block of lines.
 #[derive(Debug)]
@@ -59,7 +64,7 @@ pub(super) fn respond(blocks: impl Stream<Item = Block> + Send + 'static, heartb
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
         (ACCEL_BUFFERING, HeaderValue::from_static("no")),
     ];
-    (headers, Body::from_stream(lines)).into_response()
+    (Extension(Listens), headers, Body::from_stream(lines)).into_response()
 }
 
 #[cfg(test)]

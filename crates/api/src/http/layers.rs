@@ -4,6 +4,7 @@
 
 mod client;
 mod compression;
+mod host;
 mod hygiene;
 mod links;
 mod log;
@@ -49,6 +50,7 @@ fn wrap(router: Router<App>, app: &App) -> Router<App> {
     router
         .layer(CatchPanicLayer::custom(answer_panic))
         .layer(from_fn_with_state(app.clone(), time::limit))
+        .layer(from_fn(host::require_one))
         .layer(from_fn_with_state(app.clone(), rate::limit))
         .layer(hygiene::cors())
         .layer(from_fn_with_state(app.clone(), links::lead_outside))

@@ -79,14 +79,27 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// Its status.
+    pub(crate) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// Seconds after which trying again may help, where it may.
+    pub(crate) fn seconds_to_wait(&self) -> Option<u32> {
+        let may_help =
+            matches!(self.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS | StatusCode::PRECONDITION_FAILED);
+        may_help.then_some(self.retry_after)
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let retry_after = self.retry_after;
+        let (status, seconds_to_wait) = (self.status(), self.seconds_to_wait());
         let mut response = (status, axum::Json(self)).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS | StatusCode::PRECONDITION_FAILED) {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_after));
+        if let Some(seconds) = seconds_to_wait {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
@@ -249,6 +262,19 @@ impl From<ApiError> for Problem {
             ApiError::RateLimited => {
                 Self::new(S::TOO_MANY_REQUESTS, "rate_limited", "too many requests from this address; Retry-After says when to try again")
             }
+            ApiError::TooManyConnections { limit } => Self::new(
+                S::TOO_MANY_REQUESTS,
+                "too_many_connections",
+                format!("this address has its {limit} connections: use them for one request after the other"),
+            )
+            .with("limit", limit),
+            ApiError::Busy => Self::new(S::SERVICE_UNAVAILABLE, "busy", "this server has as much in hand as it can have; try again"),
+            ApiError::HeadTooLarge => Self::new(
+                S::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "head_too_large",
+                "the request's head is larger than 64 KiB, or has too many headers",
+            ),
+            ApiError::MalformedRequest => Self::new(S::BAD_REQUEST, "malformed_request", "this is no request of HTTP/1.1"),
             ApiError::Overdue => Self::new(S::SERVICE_UNAVAILABLE, "overdue", "an answer did not come in time; try again"),
             ApiError::Internal(_) => Self::new(S::INTERNAL_SERVER_ERROR, "internal_error", "this server failed; its log says how"),
         }

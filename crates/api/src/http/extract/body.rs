@@ -2,11 +2,12 @@
 
 use alloy::primitives::U256;
 use axum::{
-    body::to_bytes,
+    body::Body as RawBody,
     extract::{FromRequest, Request},
     http::{HeaderMap, header},
 };
 use clawpay_bindings::{SignedPermit, WalletConsent};
+use futures::StreamExt;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use utoipa::{
@@ -16,14 +17,18 @@ use utoipa::{
 
 use super::{
     fields::{read, read_beside},
-    json::object,
+    json::{malformed, object},
     parameters::{AnyHex, Digits, Word},
 };
 use crate::{
     App, MAX_BODY_BYTES,
     error::{ApiError, Invalid},
+    room::Share,
     transactions::signed::Signed,
 };
+
+/// Bytes that every body may have, however many are being read.
+const OWN_BYTES: usize = 4 * 1024;
 
 /// The most steps any action has: an allowance and the call.
 const MOST_STEPS: usize = 2;
@@ -127,12 +132,29 @@ impl<T: DeserializeOwned + ToSchema> FromRequest<App> for Body<T> {
 }
 
 /// All of a body that is declared as JSON.
-async fn bytes(request: Request, app: &App) -> Result<axum::body::Bytes, ApiError> {
+async fn bytes(request: Request, app: &App) -> Result<Vec<u8>, ApiError> {
     if !is_json(request.headers()) {
         return Err(ApiError::NotJson);
     }
-    let read = tokio::time::timeout(app.config().body_timeout, to_bytes(request.into_body(), MAX_BODY_BYTES)).await;
-    read.map_err(|_| ApiError::BodyTimeout)?.map_err(|_| ApiError::BodyTooLarge)
+    let read = tokio::time::timeout(app.config().body_timeout, gather(request.into_body(), app.bodies().share(OWN_BYTES))).await;
+    read.map_err(|_| ApiError::BodyTimeout)?
+}
+
+/// Copies what comes into one piece: kept as they come, a body's bytes could each bring a buffer of their own along.
+async fn gather(body: RawBody, mut share: Share) -> Result<Vec<u8>, ApiError> {
+    let mut pieces = body.into_data_stream();
+    let mut bytes = Vec::new();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|_| malformed("it breaks off"))?;
+        if bytes.len() + piece.len() > MAX_BODY_BYTES {
+            return Err(ApiError::BodyTooLarge);
+        }
+        if !share.grow(piece.len()) {
+            return Err(ApiError::Busy);
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes)
 }
 
 /// Refuses an object that lacks a field, naming all that it lacks. Which there have to be, a body's own description says.
@@ -224,6 +246,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::room::Room;
+
+    #[tokio::test]
+    async fn bodies_share_their_room_and_small_ones_always_have_theirs() {
+        let room = Room::new(0);
+        let read = async |bytes: usize| gather(RawBody::from(vec![b' '; bytes]), room.share(OWN_BYTES)).await;
+        assert_eq!(read(OWN_BYTES).await.unwrap().len(), OWN_BYTES);
+        assert!(matches!(read(OWN_BYTES + 1).await, Err(ApiError::Busy)));
+        let room = Room::new(MAX_BODY_BYTES);
+        assert!(matches!(gather(RawBody::from(vec![b' '; MAX_BODY_BYTES + 1]), room.share(0)).await, Err(ApiError::BodyTooLarge)));
+    }
 
     #[derive(Debug, Deserialize, ToSchema)]
     #[serde(rename_all = "camelCase", deny_unknown_fields)]

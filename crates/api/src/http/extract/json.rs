@@ -19,20 +19,23 @@ const TWICE: &str = "duplicate member `";
 /// A value, in none of whose objects a member is given twice. Readers of JSON differ in which of the two they take.
 struct Unambiguous(Value);
 
+/// The refusal of what is none.
+pub(super) fn malformed(what: impl fmt::Display) -> Invalid {
+    Invalid { code: "malformed_json", field: None, detail: format!("the body is not a JSON object: {what}") }
+}
+
 /// Reads an object.
 pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, Invalid> {
     let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
-    let malformed =
-        |what: String| Invalid { code: "malformed_json", field: None, detail: format!("the body is not a JSON object: {what}") };
     match serde_json::from_slice(bytes) {
         Ok(Unambiguous(Value::Object(members))) => Ok(members),
-        Ok(Unambiguous(other)) => Err(malformed(format!("it is {}", kind(&other)))),
+        Ok(Unambiguous(other)) => Err(malformed(format_args!("it is {}", kind(&other)))),
         Err(error) => match error.to_string().strip_prefix(TWICE).and_then(|rest| rest.rsplit_once('`')) {
             Some((name, place)) => {
                 let detail = format!("{name} is given twice,{place}");
                 Err(Invalid { code: "duplicate_field", field: Some(name.to_owned()), detail })
             }
-            None => Err(malformed(error.to_string())),
+            None => Err(malformed(error)),
         },
     }
 }

@@ -54,6 +54,10 @@ const ANY: &[Kind] = &[
 const ELSEWHERE: &[Kind] = &[
     kind(404, "unknown_path", "There is nothing at this path."),
     kind(405, "method_not_allowed", "The path is there, but not for this method."),
+    kind(400, "malformed_request", "What came is no HTTP request."),
+    kind(431, "head_too_large", "The request's head is larger than 64 KiB."),
+    kind(429, "too_many_connections", "The address has as many connections as it may."),
+    kind(503, "busy", "Everything this server may have in hand, it has."),
 ];
 
 /// What every path can answer that takes parameters.
