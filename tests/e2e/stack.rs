@@ -39,3 +39,26 @@ async fn a_database_answers_and_ends_with_its_stack() -> anyhow::Result<()> {
     assert!(std::net::TcpStream::connect(&address).is_err());
     Ok(())
 }
+
+#[tokio::test]
+async fn no_page_of_a_browser_may_ask_the_local_node() -> anyhow::Result<()> {
+    const BODY: &str = r#"{"jsonrpc":"2.0","id":1,"method":"eth_accounts","params":[]}"#;
+    let stack = Stack::node().await?;
+    let client = reqwest::Client::new();
+    for origin in ["https://page.example", "http://127.0.0.1:3000", "null"] {
+        let preflight = client
+            .request(reqwest::Method::OPTIONS, stack.rpc_url())
+            .header("origin", origin)
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "content-type")
+            .send()
+            .await?;
+        let allowed = preflight.headers().get("access-control-allow-origin");
+        assert!(allowed.is_none_or(|allowed| allowed != "*" && allowed != origin), "{origin}: {allowed:?}");
+        // What a browser sends without asking first does nothing.
+        let simple = client.post(stack.rpc_url()).header("origin", origin).header("content-type", "text/plain").body(BODY).send().await?;
+        let said = simple.text().await?;
+        assert!(said.contains("Invalid request"), "{origin}: {said}");
+    }
+    Ok(())
+}

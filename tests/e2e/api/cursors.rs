@@ -158,6 +158,9 @@ async fn neighbours_are_in_the_link_header_and_a_cursor_stands_alone() -> Result
         (format!("cursor={}", alloy::primitives::hex::encode("2:n:i.7:")), "invalid_cursor", "cursor"),
         (format!("cursor={}", alloy::primitives::hex::encode("1:n:i.7:sort=reward_asc")), "invalid_cursor", "cursor"),
         (format!("cursor={}", alloy::primitives::hex::encode("1:n:i.7:state=DONE")), "invalid_cursor", "cursor"),
+        (format!("cursor={}", alloy::primitives::hex::encode("1:n:i.7:page=2")), "invalid_cursor", "cursor"),
+        (format!("cursor={}", alloy::primitives::hex::encode("1:n:i.7:state=OPEN&minBlock=9")), "invalid_cursor", "cursor"),
+        (format!("cursor={}", alloy::primitives::hex::encode("1:n:i.7:status=FROZEN")), "invalid_cursor", "cursor"),
         (format!("cursor={}", alloy::primitives::hex::encode("1:n:n.7.5:sort=reward_asc")), "invalid_cursor", "cursor"),
     ] {
         let answer = shelf.get(&format!("api/runs?{query}")).await?;

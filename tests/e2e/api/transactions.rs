@@ -98,6 +98,13 @@ async fn what_is_none_of_the_markets_is_not_passed_on() -> Result<()> {
         let refused = served.post("/api/transactions", &body).await?;
         refused.require_field(400, code, "signedTransaction").map_err(|error| error.context(what))?;
     }
+    for nonce in ["0x8000000000000000", "0xffffffffffffffff"] {
+        let refused = hand_in(&served, &sign(&with(&good, "nonce", json!(nonce)), &key(1))?).await?;
+        refused.require_field(400, "invalid_transaction", "signedTransaction")?;
+        ensure!(refused.body["detail"].as_str().is_some_and(|detail| detail.contains("no account reaches")), "{:#}", refused.body);
+    }
+    let of_nobody = format!("/api/transactions/{}?wallet={}&nonce={}", B256::ZERO, account(1), 1_u64 << 63);
+    served.get(&of_nobody).await?.require_field(400, "invalid_value", "nonce")?;
     let more = json!({ "signedTransaction": sign(&good, &key(1))?, "force": true });
     served.post("/api/transactions", &more).await?.require_field(400, "unknown_field", "force")?;
     let plain = served.request(reqwest::Method::POST, "/api/transactions").body("{}");

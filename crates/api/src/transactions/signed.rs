@@ -8,6 +8,9 @@ use alloy::{
 use clawpay_store::SubmittedTransaction;
 use thiserror::Error;
 
+/// The largest nonce that is passed on.
+const LAST_NONCE: u64 = (1 << 63) - 1;
+
 /// What a wallet has signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Signed {
@@ -47,6 +50,12 @@ pub(crate) enum Unreadable {
     /// It carries more than a call: blobs, or authority over the account.
     #[error("is of a type that is not passed on: send it yourself, and hand in its hash")]
     Type,
+    /// No account counts so far: databases and nodes have signed numbers for it.
+    #[error("has nonce {nonce}, which no account reaches")]
+    Nonce {
+        /// That one.
+        nonce: u64,
+    },
     /// It is signed by no key.
     #[error("has a signature that is not valid")]
     Signature,
@@ -76,13 +85,17 @@ impl SignedTransaction {
             Some(actual) => return Err(Unreadable::OtherChain { expected: chain_id, actual }),
             None => return Err(Unreadable::NoChain),
         }
+        let nonce = envelope.nonce();
+        if nonce > LAST_NONCE {
+            return Err(Unreadable::Nonce { nonce });
+        }
         let sender = envelope.recover_signer().map_err(|_| Unreadable::Signature)?;
         let gas = U256::from(envelope.gas_limit()).saturating_mul(U256::from(envelope.max_fee_per_gas()));
         Ok(Self {
             raw: raw.clone(),
             hash: *envelope.tx_hash(),
             sender,
-            nonce: envelope.nonce(),
+            nonce,
             to: envelope.to(),
             value: envelope.value(),
             input: envelope.input().clone(),

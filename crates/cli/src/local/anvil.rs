@@ -70,6 +70,8 @@ impl Anvil {
         command
             .args(["--quiet", "--color", "never", "--host", "127.0.0.1", "--port", &options.port.to_string()])
             .args(["--mnemonic", MNEMONIC, "--chain-id", "31337"])
+            // No page of a browser may ask it: its accounts are unlocked.
+            .args(["--allow-origin", loopback("http", options.port).as_str().trim_end_matches('/')])
             .arg("--cache-path")
             .arg(&cache)
             .arg("--config-out")

@@ -66,6 +66,9 @@ pub(super) async fn read<L: List>(list: L, text: &str, snapshot: &mut Snapshot) 
         return Err(Invalid::value(name.into_owned(), detail).into());
     }
     let Cursor { query: selection, position, direction } = Cursor::decode(cursor)?;
+    if query::pairs(&selection).any(|(name, _)| PARTS.contains(&&*name)) {
+        return Err(Invalid::cursor().into());
+    }
     let list: L = query::parse(&selection).map_err(|_| Invalid::cursor())?;
     if !list.has(&position) {
         return Err(Invalid::cursor().into());

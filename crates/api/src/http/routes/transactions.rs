@@ -91,6 +91,9 @@ pub(super) async fn show(
     if wallet.is_none() && nonce.is_some() {
         return Err(Invalid::value("nonce", "nonce: is one of an account's; name the account as `wallet`").into());
     }
+    if nonce.is_some_and(|nonce| i64::try_from(nonce.0).is_err()) {
+        return Err(Invalid::value("nonce", "nonce: is one that no account reaches").into());
+    }
     let claimed = Claimed { sender: wallet.map(|wallet| wallet.0), nonce: nonce.map(|nonce| nonce.0) };
     let status = app.tracker().status(app.reader(), hash, claimed).await?;
     Ok(Stamped::new(&app, &status.indexed.clone(), TransactionDto::from(status)))
@@ -102,7 +105,7 @@ fn read(raw: &Bytes, chain_id: u64, market: &Contracts) -> Result<SignedTransact
     let transaction = SignedTransaction::read(raw, chain_id).map_err(|unreadable| {
         let detail = format!("the transaction {unreadable}");
         match unreadable {
-            Unreadable::NotATransaction | Unreadable::Type | Unreadable::Signature => {
+            Unreadable::NotATransaction | Unreadable::Type | Unreadable::Nonce { .. } | Unreadable::Signature => {
                 Invalid { code: "invalid_transaction", field: Some(FIELD.to_owned()), detail }.into()
             }
             Unreadable::OtherChain { .. } | Unreadable::NoChain => foreign(detail),
