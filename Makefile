@@ -33,7 +33,7 @@ CLIENTS_COMPILED := $(CLIENTS)/compiled/.made
 WALLET_VENV := target/tools/wallet-venv
 WALLET_TOOLS := $(WALLET_VENV)/.installed
 
-.PHONY: help up demo test install test-contracts build-rust test-rust try-api try-clients try-clients-deep test-deep mutants coverage symbolic slither evidence check fresh gas bench bench-index bench-api clean
+.PHONY: help up demo test install test-contracts build-rust test-rust try-api try-clients try-clients-deep test-deep crowds mutants coverage symbolic slither evidence check fresh gas bench bench-index bench-api clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -86,6 +86,11 @@ test-deep: $(INSTALLED) ## Run the tests with many more random cases, and every 
 	PROPTEST_CASES=20000 INDEXER_KILLS=200 CLAWPAY_SIMULATION_SEEDS=3000 $(MAKE) test-rust
 	$(MAKE) try-clients-deep
 	$(MAKE) try-api TRY_API="--max-time 1800 --max-examples 1000 --seed $$RANDOM"
+	$(MAKE) crowds
+
+crowds: $(INSTALLED) ## Crowd the API from one address with thousands of connections, and see what becomes of another's requests
+	cargo build --quiet --release --package clawpay-cli --package clawpay-tests --bins
+	@target/release/crowds
 
 mutants: $(INSTALLED) ## Break the contracts in a thousand places, one at a time, and see that a test notices
 	nice tools/mutants

@@ -16,12 +16,11 @@ use anyhow::{Context, Result, bail, ensure};
 /// Looks again this often.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Where cargo has put the program: two levels above the test that runs, beside its `deps`.
+/// Where cargo has put the program: beside another that runs, and of a test beside its `deps`.
 pub fn clawpay() -> Result<PathBuf> {
-    let test = std::env::current_exe()?;
-    let program = test.ancestors().nth(2).context("a test runs below the target directory")?.join("clawpay");
-    ensure!(program.exists(), "{} is not built: run `cargo build -p clawpay-cli`", program.display());
-    Ok(program)
+    let running = std::env::current_exe()?;
+    let mut places = running.ancestors().skip(1).take(2).map(|directory| directory.join("clawpay"));
+    places.find(|program| program.is_file()).context("clawpay is not built: run `cargo build -p clawpay-cli`")
 }
 
 /// A running `clawpay`, in a process group of its own, whose settings are only those given. Dropping it kills it.
@@ -91,6 +90,11 @@ impl Clawpay {
         let group = format!("-{}", self.child.id());
         ensure!(Command::new("kill").args([&format!("-{signal}"), "--", &group]).status()?.success(), "kill failed");
         Ok(())
+    }
+
+    /// What the system accounts for its memory under this name, such as `VmRSS`, in KiB.
+    pub fn memory_kib(&self, name: &str) -> Result<u64> {
+        memory_kib(&self.child, name)
     }
 
     /// Waits until it ends, and all it printed is there.
