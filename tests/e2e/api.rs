@@ -26,6 +26,7 @@ mod node_proxy;
 mod pooler;
 mod refusals;
 mod relay;
+mod relay_costs;
 mod replacements;
 mod replica;
 mod run_actions;

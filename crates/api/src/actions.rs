@@ -21,7 +21,7 @@ mod warning;
 
 pub(crate) use consent::ConsentWanted;
 pub(crate) use facts::Facts;
-pub(crate) use gasless::{Gasless, Payload, refused_by_relayers};
+pub(crate) use gasless::{Gasless, MOST_RELAYED_BYTES, Payload, refused_by_relayers};
 pub(crate) use intent::{Intent, Payment};
 pub(crate) use once::{Once, require_same};
 pub(crate) use prepare::{GOOD_FOR, Prepared};

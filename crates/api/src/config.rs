@@ -155,6 +155,10 @@ pub struct RelayOptions {
     pub max_gas: u64,
     /// Transactions relayed for one signer in 24 hours.
     pub signer_per_day: u32,
+    /// Registrations among them.
+    pub signer_registrations_per_day: u32,
+    /// Transactions that one signer may make revert in 24 hours before nothing more is relayed for it.
+    pub signer_reverts_per_day: u32,
     /// Wei that all transactions of 24 hours may cost together.
     pub budget_per_day: U256,
     /// How long a transaction may wait in the pool before it is offered more for its gas.
@@ -162,15 +166,24 @@ pub struct RelayOptions {
 }
 
 impl RelayOptions {
-    /// The defaults, for this account: 1.5 million gas, 50 a day for each signer, a twentieth of an ether a day.
+    /// The defaults, for this account: 1.5 million gas; 50 a day for each signer, two of them registrations, and none after three that it made
+    /// revert; a twentieth of an ether a day.
     pub fn new(key: PrivateKeySigner) -> Self {
         Self {
             key,
             max_gas: 1_500_000,
             signer_per_day: 50,
+            signer_registrations_per_day: 2,
+            signer_reverts_per_day: 3,
             budget_per_day: U256::from(50_000_000_000_000_000_u64),
             patience: Duration::from_secs(45),
         }
+    }
+
+    /// Wei that the registrations of 24 hours may cost together: a quarter. They cost their signers nothing, and must leave enough for those who
+    /// have something at stake.
+    pub(crate) fn registrations_budget_per_day(&self) -> U256 {
+        self.budget_per_day / U256::from(4)
     }
 }
 
@@ -180,6 +193,8 @@ impl fmt::Debug for RelayOptions {
             .field("account", &self.key.address())
             .field("max_gas", &self.max_gas)
             .field("signer_per_day", &self.signer_per_day)
+            .field("signer_registrations_per_day", &self.signer_registrations_per_day)
+            .field("signer_reverts_per_day", &self.signer_reverts_per_day)
             .field("budget_per_day", &self.budget_per_day)
             .field("patience", &self.patience)
             .finish_non_exhaustive()

@@ -128,11 +128,16 @@ pub(crate) enum ApiError {
     },
     /// The signer has had its share of the day.
     RelayQuota {
-        /// How many transactions that is.
+        /// How many that are.
         limit: u32,
+        /// Of what.
+        of: RelayShare,
     },
     /// The day's budget for all signers is used up.
-    RelayBudget,
+    RelayBudget {
+        /// Whether it is the part of it that registrations have.
+        of_registrations: bool,
+    },
     /// The relayer cannot pay for gas.
     RelayOutOfFunds,
     /// The node cannot be asked.
@@ -217,6 +222,17 @@ pub(crate) enum RefusalReason {
     PoolFull,
     /// Something else.
     Other,
+}
+
+/// What each signer has a share of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RelayShare {
+    /// All that is relayed for it.
+    Transactions,
+    /// Registrations.
+    Registrations,
+    /// Transactions that it has made revert.
+    Reverts,
 }
 
 /// A request that can never succeed as it is.

@@ -18,6 +18,7 @@ pub mod metrics;
 mod node;
 mod public_url;
 mod relay;
+mod relay_funds;
 mod replica;
 mod room;
 mod server;

@@ -5,6 +5,7 @@
 mod account;
 mod call;
 mod chain;
+mod charge;
 mod facts;
 mod nonce;
 mod revert;
@@ -26,6 +27,7 @@ use url::Url;
 pub(crate) use account::Signing;
 pub(crate) use call::{CallError, CallRequest};
 pub(crate) use chain::{Fees, Head};
+pub(crate) use charge::ChargedTransaction;
 pub(crate) use facts::{Holdings, NodeFacts, Purse};
 pub(crate) use transaction::{Receipt, ReceiptLog, SentTransaction};
 

@@ -45,6 +45,22 @@ impl AttributedCall {
             Err(error) => Err(error),
         }
     }
+
+    /// As [`Self::direct`], for those who pay for each byte that `from` has written: nothing may follow the arguments.
+    ///
+    /// # Errors
+    /// None of the market's calls, or more than one.
+    pub fn exact(from: Address, to: Address, calldata: &[u8], contracts: &Contracts) -> Result<Self, NotACall> {
+        let read = Self::direct(from, to, calldata, contracts)?;
+        let written = match Call::decode(to, calldata, contracts) {
+            Ok(call) => call.calldata(),
+            Err(_) => CallWithSignature::decode(to, calldata, contracts)?.calldata(),
+        };
+        match calldata.len().saturating_sub(written.len()) {
+            0 => Ok(read),
+            more => Err(NotACall::TrailingBytes(more)),
+        }
+    }
 }
 
 /// The request that a call of `ERC2771Forwarder.execute` carries, if it is one, sends no ether along, and reads as it is written.
@@ -110,6 +126,20 @@ mod tests {
             (CallWithSignature::FundWithAuthorization { run: RunId(3), authorization }, None, Call::Fund { run: RunId(3) }),
         ] {
             assert_eq!(read(call.contract(&CONTRACTS), &call.calldata()), Ok(AttributedCall { actor, call: plain }));
+        }
+    }
+
+    #[test]
+    fn an_exact_call_has_not_a_byte_too_many() {
+        let permit = SignedPermit { deadline: U256::MAX, signature: Bytes::from_static(&[1; 65]) };
+        let slash = Call::Slash { run: RunId(7) };
+        let fund = CallWithSignature::FundWithPermit { run: RunId(7), permit };
+        for calldata in [slash.calldata(), fund.calldata()] {
+            let exact = |calldata: &[u8]| AttributedCall::exact(SIGNER, CONTRACTS.run_escrow, calldata, &CONTRACTS);
+            assert_eq!(exact(&calldata), AttributedCall::direct(SIGNER, CONTRACTS.run_escrow, &calldata, &CONTRACTS));
+            assert_eq!(exact(&[calldata.as_ref(), &[0]].concat()), Err(NotACall::TrailingBytes(1)));
+            assert_eq!(exact(&[calldata.as_ref(), &[7; 28_000]].concat()), Err(NotACall::TrailingBytes(28_000)));
+            assert!(exact(&calldata[..calldata.len() - 1]).is_err());
         }
     }
 

@@ -187,6 +187,9 @@ pub enum NotACall {
     /// A function that is not among the market's verbs, or arguments that do not decode.
     #[error("the calldata is none of the market's verbs")]
     UnknownCalldata,
+    /// One of the verbs, and so many bytes behind it that its contract does not read.
+    #[error("{0} bytes follow the call's arguments")]
+    TrailingBytes(usize),
 }
 
 impl Call {

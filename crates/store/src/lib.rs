@@ -38,7 +38,7 @@ pub use reader::{
     PosterSort, Reader, ReaderOptions, RunFilter, RunSearch, RunSort, Snapshot, SortKey, StateTotals, Stretch,
 };
 pub use rebuild::{Rebuild, Replaced};
-pub use relayed::{GasOffer, NonceLock, RelayAttempt, RelayJob, Relayed, Spent};
+pub use relayed::{GasOffer, NonceLock, RelayAttempt, RelayCharge, RelayJob, Relayed, Spent, SpentOnSigner};
 pub use runs::{RunRecord, RunRow};
 pub use submitted_transactions::{SubmittedTransaction, SubmittedTransactions};
 pub use writer::{Batch, Rewound, Session, Standby, Writer};

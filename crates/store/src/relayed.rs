@@ -1,12 +1,13 @@
-//! The relayer's nonces: each is given to one job, and the job is written down before its transaction is sent.
+//! The relayer's nonces, each given to one job that is written down before its transaction is sent; and what the jobs of a day cost.
 
 use std::time::Duration;
 
 use alloy_primitives::{Address, B256, Bytes, U256};
-use sqlx::{Postgres, Transaction};
+use clawpay_domain::Usdc;
+use sqlx::{PgExecutor, Postgres, Transaction};
 
 use crate::{
-    Account, Hash, StoreError, SubmittedTransactions,
+    Account, Amount, Hash, StoreError, SubmittedTransactions,
     columns::{bigint, unsigned},
 };
 
@@ -39,6 +40,10 @@ pub struct RelayJob {
     pub data: Bytes,
     /// Gas limit.
     pub gas: u64,
+    /// Wei that it is expected to cost beside its gas.
+    pub data_fee: U256,
+    /// Whether it registers an agent.
+    pub is_registration: bool,
 }
 
 /// A signed transaction of the relayer's.
@@ -63,15 +68,40 @@ pub struct Relayed {
     pub attempt: RelayAttempt,
     /// How long ago that was made.
     pub age: Duration,
+    /// Whether it is known what it has cost.
+    pub is_charged: bool,
 }
 
-/// What has been taken on in the last 24 hours.
+/// What came of a mined job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RelayCharge {
+    /// Wei that the chain has taken for it, all together.
+    pub wei: U256,
+    /// Whether it reverted because of what its signer did meanwhile.
+    pub is_signers_revert: bool,
+}
+
+/// What the jobs of the last 24 hours cost: what the chain has charged for them, and of those whose receipt is not known what they may cost at
+/// most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spent {
-    /// Jobs of one signer.
-    pub of_signer: u64,
-    /// Wei that all jobs may cost at most.
+    /// Wei for all of them.
     pub wei: U256,
+    /// Wei of it for registrations.
+    pub for_registrations: U256,
+    /// The most wei beside its gas that one of them was expected to cost.
+    pub largest_data_fee: U256,
+}
+
+/// How much was taken on for one signer in the last 24 hours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpentOnSigner {
+    /// All jobs.
+    pub jobs: u64,
+    /// Registrations among them.
+    pub registrations: u64,
+    /// Those that the signer has made revert.
+    pub reverts: u64,
 }
 
 /// The right to give one relayer's nonces, held until dropped: no other server gives one meanwhile. All that is asked of it fails with its
@@ -113,8 +143,28 @@ impl SubmittedTransactions {
         .await?)
     }
 
-    /// What is not mined for good, in the order of the nonces. Everything below `settled` is, and is not looked after any more.
-    pub async fn open_jobs(&self, relayer: Address, settled: u64) -> Result<Vec<Relayed>, StoreError> {
+    /// What the jobs of the last 24 hours cost.
+    pub async fn spent(&self, relayer: Address) -> Result<Spent, StoreError> {
+        // No account has the zero address.
+        Ok(spent(&self.pool, relayer, Address::ZERO).await?.0)
+    }
+
+    /// Notes what a mined job has cost.
+    pub async fn charge(&self, relayer: Address, nonce: u64, charge: RelayCharge) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE relayed SET charged = $3, is_signers_revert = $4 WHERE relayer = $1::bytea AND nonce = $2 AND NOT is_settled",
+            Account(relayer) as Account,
+            bigint(nonce)?,
+            Amount(Usdc(charge.wei)) as Amount,
+            charge.is_signers_revert,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Looks no more after the jobs with a nonce below `settled`: they are mined for good.
+    pub async fn settle(&self, relayer: Address, settled: u64) -> Result<(), StoreError> {
         sqlx::query!(
             "UPDATE relayed SET is_settled = true WHERE relayer = $1::bytea AND nonce < $2 AND NOT is_settled",
             Account(relayer) as Account,
@@ -122,9 +172,15 @@ impl SubmittedTransactions {
         )
         .execute(&self.pool)
         .await?;
+        Ok(())
+    }
+
+    /// What is looked after, in the order of the nonces; the first 200.
+    pub async fn open_jobs(&self, relayer: Address) -> Result<Vec<Relayed>, StoreError> {
         let rows = sqlx::query!(
             r#"SELECT nonce, posted AS "posted: Hash", signed AS "signed: Hash", signer AS "signer: Account", target AS "target: Account",
-                      data, gas, max_fee, priority_fee, hash AS "hash: Hash", raw,
+                      data, gas, data_fee AS "data_fee: Amount", is_registration, max_fee, priority_fee, hash AS "hash: Hash", raw,
+                      charged IS NOT NULL AS "is_charged!",
                       greatest((extract(epoch FROM clock_timestamp() - offered_at) * 1000)::bigint, 0) AS "age!"
                FROM relayed WHERE relayer = $1::bytea AND NOT is_settled ORDER BY nonce LIMIT $2"#,
             Account(relayer) as Account,
@@ -144,6 +200,8 @@ impl SubmittedTransactions {
                         target: row.target.0,
                         data: row.data.into(),
                         gas: number(row.gas)?,
+                        data_fee: row.data_fee.0.0,
+                        is_registration: row.is_registration,
                     },
                     attempt: RelayAttempt {
                         gas: GasOffer { max_fee: number(row.max_fee)?, priority_fee: row.priority_fee.map(number).transpose()? },
@@ -151,6 +209,7 @@ impl SubmittedTransactions {
                         raw: row.raw.into(),
                     },
                     age: Duration::from_millis(number(row.age)?),
+                    is_charged: row.is_charged,
                 })
             })
             .collect()
@@ -179,18 +238,9 @@ impl SubmittedTransactions {
 }
 
 impl NonceLock {
-    /// What the last 24 hours have cost.
-    pub async fn spent(&mut self, signer: Address) -> Result<Spent, StoreError> {
-        let row = sqlx::query!(
-            r#"SELECT count(*) FILTER (WHERE signer = $2::bytea) AS "of_signer!", coalesce(sum(gas::numeric * max_fee), 0)::text AS "wei!"
-               FROM relayed WHERE relayer = $1::bytea AND accepted_at > clock_timestamp() - interval '24 hours'"#,
-            Account(self.relayer) as Account,
-            Account(signer) as Account,
-        )
-        .fetch_one(&mut *self.transaction)
-        .await?;
-        let wei = row.wei.parse().map_err(|_| StoreError::Corrupt { table: "relayed", value: row.wei.clone() })?;
-        Ok(Spent { of_signer: unsigned("relayed", row.of_signer)?, wei })
+    /// What the jobs of the last 24 hours cost, and how many of them were for `signer`.
+    pub async fn spent(&mut self, signer: Address) -> Result<(Spent, SpentOnSigner), StoreError> {
+        spent(&mut *self.transaction, self.relayer, signer).await
     }
 
     /// The nonce that is next, where `mined` is the first that the chain has not seen.
@@ -205,8 +255,9 @@ impl NonceLock {
     /// Writes the job down, notes its transaction as sent, and releases the lock. False if what was signed has been taken on already.
     pub async fn take_on(mut self, nonce: u64, job: &RelayJob, attempt: &RelayAttempt) -> Result<bool, StoreError> {
         let inserted = sqlx::query!(
-            "INSERT INTO relayed (relayer, nonce, posted, signed, signer, target, data, gas, max_fee, priority_fee, hash, raw)
-             VALUES ($1::bytea, $2, $3::bytea, $4::bytea, $5::bytea, $6::bytea, $7, $8, $9, $10, $11::bytea, $12)
+            "INSERT INTO relayed (relayer, nonce, posted, signed, signer, target, data, gas, max_fee, priority_fee, hash, raw,
+                                  data_fee, is_registration)
+             VALUES ($1::bytea, $2, $3::bytea, $4::bytea, $5::bytea, $6::bytea, $7, $8, $9, $10, $11::bytea, $12, $13, $14)
              ON CONFLICT DO NOTHING",
             Account(self.relayer) as Account,
             bigint(nonce)?,
@@ -220,6 +271,8 @@ impl NonceLock {
             attempt.gas.priority_fee.map(bigint).transpose()?,
             Hash(attempt.hash) as Hash,
             attempt.raw.as_ref(),
+            Amount(Usdc(job.data_fee)) as Amount,
+            job.is_registration,
         )
         .execute(&mut *self.transaction)
         .await?;
@@ -237,4 +290,27 @@ impl NonceLock {
         self.transaction.commit().await?;
         Ok(true)
     }
+}
+
+async fn spent(executor: impl PgExecutor<'_>, relayer: Address, signer: Address) -> Result<(Spent, SpentOnSigner), StoreError> {
+    let row = sqlx::query!(
+        r#"WITH day AS (
+             SELECT coalesce(charged, gas::numeric * max_fee + data_fee) AS wei, data_fee, is_registration, is_signers_revert,
+                    signer = $2::bytea AS is_signers
+             FROM relayed WHERE relayer = $1::bytea AND accepted_at > clock_timestamp() - interval '24 hours')
+           SELECT coalesce(sum(wei), 0) AS "wei!: Amount",
+                  coalesce(sum(wei) FILTER (WHERE is_registration), 0) AS "for_registrations!: Amount",
+                  coalesce(max(data_fee), 0) AS "largest_data_fee!: Amount",
+                  count(*) FILTER (WHERE is_signers) AS "jobs!",
+                  count(*) FILTER (WHERE is_signers AND is_registration) AS "registrations!",
+                  count(*) FILTER (WHERE is_signers AND is_signers_revert) AS "reverts!"
+           FROM day"#,
+        Account(relayer) as Account,
+        Account(signer) as Account,
+    )
+    .fetch_one(executor)
+    .await?;
+    let number = |number| unsigned("relayed", number);
+    let spent = Spent { wei: row.wei.0.0, for_registrations: row.for_registrations.0.0, largest_data_fee: row.largest_data_fee.0.0 };
+    Ok((spent, SpentOnSigner { jobs: number(row.jobs)?, registrations: number(row.registrations)?, reverts: number(row.reverts)? }))
 }

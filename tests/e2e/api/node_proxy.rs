@@ -41,6 +41,8 @@ pub(super) enum Oddity {
     SendsNothing,
     /// It does not show receipts yet, though it counts what is mined.
     LateReceipts,
+    /// Its chain publishes each transaction's bytes elsewhere, for 7 gwei.
+    PublishesElsewhere,
     /// It nests revert data as hardhat does.
     NestedRevertData,
     /// It repeats its address, key and all, in this way, whatever it is asked.
@@ -189,6 +191,9 @@ fn distort(oddity: Oddity, question: &Value, answer: &mut Value) {
             answer["result"]["hash"] = json!(format!("0x{}", "ab".repeat(32)));
         }
         Oddity::LateReceipts if method == "eth_getTransactionReceipt" => answer["result"] = Value::Null,
+        Oddity::PublishesElsewhere if method == "eth_getTransactionReceipt" && answer["result"].is_object() => {
+            answer["result"]["l1Fee"] = json!("0x1a13b8600");
+        }
         Oddity::NestedRevertData if answer["error"]["data"].is_string() => {
             let data = answer["error"]["data"].take();
             let hash = format!("0x{}", "cd".repeat(32));

@@ -24,50 +24,50 @@ use super::{
 };
 use crate::indexer::number;
 
-const RELAYER: u32 = 8;
+pub(super) const RELAYER: u32 = 8;
 
-async fn relaying(configure: impl FnOnce(&mut RelayOptions)) -> Result<Served> {
+pub(super) async fn relaying(configure: impl FnOnce(&mut RelayOptions)) -> Result<Served> {
     let mut options = RelayOptions::new(key(RELAYER));
     configure(&mut options);
     Served::start_with(|config: &mut Config| config.relay = Some(options)).await
 }
 
 /// A key of its own, with USDC and without ether.
-async fn newcomer(served: &Served) -> Result<PrivateKeySigner> {
+pub(super) async fn newcomer(served: &Served) -> Result<PrivateKeySigner> {
     let key = PrivateKeySigner::random();
     served.stack.mint(key.address(), Usdc::whole(200)).await?;
     Ok(key)
 }
 
-fn registration(wallet: Address) -> Value {
+pub(super) fn registration(wallet: Address) -> Value {
     json!({ "walletAddress": wallet, "agentURI": "ipfs://agent" })
 }
 
 /// What to post once the typed data of a prepared answer is signed.
-fn signed(prepared: &Value, key: &PrivateKeySigner) -> Result<Value> {
+pub(super) fn signed(prepared: &Value, key: &PrivateKeySigner) -> Result<Value> {
     Ok(with(&prepared["relay"], "signature", json!(sign_typed(&prepared["typedData"], key)?)))
 }
 
-async fn register(served: &Served, key: &PrivateKeySigner) -> Result<Value> {
+pub(super) async fn register(served: &Served, key: &PrivateKeySigner) -> Result<Value> {
     signed(&served.prepare("/api/agents/register", &registration(key.address())).await?, key)
 }
 
-async fn post(served: &Served, body: &Value) -> Result<Answer> {
+pub(super) async fn post(served: &Served, body: &Value) -> Result<Answer> {
     served.post("/api/relay", body).await
 }
 
-async fn accepted(served: &Served, body: &Value) -> Result<B256> {
+pub(super) async fn accepted(served: &Served, body: &Value) -> Result<B256> {
     let answer = post(served, body).await?;
     ensure!(answer.status.as_u16() == 202, "{} {:#}", answer.status, answer.body);
     Ok(answer.body["transactionHash"].as_str().context("transactionHash")?.parse()?)
 }
 
-async fn sent_by_relayer(served: &Served) -> Result<u64> {
+pub(super) async fn sent_by_relayer(served: &Served) -> Result<u64> {
     Ok(served.stack.provider().get_transaction_count(account(RELAYER)).await?)
 }
 
 /// Waits until the transaction, or one in its place, is mined.
-async fn until_mined(served: &Served, hash: B256) -> Result<B256> {
+pub(super) async fn until_mined(served: &Served, hash: B256) -> Result<B256> {
     let mut hash = hash;
     for _ in 0..200 {
         let standing = served.read(&format!("/api/transactions/{hash}")).await?;
@@ -326,6 +326,8 @@ async fn written_down_and_not_sent(served: &Served, body: &Value) -> Result<B256
         target: forwarder,
         data: data.clone(),
         gas: 1_000_000,
+        data_fee: U256::ZERO,
+        is_registration: false,
     };
     let submitted_transactions = SubmittedTransactions::new(&served.stack.database_url()?)?;
     let mut lane = submitted_transactions.nonce_lock(account(RELAYER)).await?;

@@ -17,6 +17,11 @@ use clawpay_store::Chain;
 use super::{Facts, Intent, Payment, Preparer};
 use crate::node::{NodeError, Signing};
 
+/// Most bytes of a call that is relayed, its signatures included: a run's or a delivery's longest text, and what goes with it.
+pub(crate) const MOST_RELAYED_BYTES: usize = 4_096;
+/// Most bytes of an agent's URI that are relayed: enough for where it is described, too few for the description.
+const MOST_RELAYED_URI_BYTES: usize = 256;
+
 /// EIP-712 typed data: what is signed, and for whom.
 #[derive(Clone, Debug)]
 pub(crate) struct Payload<T> {
@@ -86,7 +91,11 @@ pub(super) async fn offer(
     market: &Contracts,
 ) -> Result<Option<Gasless>, NodeError> {
     let Some(relay) = preparer.relay else { return Ok(None) };
-    if verb.gas > relay.max_gas || refused_by_relayers(verb.call).is_some() {
+    if verb.gas > relay.options.max_gas || verb.data.len() > MOST_RELAYED_BYTES || refused_by_relayers(verb.call).is_some() {
+        return Ok(None);
+    }
+    // Nothing is offered that the operator pays for no more; what cannot be told now is decided when it is posted.
+    if relay.left(preparer.node, chain).await.is_some_and(|left| !left.pay_for(verb.call, verb.gas)) {
         return Ok(None);
     }
     match verb.pays.filter(|_| verb.intent.permit.is_none()) {
@@ -106,6 +115,9 @@ pub(crate) const fn refused_by_relayers(call: &Call) -> Option<&'static str> {
         Call::Create(_) => Some("a draft is not relayed, since it costs its poster nothing; create and fund it at once"),
         Call::SetAgentUri { .. } | Call::SetMetadata { .. } => {
             Some("what describes an agent is not relayed, since it costs its owner nothing and can be long; send it from the wallet")
+        }
+        Call::Register { agent_uri } if agent_uri.len() > MOST_RELAYED_URI_BYTES => {
+            Some("of an agent's URI at most 256 bytes are relayed, since they cost its owner nothing; send a longer one from the wallet")
         }
         _ => None,
     }

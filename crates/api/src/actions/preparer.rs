@@ -3,7 +3,7 @@
 use clawpay_store::Reader;
 
 use super::TokenDomain;
-use crate::{config::RelayOptions, market::LagLimits, node::Node};
+use crate::{market::LagLimits, node::Node, relay_funds::RelayPurse};
 
 /// What preparing works with.
 #[derive(Clone, Copy, Debug)]
@@ -17,5 +17,5 @@ pub(crate) struct Preparer<'a> {
     /// How far behind the index may be.
     pub lag: LagLimits,
     /// How this server relays, if it does.
-    pub relay: Option<&'a RelayOptions>,
+    pub relay: Option<RelayPurse<'a>>,
 }

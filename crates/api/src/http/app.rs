@@ -15,6 +15,7 @@ use crate::{
     market::{self, LagLimits},
     node::{Node, NodeFacts},
     relay::Relayer,
+    relay_funds::{RelayFunds, RelayPurse},
     replica::Replica,
     room::Room,
     transactions::Tracker,
@@ -40,6 +41,7 @@ struct Inner {
     gate: Option<Gate>,
     bodies: Room,
     token_domain: TokenDomain,
+    relay_funds: RelayFunds,
     /// Changes whenever the index may have moved.
     index_moved: watch::Sender<()>,
     hub: Arc<Hub>,
@@ -68,6 +70,7 @@ impl App {
             node,
             node_facts: NodeFacts::default(),
             token_domain: TokenDomain::default(),
+            relay_funds: RelayFunds::default(),
             index_moved: watch::Sender::new(()),
             hub,
             listeners,
@@ -156,14 +159,19 @@ impl App {
             reader: self.reader(),
             token_domain: &self.inner.token_domain,
             lag: self.lag_limits(),
-            relay: self.config().relay.as_ref(),
+            relay: self.relay_purse(),
         }
     }
 
     /// What relaying works with; nothing where nothing is relayed.
     pub(crate) fn relayer(&self) -> Option<Relayer<'_>> {
+        Some(Relayer { node: self.node(), reader: self.reader(), purse: self.relay_purse()? })
+    }
+
+    /// What the operator pays for; nothing where nothing is relayed.
+    pub(crate) fn relay_purse(&self) -> Option<RelayPurse<'_>> {
         let options = self.config().relay.as_ref()?;
-        Some(Relayer { node: self.node(), reader: self.reader(), submitted_transactions: self.submitted_transactions(), options })
+        Some(RelayPurse { options, notes: self.submitted_transactions(), funds: &self.inner.relay_funds })
     }
 
     /// The database as of a recently indexed block, for answers that no wallet decides by: from a replica where there is one that keeps up, from

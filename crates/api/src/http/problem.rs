@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    error::{ApiError, Invalid, SendRefusal},
+    error::{ApiError, Invalid, RelayShare, SendRefusal},
     node::NodeError,
     text::{IsoDate, refusal_sentence, revert_sentence},
 };
@@ -216,17 +216,21 @@ impl From<ApiError> for Problem {
                 Self::new(S::UNPROCESSABLE_ENTITY, "relay_gas_too_high", format!("the relayer pays for {limit} gas at most"))
                     .with("limit", limit)
             }
-            ApiError::RelayQuota { limit } => {
-                Self::new(S::TOO_MANY_REQUESTS, "relay_quota_exceeded", format!("the signer has had its {limit} transactions of 24 hours"))
-                    .with("limit", limit)
-                    .retry_after(RELAY_RETRY)
+            ApiError::RelayQuota { limit, of } => {
+                let detail = match of {
+                    RelayShare::Transactions => format!("the signer has had its {limit} transactions of 24 hours"),
+                    RelayShare::Registrations => format!("the signer has had its {limit} registrations of 24 hours: send a transaction"),
+                    RelayShare::Reverts => {
+                        format!("{limit} transactions of 24 hours reverted by what their signer did: send a transaction")
+                    }
+                };
+                Self::new(S::TOO_MANY_REQUESTS, "relay_quota_exceeded", detail).with("limit", limit).retry_after(RELAY_RETRY)
             }
-            ApiError::RelayBudget => Self::new(
-                S::SERVICE_UNAVAILABLE,
-                "relay_budget_exhausted",
-                "what the operator pays in 24 hours is used up: send a transaction",
-            )
-            .retry_after(RELAY_RETRY),
+            ApiError::RelayBudget { of_registrations } => {
+                let what = if of_registrations { " for registrations" } else { "" };
+                let detail = format!("what the operator pays{what} in 24 hours is used up: send a transaction");
+                Self::new(S::SERVICE_UNAVAILABLE, "relay_budget_exhausted", detail).retry_after(RELAY_RETRY)
+            }
             ApiError::RelayOutOfFunds => {
                 Self::new(S::SERVICE_UNAVAILABLE, "relay_out_of_funds", "the relayer cannot pay for gas at the moment: send a transaction")
                     .retry_after(RELAY_RETRY)

@@ -9,12 +9,13 @@ use clawpay_bindings::{
     forwarder_domain, with_recovery_id,
 };
 use clawpay_domain::Timestamp;
-use clawpay_store::{Chain, RelayJob};
+use clawpay_store::{Chain, RelayJob, SpentOnSigner};
 
 use super::{Relayer, attempt};
 use crate::{
-    actions::{GOOD_FOR, refused_by_relayers},
-    error::{ApiError, Invalid},
+    RelayOptions,
+    actions::{GOOD_FOR, MOST_RELAYED_BYTES, refused_by_relayers},
+    error::{ApiError, Invalid, RelayShare},
     market::{contracts, snapshot},
     node::{CallRequest, Head},
 };
@@ -58,12 +59,12 @@ impl Relayer<'_> {
         let (target, data) = calldata(&posted, &contracts(&chain))?;
         let posted_hash = keccak256(&data);
         // By the time something is posted again its nonces are used, and nothing of it would be valid any more.
-        if let Some(hash) = self.submitted_transactions.relayed(posted_hash, B256::ZERO).await? {
+        if let Some(hash) = self.purse.notes.relayed(posted_hash, B256::ZERO).await? {
             return Ok(hash);
         }
         match self.take_on(posted, posted_hash, (target, data), &chain).await {
             // Another server may have taken it on since, and then nothing of it is valid any more.
-            Err(problem) => self.submitted_transactions.relayed(posted_hash, B256::ZERO).await?.ok_or(problem),
+            Err(problem) => self.purse.notes.relayed(posted_hash, B256::ZERO).await?.ok_or(problem),
             taken => taken,
         }
     }
@@ -75,13 +76,18 @@ impl Relayer<'_> {
             Posted::Request(request) => self.of_request(request, target, data, chain, &head).await?,
             Posted::Call { .. } => self.of_call(target, data, &contracts(chain), &head).await?,
         };
-        if let Some(hash) = self.submitted_transactions.relayed(posted_hash, task.signed).await? {
+        if let Some(hash) = self.purse.notes.relayed(posted_hash, task.signed).await? {
             return Ok(hash);
         }
         self.require_funds(&task, chain).await?;
         let gas = self.tried(&task).await?;
-        let job = RelayJob { posted: posted_hash, signed: task.signed, signer: task.signer, target, data: task.data, gas };
-        self.send(chain, &head, job).await
+        let is_registration = matches!(task.call, Call::Register { .. });
+        let Task { signer, data, signed, .. } = task;
+        let job = RelayJob { posted: posted_hash, signed, signer, target, data, gas, data_fee: U256::ZERO, is_registration };
+        let sent = self.send(chain, &head, job).await;
+        // What is left is another sum by now, or was never what it was taken for.
+        self.purse.forget().await;
+        sent
     }
 
     async fn of_request(
@@ -94,7 +100,7 @@ impl Relayer<'_> {
     ) -> Result<Task, ApiError> {
         let market = contracts(chain);
         let refuse = |detail: String| ApiError::NotRelayable { detail };
-        let max_gas = self.options.max_gas;
+        let max_gas = self.purse.options.max_gas;
         if !request.value.is_zero() {
             return Err(refuse("a request must not send ether".to_owned()));
         }
@@ -102,7 +108,8 @@ impl Relayer<'_> {
             return Err(ApiError::RelayGasTooHigh { limit: max_gas });
         }
         let AttributedCall { call, .. } =
-            AttributedCall::direct(request.from, request.to, &request.data, &market).map_err(|error| refuse(error.to_string()))?;
+            AttributedCall::exact(request.from, request.to, &request.data, &market).map_err(|error| refuse(error.to_string()))?;
+        require_short(&request.data)?;
         if let Some(reason) = refused_by_relayers(&call) {
             return Err(refuse(reason.to_owned()));
         }
@@ -149,7 +156,7 @@ impl Relayer<'_> {
 
     /// Tries the call out: by itself, so that a refusal is the contract's, and as it will be sent. Answers the gas limit.
     async fn tried(&self, task: &Task) -> Result<u64, ApiError> {
-        let (options, refused) = (self.options, |error| ApiError::of_trial(&task.call, error));
+        let (options, refused) = (self.purse.options, |error| ApiError::of_trial(&task.call, error));
         if let Some(inner) = &task.inner {
             self.node.estimate_gas(inner).await.map_err(refused)?;
         }
@@ -162,30 +169,36 @@ impl Relayer<'_> {
     }
 
     /// Gives the job its nonce, writes it down, and sends it.
-    async fn send(&self, chain: &Chain, head: &Head, job: RelayJob) -> Result<B256, ApiError> {
-        let (node, options) = (self.node, self.options);
+    async fn send(&self, chain: &Chain, head: &Head, mut job: RelayJob) -> Result<B256, ApiError> {
+        let (node, options) = (self.node, self.purse.options);
         let relayer = options.key.address();
         let (fees, mined, funds) = tokio::try_join!(node.fees(head.base_fee), node.next_nonce(relayer), node.ether_balance(relayer))?;
         let gas = attempt::priced(fees)?;
-        let cost = U256::from(job.gas) * U256::from(gas.max_fee);
+        let likely = attempt::signed(&options.key, chain.chain_id, mined, &job, gas)?;
+        let data_fee = node.data_fee(&likely.raw).await?;
+        // It may rise until the transaction is mined.
+        job.data_fee = data_fee.saturating_add(data_fee / U256::from(4));
+        let cost = (U256::from(job.gas) * U256::from(gas.max_fee)).saturating_add(job.data_fee);
         if funds < cost {
             tracing::error!(account = %relayer, "the relayer has too little ether");
             return Err(ApiError::RelayOutOfFunds);
         }
-        let mut lock = self.submitted_transactions.nonce_lock(relayer).await?;
-        let spent = lock.spent(job.signer).await?;
-        if spent.of_signer >= u64::from(options.signer_per_day) {
-            return Err(ApiError::RelayQuota { limit: options.signer_per_day });
-        }
+        let mut lock = self.purse.notes.nonce_lock(relayer).await?;
+        let (spent, on_signer) = lock.spent(job.signer).await?;
+        within_share(options, &on_signer, job.is_registration)?;
         if spent.wei.saturating_add(cost) > options.budget_per_day {
             tracing::warn!(account = %relayer, "the relayer's budget for the day is used up");
-            return Err(ApiError::RelayBudget);
+            return Err(ApiError::RelayBudget { of_registrations: false });
+        }
+        if job.is_registration && spent.for_registrations.saturating_add(cost) > options.registrations_budget_per_day() {
+            tracing::warn!(account = %relayer, "the part of the relayer's budget that registrations have is used up for the day");
+            return Err(ApiError::RelayBudget { of_registrations: true });
         }
         let nonce = lock.next_nonce(mined).await?;
         let attempt = attempt::signed(&options.key, chain.chain_id, nonce, &job, gas)?;
         if !lock.take_on(nonce, &job, &attempt).await? {
             // The same was posted at the same moment.
-            let hash = self.submitted_transactions.relayed(job.posted, job.signed).await?;
+            let hash = self.purse.notes.relayed(job.posted, job.signed).await?;
             return hash.ok_or(ApiError::Internal("a job is neither new nor known"));
         }
         // Should this fail, the server that next looks after the open jobs sends it.
@@ -214,8 +227,15 @@ fn calldata(posted: &Posted, market: &Contracts) -> Result<(Address, Bytes), Api
                 let detail = "call.data: the signature goes beside the call, and is empty in it";
                 return Err(Invalid::value("call.data", detail).into());
             }
-            authorization.signature.clone_from(signature);
-            Ok((*to, call.calldata()))
+            if call.calldata() != *data {
+                return Err(refuse("bytes follow the call's arguments".to_owned()));
+            }
+            if let Some(authorization) = call.authorization_mut() {
+                authorization.signature.clone_from(signature);
+            }
+            let data = call.calldata();
+            require_short(&data)?;
+            Ok((*to, data))
         }
     }
 }
@@ -226,6 +246,30 @@ fn in_form(target: Address, data: &Bytes, market: &Contracts) -> Option<Bytes> {
     let authorization = call.authorization_mut()?;
     authorization.signature = with_recovery_id(&authorization.signature);
     Some(call.calldata())
+}
+
+/// Whether one more job is within what its signer may have relayed in a day.
+fn within_share(options: &RelayOptions, spent: &SpentOnSigner, is_registration: bool) -> Result<(), ApiError> {
+    let registrations = if is_registration { spent.registrations } else { 0 };
+    for (used, limit, of) in [
+        (spent.jobs, options.signer_per_day, RelayShare::Transactions),
+        (registrations, options.signer_registrations_per_day, RelayShare::Registrations),
+        (spent.reverts, options.signer_reverts_per_day, RelayShare::Reverts),
+    ] {
+        if used >= u64::from(limit) {
+            return Err(ApiError::RelayQuota { limit, of });
+        }
+    }
+    Ok(())
+}
+
+/// The operator pays for each byte, and what a contract wallet signs with may have any number of them.
+fn require_short(data: &Bytes) -> Result<(), ApiError> {
+    if data.len() <= MOST_RELAYED_BYTES {
+        return Ok(());
+    }
+    let detail = format!("of a call at most {MOST_RELAYED_BYTES} bytes are relayed, its signatures included, and this has {}", data.len());
+    Err(ApiError::NotRelayable { detail })
 }
 
 /// A signature must not lie about for longer than a prepared one is good.

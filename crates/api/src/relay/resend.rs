@@ -6,7 +6,10 @@ use clawpay_store::{Chain, Relayed};
 use tokio_util::sync::CancellationToken;
 
 use super::{Relayer, attempt};
-use crate::{error::ApiError, market::snapshot};
+use crate::{
+    error::ApiError,
+    market::{contracts, snapshot},
+};
 
 /// How often the relayer's open jobs are looked at.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -30,22 +33,30 @@ impl Relayer<'_> {
         let snapshot = snapshot(self.reader).await?;
         let (chain, finalized) = (snapshot.chain, snapshot.indexed.finalized);
         drop(snapshot);
-        let (node, relayer) = (self.node, self.options.key.address());
+        let (node, notes, relayer) = (self.node, self.purse.notes, self.account());
         node.require_chain(chain.chain_id).await?;
         let mined = node.mined_nonce(relayer, None).await?;
         let settled = match finalized {
             Some(finalized) => node.mined_nonce(relayer, Some(finalized)).await?,
             None => 0,
         };
-        let open = self.submitted_transactions.open_jobs(relayer, settled).await?;
+        let open = notes.open_jobs(relayer).await?;
         for (position, job) in open.iter().filter(|job| job.nonce >= mined).enumerate() {
             // All others wait for the first: offering more for them would not help.
             let is_first = position == 0;
-            if !(is_first && job.age > self.options.patience && self.raise(&chain, job).await?) {
+            if !(is_first && job.age > self.purse.options.patience && self.raise(&chain, job).await?) {
                 self.send_again(job).await?;
             }
         }
-        Ok(())
+        let market = contracts(&chain);
+        for job in open.iter().filter(|job| job.nonce < mined) {
+            // Looked at once it is mined, and again once that is final: until then a reorganisation may have mined it otherwise.
+            if !job.is_charged || job.nonce < settled {
+                self.charge(job, &market).await?;
+            }
+        }
+        let looked_at = open.last().map_or(0, |job| job.nonce.saturating_add(1));
+        Ok(notes.settle(relayer, settled.min(looked_at)).await?)
     }
 
     /// Sends what the node has not heard of, or has forgotten.
@@ -61,11 +72,11 @@ impl Relayer<'_> {
 
     /// Offers more for what has waited too long. False if it is offered enough, or another server has just done so.
     async fn raise(&self, chain: &Chain, job: &Relayed) -> Result<bool, ApiError> {
-        let (node, relayer) = (self.node, self.options.key.address());
+        let (node, relayer) = (self.node, self.account());
         let asked = attempt::priced(node.fees(node.head().await?.base_fee).await?)?;
         let Some(gas) = attempt::raised(job.attempt.gas, asked) else { return Ok(false) };
-        let raised = attempt::signed(&self.options.key, chain.chain_id, job.nonce, &job.job, gas)?;
-        if !self.submitted_transactions.attempt_again(relayer, job.nonce, job.attempt.hash, &raised).await? {
+        let raised = attempt::signed(&self.purse.options.key, chain.chain_id, job.nonce, &job.job, gas)?;
+        if !self.purse.notes.attempt_again(relayer, job.nonce, job.attempt.hash, &raised).await? {
             return Ok(false);
         }
         tracing::info!(nonce = job.nonce, max_fee = gas.max_fee, "offering more for a relayed transaction");

@@ -37,6 +37,8 @@ pub(crate) struct ConfigDto {
     paused: Option<bool>,
     /// Whether this server sends what wallets only sign.
     relaying: bool,
+    /// Whether it would, but has spent what its operator pays in 24 hours.
+    relaying_exhausted: bool,
 }
 
 /// The token that everything is paid in.
@@ -57,8 +59,10 @@ pub(crate) struct Circumstances {
     pub token_symbol: Option<String>,
     /// Whether the escrow is paused.
     pub is_paused: Option<bool>,
-    /// Whether this server relays.
+    /// Whether this server relays at the moment.
     pub is_relaying: bool,
+    /// Whether it would, but for the operator's budget.
+    pub is_budget_used_up: bool,
 }
 
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -109,6 +113,7 @@ impl ConfigDto {
             token: TokenDto { symbol: circumstances.token_symbol, decimals: Usdc::DECIMALS },
             paused: circumstances.is_paused,
             relaying: circumstances.is_relaying,
+            relaying_exhausted: circumstances.is_budget_used_up,
             genesis_hash: chain.genesis_hash,
             deployment_block: chain.deployment_block,
             contracts: ContractsDto {

@@ -49,6 +49,12 @@ impl<T> Stamped<T> {
         self
     }
 
+    /// Without anything that it is known by: it may be another one in a moment.
+    pub(crate) fn untagged(mut self) -> Self {
+        self.headers.remove(header::ETAG);
+        self
+    }
+
     /// With one more header.
     pub(crate) fn header(mut self, name: HeaderName, value: Option<HeaderValue>) -> Self {
         self.headers.extend(value.map(|value| (name, value)));

@@ -33,8 +33,13 @@ pub(super) async fn config(
     let is_paused = reading.snapshot.custody(chain.run_escrow).await?.map(|books| books.is_paused);
     let reading = reading.close();
     let token_symbol = app.node_facts().symbol(app.node(), chain.usdc).await;
-    let config = ConfigDto::new(&chain, Circumstances { token_symbol, is_paused, is_relaying: app.config().relay.is_some() });
-    Ok(reading.answer(config))
+    let Some(purse) = app.relay_purse() else {
+        return Ok(reading.answer(ConfigDto::new(&chain, Circumstances { token_symbol, is_paused, ..Circumstances::default() })));
+    };
+    let is_budget_used_up = purse.left(app.node(), &chain).await.is_some_and(|left| left.are_used_up());
+    let circumstances = Circumstances { token_symbol, is_paused, is_relaying: !is_budget_used_up, is_budget_used_up };
+    // The budget moves without the block, and so nothing tells this answer from the next.
+    Ok(reading.answer(ConfigDto::new(&chain, circumstances)).untagged())
 }
 
 /// The parameters of `GET /api/stats`.
