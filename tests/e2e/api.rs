@@ -29,6 +29,7 @@ mod relay;
 mod relay_costs;
 mod replacements;
 mod replica;
+mod roles;
 mod run_actions;
 mod secrets;
 mod served;
