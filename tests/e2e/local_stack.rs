@@ -274,6 +274,51 @@ async fn a_state_file_cut_by_a_kill_is_replaced_by_the_last_complete_one() -> Re
 }
 
 #[tokio::test]
+async fn a_clock_that_jumps_back_forty_one_days_is_told_of_and_chain_time_goes_on() -> Result<()> {
+    const BACK: u64 = 41 * 86_400;
+    let directory = scratch()?;
+    let up = Up::start(&directory, &[("CLAWPAY_EMPTY", "1")]).await?;
+    // As if the clock had been as far ahead until now as it is put back.
+    up.provider.anvil_increase_time(BACK).await?;
+    up.provider.anvil_mine(Some(1), None).await?;
+    let latest =
+        async |up: &Up| -> Result<_> { Ok(up.provider.get_block_by_number(BlockNumberOrTag::Latest).await?.expect("a head").header) };
+    let before = latest(&up).await?;
+    until(|| async { Ok(up.get("/api/status").await?["indexedBlock"]["number"] == before.number) }).await?;
+    up.stop(&directory).await?;
+
+    // Between two starts.
+    let up = Up::start(&directory, &[]).await?;
+    assert!(up.process.output().contains("The clock is 40 days behind") || up.process.output().contains("The clock is 41 days behind"));
+    register_from(8, &up).await?;
+    let after = latest(&up).await?;
+    assert!((before.timestamp..before.timestamp + 600).contains(&after.timestamp), "{} after {}", after.timestamp, before.timestamp);
+    until(|| async { Ok(up.get("/api/status").await?["indexedBlock"]["number"] == after.number) }).await?;
+
+    // And while it runs.
+    up.provider.anvil_set_time(after.timestamp - BACK).await?;
+    until(|| async { Ok(up.process.output().matches("behind the local chain's last block").count() == 2) }).await?;
+    register_from(9, &up).await?;
+    let last = latest(&up).await?;
+    assert!((after.timestamp..after.timestamp + 600).contains(&last.timestamp), "{} after {}", last.timestamp, after.timestamp);
+    until(|| async { Ok(up.get("/api/status").await?["indexedBlock"]["number"] == last.number) }).await?;
+    up.stop(&directory).await
+}
+
+#[tokio::test]
+async fn a_data_directory_that_is_removed_ends_the_stack_and_the_next_start_makes_a_new_one() -> Result<()> {
+    let directory = scratch()?;
+    let mut up = Up::start(&directory, &[("CLAWPAY_EMPTY", "1")]).await?;
+    fs::remove_dir_all(directory.path().join(".clawpay"))?;
+    let status = up.process.end(READY_WITHIN).await?;
+    assert_eq!(status.code(), Some(1));
+    let output = up.process.output();
+    assert!(output.contains("was removed while the market ran") && output.contains("the next start makes a new market"), "{output}");
+    until_no_process_of(directory.path(), CHILDREN_END_WITHIN).await?;
+    Up::start(&directory, &[("CLAWPAY_EMPTY", "1")]).await?.stop(&directory).await
+}
+
+#[tokio::test]
 async fn an_explicit_port_that_is_taken_is_an_error_that_names_it() -> Result<()> {
     let taken = std::net::TcpListener::bind("127.0.0.1:0")?;
     let port = taken.local_addr()?.port().to_string();

@@ -21,6 +21,8 @@ use clawpay_indexer::{Hashes, Secrets};
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
+use crate::{database_url, dotenv};
+
 /// Every setting there is.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -105,18 +107,7 @@ const DEFAULT_RPC_PORT: u16 = 8545;
 impl Config {
     /// From `.env` (in the current directory or above) and the environment.
     pub fn load() -> Result<Self> {
-        let mut variables = BTreeMap::new();
-        match dotenvy::dotenv_iter() {
-            Ok(file) => {
-                for variable in file {
-                    // The error would quote the line, which may hold a secret.
-                    let (name, value) = variable.map_err(|_| anyhow::anyhow!(".env has a line that is not NAME=value"))?;
-                    variables.insert(name, value);
-                }
-            }
-            Err(error) if error.not_found() => {}
-            Err(error) => bail!("cannot read .env: {error}"),
-        }
+        let mut variables = dotenv::read(is_ours)?;
         for (name, value) in std::env::vars_os() {
             let Some(name) = name.to_str() else { continue };
             if is_ours(name) {
@@ -133,8 +124,11 @@ impl Config {
             variables.into_iter().filter(|(name, value)| is_ours(name) && !value.trim().is_empty()).collect();
         let mut take = |name: &str| ours.remove(name).map(|value| value.trim().to_owned());
         let config = Self {
-            database_url: take("DATABASE_URL").map(Secret),
-            database_read_url: take("DATABASE_READ_URL").map(Secret),
+            database_url: take("DATABASE_URL").map(|text| database_url::checked("DATABASE_URL", text)).transpose()?.map(Secret),
+            database_read_url: take("DATABASE_READ_URL")
+                .map(|text| database_url::checked("DATABASE_READ_URL", text))
+                .transpose()?
+                .map(Secret),
             rpc_urls: take("RPC_URL").map(|text| rpc_urls(&text)).transpose()?.unwrap_or_default(),
             confirmations: take("CLAWPAY_CONFIRMATIONS").map(|text| confirmations(&text)).transpose()?,
             trust_hashes: switch("CLAWPAY_TRUST_HASHES", take("CLAWPAY_TRUST_HASHES"))?,

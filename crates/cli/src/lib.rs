@@ -4,10 +4,12 @@ pub mod actor;
 pub mod args;
 pub mod commands;
 pub mod config;
+mod database_url;
 pub mod deploy;
 pub mod deployment_file;
 #[cfg(test)]
 mod documented;
+mod dotenv;
 mod listen;
 pub mod local;
 pub mod output;

@@ -2,6 +2,9 @@
 
 use std::{fmt::Display, io::Write, process::ExitCode};
 
+use clawpay_indexer::IndexError;
+use clawpay_store::StoreError;
+
 use crate::redact;
 
 /// Something failed.
@@ -20,8 +23,19 @@ pub fn result(text: impl Display) {
     let _closed = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
-/// Why it ended, with all causes, as one line.
+/// Why it ended, with all causes, as one line; and on another what to do, where that is known.
 pub fn failure(error: &anyhow::Error, code: u8) -> ExitCode {
     let _closed = writeln!(std::io::stderr(), "clawpay: {}", redact::hide(&format!("{error:#}")));
+    if let Some(advice) = error.chain().find_map(advice) {
+        progress(format_args!("clawpay: {advice}"));
+    }
     ExitCode::from(code)
+}
+
+/// What to do about one of the causes.
+fn advice(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    // An indexer's error stands for the store's, and hides it.
+    let of_indexer =
+        cause.downcast_ref::<IndexError>().and_then(|error| if let IndexError::Store(error) = error { Some(error) } else { None });
+    of_indexer.or_else(|| cause.downcast_ref::<StoreError>()).and_then(StoreError::advice)
 }

@@ -55,6 +55,22 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// What an operator can do about it, where the database's own words do not say that.
+    pub fn advice(&self) -> Option<&'static str> {
+        let (Self::Database(error)
+        | Self::Migration(sqlx::migrate::MigrateError::Execute(error) | sqlx::migrate::MigrateError::ExecuteMigration(error, _))) = self
+        else {
+            return None;
+        };
+        Some(match error.as_database_error()?.code()?.as_ref() {
+            "28P01" => "check the user and the password in DATABASE_URL; in a URL # is written %23, $ %24, / %2F, : %3A, @ %40 and % %25",
+            "28000" => "let this user reach this database from here, in the server's pg_hba.conf, or name another in DATABASE_URL",
+            "3D000" => "make that database, as CREATE DATABASE name, or name another in DATABASE_URL",
+            "42501" => "give this role its rights, as \"Database roles\" in README.md does",
+            _ => return None,
+        })
+    }
+
     /// Whether trying again later may succeed without the operator changing anything.
     pub fn is_transient(&self) -> bool {
         // Serialization failure, deadlock, lock not available; connection exceptions; shutting down or starting up; out of connections.

@@ -1,7 +1,8 @@
 //! `clawpay serve`: the API over an indexed database. Which market it serves, the database says.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clawpay_api::Listeners;
+use clawpay_store::{Reader, ReaderOptions};
 
 use crate::{config::Config, listen, output, shutdown, telemetry};
 
@@ -11,6 +12,7 @@ pub async fn run(config: &Config) -> Result<()> {
     let database_url = config.require_database_url()?;
     let rpc_url = config.require_rpc_url()?;
     let listeners = Listeners { api: listen::on_all(&config.api)?, metrics: listen::for_metrics(config.metrics_addr)? };
+    look_at_index(database_url).await?;
     for listener in &listeners.api {
         output::progress(format_args!("Serving the API on http://{}", listener.local_addr()?));
     }
@@ -18,5 +20,19 @@ pub async fn run(config: &Config) -> Result<()> {
     api.read_url = config.database_read_url.as_ref().map(|url| url.0.clone());
     api.metrics = telemetry::count_for(listeners.metrics.as_ref())?;
     clawpay_api::serve(listeners, api, shutdown).await?;
+    Ok(())
+}
+
+/// Tells what is not there yet. A database that is away may come back, and one without an index is waited for; one that will not let this
+/// server in is an error.
+async fn look_at_index(database_url: &str) -> Result<()> {
+    match Reader::new(database_url, ReaderOptions::default())?.snapshot().await {
+        Ok(Some(_)) => {}
+        Ok(None) => output::progress(
+            "Nothing is indexed in this database yet: start `clawpay index` with the same database. Until then reads are answered 503",
+        ),
+        Err(error) if error.advice().is_some() => return Err(error).context("DATABASE_URL"),
+        Err(error) => output::progress(format_args!("Waiting for the database: {error}")),
+    }
     Ok(())
 }

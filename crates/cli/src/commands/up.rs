@@ -9,11 +9,11 @@ mod market;
 
 use std::{
     fmt::Write as _,
-    fs::{DirBuilder, File, TryLockError},
+    fs::{self, DirBuilder, File, TryLockError},
     io::Write as _,
     net::SocketAddr,
-    os::unix::fs::DirBuilderExt,
-    path::Path,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
+    path::{Path, PathBuf},
     process,
     time::Duration,
 };
@@ -42,12 +42,14 @@ use crate::{
 const END_WITHIN: Duration = Duration::from_secs(1);
 /// How often the parts are looked at.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// The file in the data directory that is locked.
+const LOCK: &str = "lock";
 
 /// Runs the command. Must be awaited on the main thread, with which the children end.
 pub async fn run(config: &Config) -> Result<()> {
     let shutdown = shutdown::on_signal()?;
-    let _lock = claim_directory(&config.data_dir)?;
-    let mut stack = Stack { postgres: None, chain: None, index: None, api: None, shutdown: shutdown.clone() };
+    let place = Place { lock: claim_directory(&config.data_dir)?, data_dir: config.data_dir.clone() };
+    let mut stack = Stack { place, postgres: None, chain: None, index: None, api: None, shutdown: shutdown.clone() };
     // Asked first, since the parts end by the same token.
     let outcome = tokio::select! {
         biased;
@@ -61,11 +63,33 @@ pub async fn run(config: &Config) -> Result<()> {
 
 /// Whatever has been started so far.
 struct Stack {
+    place: Place,
     postgres: Option<Postgres>,
     chain: Option<LocalChain>,
     index: Option<JoinHandle<Result<(), clawpay_indexer::IndexError>>>,
     api: Option<JoinHandle<Result<()>>>,
     shutdown: CancellationToken,
+}
+
+/// The data directory, and the lock that keeps a second `up` out of it.
+struct Place {
+    lock: File,
+    data_dir: PathBuf,
+}
+
+impl Place {
+    /// Fails once the directory is gone, though another may lie there by now: chain and database go on for a while without their files, and
+    /// nothing that happens on them is kept.
+    fn require_there(&self) -> Result<()> {
+        let ours = self.lock.metadata()?.ino();
+        if fs::metadata(self.data_dir.join(LOCK)).is_ok_and(|found| found.ino() == ours) {
+            return Ok(());
+        }
+        bail!(
+            "the data directory {} was removed while the market ran, and chain and database with it: the next start makes a new market",
+            self.data_dir.display()
+        )
+    }
 }
 
 /// What the parts need to know of each other.
@@ -177,6 +201,7 @@ impl Stack {
 
     /// Notices children that ended, and keeps the chain's state safe.
     async fn look(&mut self) -> Result<()> {
+        self.place.require_there()?;
         if let Some(status) = self.postgres.as_mut().and_then(|postgres| postgres.process().ended()) {
             bail!("Postgres stopped ({status})");
         }
@@ -305,7 +330,7 @@ fn claim_directory(data_dir: &Path) -> Result<File> {
         made.with_context(|| format!("cannot create the data directory {}", data_dir.display()))?;
     }
     // Not truncated before it is locked: the process that holds the lock has written its process id there.
-    let path = data_dir.join("lock");
+    let path = data_dir.join(LOCK);
     let opened = File::options().read(true).write(true).create(true).truncate(false).open(&path);
     let mut lock = opened.with_context(|| format!("cannot write {}", path.display()))?;
     match lock.try_lock() {

@@ -6,7 +6,10 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use alloy::providers::{DynProvider, Provider};
+use alloy::{
+    eips::BlockNumberOrTag,
+    providers::{DynProvider, Provider, ext::AnvilApi},
+};
 use anyhow::{Context, Result, bail};
 use clawpay_bindings::Deployment;
 
@@ -25,6 +28,8 @@ use crate::{
 const OPERATOR: u32 = 0;
 /// anvil saves every second; a state that is not saved by then is not going to be.
 const SAVED_WITHIN: Duration = Duration::from_secs(30);
+/// Blocks made in one second differ by one each, and so run ahead of the clock for a while.
+const TOLERATED_BEHIND: Duration = Duration::from_secs(60);
 
 /// A running chain with the contracts on it.
 #[derive(Debug)]
@@ -93,6 +98,7 @@ impl LocalChain {
         } else {
             make(config, &node, &provider, &path).await?
         };
+        go_on_in_time(&provider).await?;
         let complete_at = provider.get_block_number().await?;
         let mut chain = Self { node, deployment, complete_at, provider, file, kept_at: 0 };
         if !is_complete {
@@ -102,8 +108,10 @@ impl LocalChain {
         Ok(chain)
     }
 
-    /// Keeps a complete copy of the state anvil has saved, if there are new blocks. To be called every second or so.
+    /// Keeps a complete copy of the state anvil has saved, if there are new blocks, and the chain's time from going back. To be called every
+    /// second or so.
     pub(super) async fn keep(&mut self) -> Result<()> {
+        go_on_in_time(&self.provider).await?;
         let head = self.provider.get_block_number().await?;
         if head != self.kept_at && self.file.keep(head)? {
             self.kept_at = head;
@@ -145,6 +153,30 @@ async fn make(config: &Config, node: &Anvil, provider: &DynProvider, path: &Path
     }
     market::catch_up(provider).await?;
     Ok(deployment)
+}
+
+/// Lets the chain's time go on from its last block where the machine's clock has fallen behind that: anvil follows the clock wherever it jumps, and
+/// would make blocks that are earlier than those before them, on which no deadline passes any more.
+async fn go_on_in_time(provider: &DynProvider) -> Result<()> {
+    let last = provider.get_block_by_number(BlockNumberOrTag::Latest).await?.context("a chain has a latest block")?.header.timestamp;
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?.as_secs();
+    let next = clock.saturating_add_signed(provider.anvil_increase_time(0).await?);
+    let behind = last.saturating_sub(next);
+    if behind > TOLERATED_BEHIND.as_secs() {
+        progress(format_args!("The clock is {} behind the local chain's last block: chain time goes on from that block", span(behind)));
+        provider.anvil_increase_time(behind).await?;
+    }
+    Ok(())
+}
+
+/// Seconds in words.
+fn span(seconds: u64) -> String {
+    match (seconds / 86_400, seconds / 3_600, seconds / 60) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, minutes) => format!("{minutes} minutes"),
+        (0, hours, _) => format!("{hours} hours"),
+        (days, ..) => format!("{days} days"),
+    }
 }
 
 fn forget(path: &Path) -> Result<()> {

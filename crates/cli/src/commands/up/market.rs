@@ -132,7 +132,7 @@ pub(super) async fn play(rpc_url: &Url, contracts: Contracts) -> Result<()> {
 /// Makes the chain's clock equal to the machine's, and mines a block there.
 pub(super) async fn catch_up(provider: &impl Provider) -> Result<()> {
     let behind = -provider.anvil_increase_time(0).await?;
-    let behind = u64::try_from(behind).context("the local chain is ahead of the clock")?;
+    let behind = u64::try_from(behind).context("the clock has gone back while the chain was made: start again")?;
     let left = provider.anvil_increase_time(behind).await?;
     ensure!(left == 0, "the local chain is still {left} s off the clock");
     provider.anvil_mine(Some(1), None).await?;
