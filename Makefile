@@ -14,7 +14,8 @@ GENERATED := contracts/abi tests/vectors snapshots .sqlx crates/api/openapi.json
 # Faster where it is installed; plain cargo runs the same tests.
 NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 # Modules of tests/e2e whose tests need a program that no registry has, where it is missing.
-LEFT_OUT := $(shell command -v pgbouncer >/dev/null 2>&1 || echo api::pooler; command -v nginx >/dev/null 2>&1 || echo api::behind_nginx)
+LEFT_OUT := $(shell command -v pgbouncer >/dev/null 2>&1 || echo api::pooler; command -v nginx >/dev/null 2>&1 || echo api::behind_nginx operations::rolling_restart; \
+	command -v bwrap >/dev/null 2>&1 || echo operations::image; command -v systemd-analyze >/dev/null 2>&1 || echo operations::units)
 CARGO_DENY := target/tools/bin/cargo-deny
 CARGO_DENY_VERSION := 0.20.2
 # halmos and slither, written when all of them are installed.
@@ -33,7 +34,7 @@ CLIENTS_COMPILED := $(CLIENTS)/compiled/.made
 WALLET_VENV := target/tools/wallet-venv
 WALLET_TOOLS := $(WALLET_VENV)/.installed
 
-.PHONY: help up demo test install test-contracts build-rust test-rust try-api try-clients try-clients-deep test-deep crowds mutants coverage symbolic slither evidence check fresh gas bench bench-index bench-api clean
+.PHONY: help up demo test install test-contracts build-rust test-rust try-api try-clients try-clients-deep test-deep crowds mutants coverage symbolic slither evidence check fresh gas bench bench-index bench-api dist clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -85,11 +86,12 @@ test-deep: $(INSTALLED) ## Run the tests with many more random cases, and every 
 	$(MAKE) mutants symbolic slither coverage
 	PROPTEST_CASES=20000 INDEXER_KILLS=200 CLAWPAY_SIMULATION_SEEDS=3000 $(MAKE) test-rust
 	$(MAKE) try-clients-deep
+	tools/dist --twice
 	$(MAKE) try-api TRY_API="--max-time 1800 --max-examples 1000 --seed $$RANDOM"
 	$(MAKE) crowds
 
 crowds: $(INSTALLED) ## Crowd the API from one address with thousands of connections, and see what becomes of another's requests
-	cargo build --quiet --release --package clawpay-cli --package clawpay-tests --bins
+	cargo build --quiet --release --package clawpay-cli --package clawpay-tests --bin clawpay --bin crowds
 	@target/release/crowds
 
 mutants: $(INSTALLED) ## Break the contracts in a thousand places, one at a time, and see that a test notices
@@ -140,6 +142,9 @@ bench-index: $(INSTALLED) ## Measure the indexer beside what node and database a
 bench-api: $(INSTALLED) $(API_TOOLS) ## Measure the API at a million runs beside what its SQL and HTTP allow, one JSON line each
 	cargo build --quiet --release --package clawpay-cli --package clawpay-tests --bin clawpay --bin bench_api
 	@target/release/bench_api
+
+dist: ## Build the program that is shipped, stripped and with its checksum, in target/dist
+	tools/dist
 
 clean: ## Remove what was built; the local stack's data stays
 	rm -rf target node_modules $(CLIENTS)/node_modules $(CLIENTS)/generated $(CLIENTS)/compiled

@@ -42,6 +42,31 @@ impl Nginx {
              \x20     proxy_set_header Connection \"\";\n      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;\n\
              \x20     proxy_set_header Forwarded \"\";\n    }}\n  }}\n}}\n"
         );
+        Self::run(directory, &settings, port).await
+    }
+
+    /// Shows several servers as one, on a free port, by the settings that operators are given.
+    pub async fn before(servers: &[Url]) -> Result<(Self, Url)> {
+        let directory = database::scratch()?;
+        let place = directory.path().display().to_string();
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let given = include_str!("../../deployments/hosting/nginx.conf");
+        let (head, rest) = given.split_once("    server serve-1:3000").context("the servers")?;
+        let tail = rest.rsplit_once("serve-3:3000").context("the servers")?.1;
+        let (options, tail) = tail.split_once(';').context("the servers' options")?;
+        let server =
+            |url: &Url| Ok(format!("    server {}:{}{options};\n", url.host_str().context("a host")?, url.port().context("a port")?));
+        let servers = servers.iter().map(server).collect::<Result<String>>()?;
+        let settings = format!("daemon off;\n{head}{}{tail}", servers.trim_end())
+            .replace("/tmp/", &format!("{place}/"))
+            .replace("/dev/stderr", &format!("{place}/errors"))
+            .replace("listen 8080", &format!("listen 127.0.0.1:{port}"))
+            .replace("worker_processes auto", "worker_processes 1");
+        let nginx = Self::run(directory, &settings, port).await?;
+        Ok((nginx, Url::parse(&format!("http://127.0.0.1:{port}/"))?))
+    }
+
+    async fn run(directory: TempDir, settings: &str, port: u16) -> Result<Self> {
         let file = directory.path().join("nginx.conf");
         fs::write(&file, settings)?;
         // Its workers become another user, who has no business here: a single process serves.
