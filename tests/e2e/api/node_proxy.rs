@@ -204,7 +204,9 @@ fn distort(oddity: Oddity, question: &Value, answer: &mut Value) {
             });
         }
         Oddity::Leaks(Leak::Error) => *answer = error(json!({ "code": -32000, "message": said })),
-        Oddity::Leaks(Leak::Revert) => *answer = error(json!({ "code": 3, "message": format!("execution reverted: {said}"), "data": said })),
+        Oddity::Leaks(Leak::Revert) => {
+            *answer = error(json!({ "code": 3, "message": format!("execution reverted: {said}"), "data": said }))
+        }
         Oddity::Leaks(Leak::Data) => *answer = error(json!({ "code": -32603, "message": "internal error", "data": { "message": said } })),
         Oddity::Leaks(Leak::Nonsense) => *answer = json!({ "jsonrpc": "2.0", "id": question["id"], "result": said }),
         _ => {}

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use clawpay_cli::local::free_port;
 use clawpay_domain::Usdc;
 use clawpay_tests::{Clawpay, Indexer, Stack, key, scratch};
+use futures::{StreamExt, TryStreamExt, stream};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
@@ -18,6 +19,9 @@ use super::{
 };
 
 const WITHIN: Duration = Duration::from_secs(30);
+
+/// Requests on their way at once.
+const CONCURRENTLY: usize = 6;
 
 /// Calls that take longer than this tell nothing more: what they wait for does not come.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -40,7 +44,11 @@ fn body(path: &str, signed: &Signed) -> Result<Value> {
         "/api/runs/{id}/claim" => with(&agent, "agentId", json!(1)),
         "/api/runs/{id}/submit" => with(&agent, "deliverableURI", json!("ipfs://b")),
         "/api/runs/{id}/request-revision" => with(&poster, "feedback", json!("more")),
-        "/api/runs/{id}/fund" | "/api/runs/{id}/cancel" | "/api/runs/{id}/approve" | "/api/runs/{id}/reject" | "/api/runs/{id}/slash"
+        "/api/runs/{id}/fund"
+        | "/api/runs/{id}/cancel"
+        | "/api/runs/{id}/approve"
+        | "/api/runs/{id}/reject"
+        | "/api/runs/{id}/slash"
         | "/api/runs/{id}/finalize" => poster,
         "/api/runs/{id}/start" => agent,
         "/api/agents/register" | "/api/agents/{id}/uri" => with(&agent, "agentURI", json!("ipfs://c")),
@@ -67,6 +75,7 @@ async fn ask_everything(base: &Url, signed: &Signed) -> Result<Vec<(String, Stat
                 let query = match path.as_str() {
                     "/api/events" => "?wait=0",
                     "/api/runs/{id}/claim-eligibility" => "?agentId=1",
+                    "/api/runs/{id}/actions" => "?wallet=0x70997970c51812dc3a010c7d01b50e0d17dc79c8",
                     _ => "",
                 };
                 requests.push((Method::GET, format!("{at}{query}"), None));
@@ -90,7 +99,8 @@ async fn ask_everything(base: &Url, signed: &Signed) -> Result<Vec<(String, Stat
         let (status, headers) = (response.status(), format!("{:?}", response.headers()));
         Ok((format!("{method} {path} {body:?}"), status, headers + &response.text().await?))
     });
-    futures::future::try_join_all(asked).await
+    // Not all at once: what is asked is what counts, and not how many connections there are.
+    stream::iter(asked).buffered(CONCURRENTLY).try_collect().await
 }
 
 fn require_silence(answers: &[(String, StatusCode, String)], secret: &str) -> Result<()> {
@@ -136,8 +146,6 @@ async fn no_answer_and_no_line_of_the_log_repeats_what_a_node_or_a_database_says
         proxy.turn(Oddity::Leaks(leak));
         let answers = ask_everything(&base, &signed).await?;
         require_silence(&answers, KEY).with_context(|| format!("{leak:?}"))?;
-        let asked = proxy.asked();
-        ensure!(asked.requests > 20 && asked.count() >= asked.requests, "{leak:?}: the node was hardly asked: {asked:?}");
         let is_nodes = |(_, status, answer): &&(String, StatusCode, String)| *status == 503 && answer.contains("node_unavailable");
         ensure!(answers.iter().filter(is_nodes).count() > 20, "{leak:?}: the node was hardly asked: {answers:#?}");
     }
@@ -163,7 +171,7 @@ async fn no_answer_and_no_line_of_the_log_repeats_what_a_node_or_a_database_says
     ensure!(api.end(WITHIN).await?.success());
     let log = api.output();
     ensure!(!log.contains(KEY) && !log.contains(&password), "{log}");
-    ensure!(log.contains("upstream https://node.example/v3/(hidden) failed"), "the node's words are not in the log: {log}");
+    ensure!(log.contains("upstream https://node.example(hidden) failed"), "the node's words are not in the log: {log}");
     ensure!(log.contains("no route to postgres://"), "the database's words are not in the log: {log}");
     Ok(())
 }

@@ -104,7 +104,9 @@ async fn why_refused(node: &Node, transaction: &SignedTransaction, words: &str) 
              (GET /api/config), act by a signature alone"
         ),
         R::GasTooLow => format!("its gas limit of {gas_limit} is too low; prepare again, and sign the `gas` that you get then"),
-        R::GasTooHigh => format!("its gas limit of {gas_limit} is more than a block has; prepare again, and sign the `gas` that you get then"),
+        R::GasTooHigh => {
+            format!("its gas limit of {gas_limit} is more than a block has; prepare again, and sign the `gas` that you get then")
+        }
         R::Underpriced => "it offers too little for gas by now; prepare again, and sign what you get then".to_owned(),
         R::PoolFull => "there is no room for it among those that wait to be mined; hand it in again in a moment".to_owned(),
         R::Other => "its gas limit or its price is not acceptable by now; prepare again, and sign what you get then".to_owned(),
@@ -115,7 +117,7 @@ async fn why_refused(node: &Node, transaction: &SignedTransaction, words: &str) 
 /// Whether a node refuses a transaction because it has it.
 fn is_known_already(words: &str) -> bool {
     let words = words.to_ascii_lowercase();
-    ["already known", "already imported", "known transaction", "already in pool"].iter().any(|known| words.contains(known))
+    ["already known", "already imported", "already in pool"].iter().any(|known| words.contains(known))
 }
 
 /// What a node means that refuses a transaction. Each program has words of its own for the same.
@@ -129,6 +131,7 @@ fn meaning(words: &str) -> RefusalReason {
         ("insufficient funds", R::InsufficientFunds),
         ("insufficient balance", R::InsufficientFunds),
         ("enough funds", R::InsufficientFunds),
+        ("feetoolow", R::Underpriced),
         ("intrinsic gas", R::GasTooLow),
         ("gas too low", R::GasTooLow),
         ("out of gas", R::GasTooLow),
@@ -139,7 +142,6 @@ fn meaning(words: &str) -> RefusalReason {
         ("base fee", R::Underpriced),
         ("basefee", R::Underpriced),
         ("fee too low", R::Underpriced),
-        ("feetoolow", R::Underpriced),
         ("gas price too low", R::Underpriced),
         ("fee cap", R::Underpriced),
         ("pool is full", R::PoolFull),
@@ -173,6 +175,6 @@ mod tests {
             assert_eq!(meaning(words), reason, "{words}");
         }
         assert!(is_known_already("already known") && is_known_already("ALREADY_EXISTS: already known"));
-        assert!(!is_known_already("nonce too low"));
+        assert!(!is_known_already("nonce too low") && !is_known_already("unknown transaction type"));
     }
 }
