@@ -82,6 +82,11 @@ impl DatabaseProxy {
         line.cut = Some((request, loss));
     }
 
+    /// How many requests it has carried since it was started, or last told to cut the line.
+    pub fn requests(&self) -> usize {
+        locked(&self.line).requests
+    }
+
     /// From now on carries nothing, as a dead line does before an end of it notices.
     pub fn hold(&self) {
         self.held.send_replace(true);

@@ -17,6 +17,7 @@ mod spent_permit;
 mod steps;
 mod token_domain;
 mod verb;
+mod waiting;
 mod warning;
 
 pub(crate) use consent::ConsentWanted;

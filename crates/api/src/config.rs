@@ -18,8 +18,12 @@ pub const MAX_BODY_BYTES: usize = 64 * 1024;
 /// How one API server runs. Which market it serves is not here: the database says so.
 #[derive(Clone)]
 pub struct Config {
-    /// The node that simulates, prices and passes on transactions; `http`, `https`, `ws` or `wss`. May hold a key, and is never shown.
+    /// The preferred node, which simulates, prices and passes on transactions; `http`, `https`, `ws` or `wss`. May hold a key, and is never
+    /// shown.
     pub rpc_url: Url,
+    /// Nodes to ask when that one is no use, in order of preference. Signed transactions are handed to several. May hold keys, and are never
+    /// shown.
+    pub fallback_rpc_urls: Vec<Url>,
     /// The indexer's database. May hold a password, and is never shown.
     pub database_url: String,
     /// A copy of that database that reads may be answered from, for as long as it keeps up. May hold a password, and is never shown.
@@ -28,12 +32,14 @@ pub struct Config {
     pub ready_at_block: u64,
     /// How many blocks the index may lack before reads are marked stale, and prepares and `/readyz` answer 503.
     pub max_lag_blocks: u64,
-    /// How long ago the indexer may have last checked the node's head, with the same consequences.
+    /// How long ago the indexer may have last checked the node's head before reads are marked stale, and prepares answer 503. Reads go on.
     pub max_staleness: Duration,
     /// Longest a confirmation waits for inclusion and indexing.
     pub confirmation_wait: Duration,
-    /// Longest a single call of the node may take.
+    /// Longest a single call may take, whichever node answers it in the end.
     pub node_timeout: Duration,
+    /// The time between two looks at all nodes, by which it is known which of them is worth asking.
+    pub node_check: Duration,
     /// Where clients see this server; links lead there.
     pub public_url: PublicUrl,
     /// Longest for a request's head to arrive, from its first byte on; and for a new connection to send that byte.
@@ -89,6 +95,7 @@ impl Config {
     pub fn new(rpc_url: Url, database_url: impl Into<String>) -> Self {
         Self {
             rpc_url,
+            fallback_rpc_urls: Vec::new(),
             database_url: database_url.into(),
             read_url: None,
             ready_at_block: 0,
@@ -96,6 +103,7 @@ impl Config {
             max_staleness: Duration::from_secs(30),
             confirmation_wait: Duration::from_secs(30),
             node_timeout: Duration::from_secs(5),
+            node_check: Duration::from_secs(5),
             public_url: PublicUrl::default(),
             head_timeout: Duration::from_secs(15),
             keep_alive: Duration::from_secs(75),
@@ -209,6 +217,7 @@ impl fmt::Debug for Config {
             .field("max_staleness", &self.max_staleness)
             .field("confirmation_wait", &self.confirmation_wait)
             .field("node_timeout", &self.node_timeout)
+            .field("node_check", &self.node_check)
             .field("public_url", &self.public_url)
             .field("keep_alive", &self.keep_alive)
             .field("rate_limit", &self.rate_limit)

@@ -6,7 +6,7 @@ use clawpay_store::StoreError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::node::{CallError, NodeError};
+use crate::node::{CallError, MayBlameNode, NodeError, NodeTrouble};
 
 /// Why a request has no answer.
 #[derive(Debug)]
@@ -162,6 +162,8 @@ pub(crate) enum ApiError {
         reasons: Vec<String>,
         /// Where the index stands.
         freshness: Freshness,
+        /// Whether anything can be prepared.
+        prepares: Prepares,
     },
     /// The block that a read asks for is not in the index, nor came in time.
     NotIndexedYet {
@@ -174,6 +176,8 @@ pub(crate) enum ApiError {
     NothingIndexed,
     /// The database cannot be asked.
     Store(StoreError),
+    /// The database did not answer when it was last looked at.
+    DatabaseAway,
     /// The address makes too many requests.
     RateLimited,
     /// The address has too many connections.
@@ -279,6 +283,16 @@ impl From<NodeError> for ApiError {
     }
 }
 
+impl MayBlameNode for ApiError {
+    fn trouble(&self) -> Option<NodeTrouble> {
+        match self {
+            Self::Node(error) => error.trouble(),
+            Self::IndexForked { .. } => Some(NodeTrouble::Forked),
+            _ => None,
+        }
+    }
+}
+
 impl ApiError {
     /// Why `call` is not allowed.
     pub(crate) fn refused(call: &Call, refusal: Refusal) -> Self {
@@ -327,4 +341,14 @@ pub(crate) struct Freshness {
     pub staleness_seconds: u64,
     /// How many there may be.
     pub max_staleness_seconds: u64,
+}
+
+/// Whether actions can be prepared and sent.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Prepares {
+    /// Whether they can be: a node is there, and the index is close enough to the chain to decide by.
+    pub ready: bool,
+    /// Each of the operator's nodes in order of preference: `ok`, `unreachable`, `timed_out`, `refused`, `unusable_answer`, `wrong_chain`,
+    /// `behind` or `forked`.
+    pub nodes: Vec<&'static str>,
 }

@@ -10,7 +10,7 @@ mod item;
 mod listener_limiter;
 mod subscription;
 
-pub(crate) use hub::Hub;
+pub(crate) use hub::{Hub, RunNews};
 pub(crate) use item::{Filter, Item, Render};
 pub(crate) use listener_limiter::{ListenerLimiter, ListenerPermit};
 pub(crate) use subscription::{Ended, Subscription};

@@ -13,6 +13,7 @@ mod config;
 mod error;
 mod feed;
 mod http;
+mod index_watch;
 mod market;
 pub mod metrics;
 mod node;

@@ -166,10 +166,15 @@ impl Config {
         self.rpc_urls.first().map(|url| &url.0).context("set RPC_URL, as http://host:port or ws://host:port")
     }
 
+    /// The nodes after the preferred one.
+    pub fn fallback_rpc_urls(&self) -> Vec<Url> {
+        self.rpc_urls.iter().skip(1).map(|url| url.0.clone()).collect()
+    }
+
     /// What an indexer of `deployment` is told: the nodes, and how far they are believed.
     pub fn indexer(&self, deployment: Deployment) -> Result<clawpay_indexer::Config> {
         let mut indexer = clawpay_indexer::Config::new(self.require_rpc_url()?.clone(), deployment);
-        indexer.fallback_rpc_urls = self.rpc_urls.iter().skip(1).map(|url| url.0.clone()).collect();
+        indexer.fallback_rpc_urls = self.fallback_rpc_urls();
         indexer.confirmations = self.confirmations;
         if self.trust_hashes {
             indexer.hashes = Hashes::AsTold;
@@ -177,9 +182,10 @@ impl Config {
         Ok(indexer)
     }
 
-    /// What an API server over this database is told.
+    /// What an API server over this database is told, which asks the node at `rpc_url` first.
     pub fn api(&self, rpc_url: Url, database_url: impl Into<String>) -> clawpay_api::Config {
         let mut api = clawpay_api::Config::new(rpc_url, database_url);
+        api.fallback_rpc_urls = self.fallback_rpc_urls();
         api.public_url = self.public_url.clone();
         api.keep_alive = self.keep_alive.unwrap_or(api.keep_alive);
         api.rate_limit = self.rate_limit;

@@ -12,7 +12,7 @@ use sqlx::{Connection, PgConnection};
 /// Runs that are there before anything is read.
 const RUNS: u64 = 150;
 
-/// An index of bulk runs that nobody follows a chain for, and its API.
+/// An index of bulk runs beside which no indexer runs, and its API.
 struct Shelf {
     database: Database,
     api: Api,

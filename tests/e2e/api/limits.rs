@@ -41,7 +41,7 @@ async fn beyond_its_burst_an_address_is_told_to_wait_and_how_long() -> Result<()
     let wait: u64 = refused.headers["retry-after"].to_str()?.parse()?;
     assert!((1..=4).contains(&wait), "{wait}");
     assert!(refused.headers["ratelimit"].to_str()?.starts_with("\"address\";r=0;t="));
-    // Whoever watches the process is let through.
+    // The probes that watch the process are let through.
     for _ in 0..10 {
         served.read("/healthz").await?;
     }

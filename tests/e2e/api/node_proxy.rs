@@ -45,6 +45,12 @@ pub(super) enum Oddity {
     PublishesElsewhere,
     /// It nests revert data as hardhat does.
     NestedRevertData,
+    /// It answers batches with HTTP 400.
+    NoBatches,
+    /// It answers batches with a single error.
+    OneErrorForBatches,
+    /// Its head is ten blocks behind.
+    Behind,
     /// It repeats its address, key and all, in this way, whatever it is asked.
     Leaks(Leak),
 }
@@ -144,6 +150,11 @@ async fn answer(State(proxy): State<Proxy>, Json(request): Json<Value>) -> Resul
     match oddity {
         Oddity::Away => return Err(StatusCode::BAD_GATEWAY),
         Oddity::SendsNothing if asks("eth_sendRawTransaction") => return Err(StatusCode::BAD_GATEWAY),
+        Oddity::NoBatches if request.is_array() => return Err(StatusCode::BAD_REQUEST),
+        Oddity::OneErrorForBatches if request.is_array() => {
+            let error = json!({ "code": -32600, "message": "batches are not supported" });
+            return Ok(Json(json!({ "jsonrpc": "2.0", "id": null, "error": error })).into_response());
+        }
         Oddity::Slow => tokio::time::sleep(std::time::Duration::from_secs(60)).await,
         Oddity::Leaks(Leak::Status) => return Ok((StatusCode::BAD_REQUEST, format!("no such project: {KEY}")).into_response()),
         _ => {}
@@ -189,6 +200,10 @@ fn distort(oddity: Oddity, question: &Value, answer: &mut Value) {
         }
         Oddity::OtherFork if method == "eth_getBlockByNumber" && answer["result"].is_object() => {
             answer["result"]["hash"] = json!(format!("0x{}", "ab".repeat(32)));
+        }
+        Oddity::Behind if method == "eth_blockNumber" => {
+            let height = answer["result"].as_str().and_then(|text| u64::from_str_radix(text.trim_start_matches("0x"), 16).ok());
+            answer["result"] = json!(format!("{:#x}", height.unwrap_or_default().saturating_sub(10)));
         }
         Oddity::LateReceipts if method == "eth_getTransactionReceipt" => answer["result"] = Value::Null,
         Oddity::PublishesElsewhere if method == "eth_getTransactionReceipt" && answer["result"].is_object() => {

@@ -10,7 +10,7 @@ use alloy::primitives::{Address, B256, keccak256};
 use clawpay_bindings::{AttributedCall, Call, Contracts, Revert};
 use clawpay_domain::RunState;
 use clawpay_store::{Chain, EventPosition, IndexedBlock, PinnedRequest, Reader, Snapshot, SubmittedTransaction, SubmittedTransactions};
-use tokio::{sync::watch, time::Instant};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -18,23 +18,28 @@ use super::{
     once::require_same,
     proof::{self, Event, Witness},
     steps::{self, Expected},
+    waiting::{Missing, News, Waiting},
 };
 use crate::{
     error::{ApiError, SendRefusal},
+    feed::Hub,
+    index_watch::IndexWatch,
     market::{contracts, snapshot},
-    node::{Node, Receipt},
+    node::{BlockWatch, Node, Receipt, SentTransaction},
     transactions::{
-        Place, Tracker, Whereabouts,
+        Looks, Place, SharedLook, Tracker, Whereabouts,
         explain::why,
         signed::{Signed, SignedTransaction},
         submit::{NOTE_PATIENCE, note, submit},
     },
 };
 
-/// Pause between two looks; the index's own announcements cut it short.
-const POLL: Duration = Duration::from_millis(500);
-/// Pause between two looks at more than the receipt.
+/// Pause between two looks at what is mined and not shown yet.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// Pause after a look that came to nothing, if nothing is heard before.
+const RETRY: Duration = Duration::from_secs(5);
+/// How old a look may be that another request has just made, of a transaction that this one does not send.
+const JUST_NOW: Duration = Duration::from_millis(500);
 /// How long a transaction that was just sent may be unknown to the node, on its way there from another.
 const TRAVELS: Duration = Duration::from_secs(3);
 /// How long a transaction may wait for one before it, which the same wallet may be sending just now.
@@ -49,8 +54,14 @@ pub(crate) struct Confirmer<'a> {
     pub reader: &'a Reader,
     /// What has been sent or seen.
     pub notes: &'a SubmittedTransactions,
-    /// Changes whenever the index may have moved.
-    pub index_moved: &'a watch::Sender<()>,
+    /// Tells of new blocks, and which transactions are in them.
+    pub blocks: &'a BlockWatch,
+    /// Tells how far the index is.
+    pub index: &'a IndexWatch,
+    /// Tells what happens to a run.
+    pub hub: &'a Hub,
+    /// What others see who wait for the same.
+    pub looks: &'a Looks,
     /// Ends all waiting.
     pub shutdown: &'a CancellationToken,
     /// Longest to wait.
@@ -203,7 +214,8 @@ impl Confirmer<'_> {
             }
         };
         let at_first = Outcome { chain, indexed, facts, hash: handed.hash, progress: Progress::Unknown };
-        Pursuit { with: self, intent, market, at_first, handed, key, started, behind_a_gap_since: None }.follow().await
+        let (behind_a_gap_since, is_counted, shared) = (None, false, None);
+        Pursuit { with: self, intent, market, at_first, handed, key, started, behind_a_gap_since, is_counted, shared }.follow().await
     }
 
     /// The transaction that has done what a key stands for, if one has and the chain still has it.
@@ -281,63 +293,82 @@ struct Pursuit<'a> {
     key: Option<Key<'a>>,
     started: Instant,
     behind_a_gap_since: Option<Instant>,
+    /// Whether the node counts it as mined and does not show its receipt.
+    is_counted: bool,
+    shared: Option<SharedLook>,
 }
 
 impl Pursuit<'_> {
     async fn follow(mut self) -> Result<Outcome, ApiError> {
         let deadline = self.started + self.with.wait;
         let mut last = Progress::Pending { block: None, waiting_for_nonce: None };
-        let mut looked_at = None::<Instant>;
-        // From before the first look, so that no move of the index goes by between a look and a wait.
-        let mut moved = self.with.index_moved.subscribe();
+        // From before the first look, so that nothing happens between a look and a wait.
+        let run = self.at_first.facts.run.as_ref().map(|record| self.with.hub.news_of(record.run.id));
+        let mut news = News::listen(self.with.blocks, self.with.index, run, self.with.shutdown);
+        let mut since = if self.handed.was_seen { Instant::now() } else { self.started.checked_sub(JUST_NOW).unwrap_or(self.started) };
         loop {
-            let look = if looked_at.is_none_or(|at| at.elapsed() >= LOOK_AGAIN) {
-                looked_at = Some(Instant::now());
-                self.look().await
-            } else {
-                self.glance(&last).await
-            };
-            match look {
+            let is_last = Instant::now() >= deadline;
+            let began = Instant::now();
+            let failed = match self.look(since).await {
                 Ok(Look::Answer(outcome)) => return Ok(*outcome),
-                Ok(Look::Wait(progress)) => last = progress,
+                Ok(Look::Wait(progress)) => {
+                    last = progress;
+                    None
+                }
                 // A node or database that is away for a moment does not end the wait.
-                Err(ApiError::Node(error)) if error.is_passing() => {}
-                Err(ApiError::Store(error)) => tracing::warn!(%error, "the database did not answer while an action was waited for"),
+                Err(ApiError::Node(error)) if error.is_passing() => Some(Missing::Node),
+                Err(ApiError::DatabaseAway) => Some(Missing::Database),
+                Err(ApiError::Store(error)) => {
+                    tracing::warn!(%error, "the database did not answer while an action was waited for");
+                    Some(Missing::Database)
+                }
                 Err(error) => return Err(error),
-            }
-            if !self.pause(&mut moved, deadline).await {
+            };
+            if is_last {
                 return Ok(self.answer(last).await);
             }
+            let until = match failed {
+                // What is missing is heard of when it is back, and this is in case that it is not.
+                Some(_) => began + RETRY,
+                None => self.certain_at(&last).unwrap_or(deadline),
+            };
+            let waiting = Waiting {
+                hash: self.handed.hash,
+                place: self.handed.place.map(|place| (place.sender, place.nonce)),
+                block: match last {
+                    Progress::Pending { block, .. } => block,
+                    _ => None,
+                },
+                looked_at: began,
+                missing: failed,
+                until: until.min(deadline),
+            };
+            match news.wait(&waiting).await {
+                Some(moment) => since = moment,
+                None => return Ok(self.answer(last).await),
+            }
         }
     }
 
-    /// Waits a moment, or until the index moves. False when there is no time left.
-    async fn pause(&self, moved: &mut watch::Receiver<()>, deadline: Instant) -> bool {
-        if Instant::now() >= deadline {
-            return false;
-        }
-        tokio::select! {
-            () = self.with.shutdown.cancelled() => false,
-            () = tokio::time::sleep(POLL) => true,
-            _ = moved.changed() => true,
-        }
-    }
-
-    /// Whether it is mined by now.
-    async fn glance(&self, last: &Progress) -> Result<Look, ApiError> {
-        match self.with.node.receipt(self.handed.hash).await? {
-            Some(receipt) => self.mined(self.handed.hash, &receipt).await,
-            None => Ok(Look::Wait(last.clone())),
+    /// When it is worth looking again though nothing is heard of it.
+    fn certain_at(&self, progress: &Progress) -> Option<Instant> {
+        match progress {
+            _ if self.is_counted => Some(Instant::now() + LOOK_AGAIN),
+            Progress::Pending { waiting_for_nonce: Some(_), .. } => self.behind_a_gap_since.map(|since| since + OVERTAKES),
+            Progress::Pending { .. } | Progress::Done { .. } => None,
+            Progress::Unknown | Progress::Dropped | Progress::Replaced { .. } => Some(self.started + TRAVELS),
         }
     }
 
     /// Where it is, and whether the action has happened by another transaction.
-    async fn look(&mut self) -> Result<Look, ApiError> {
+    async fn look(&mut self, since: Instant) -> Result<Look, ApiError> {
         let tracker = Tracker { node: self.with.node, notes: self.with.notes };
-        let located = tracker.locate(self.handed.hash, self.handed.place).await?;
+        let look = self.shared_look();
+        let located = look.locate(&tracker, since).await?;
         self.handed.place = located.place.or(self.handed.place);
+        self.is_counted = matches!(located.whereabouts, Whereabouts::Counted);
         let progress = match located.whereabouts {
-            Whereabouts::Mined(receipt) => return self.mined(self.handed.hash, &receipt).await,
+            Whereabouts::Mined(receipt) => return self.mined(&receipt, located.transaction).await,
             Whereabouts::Waiting { for_nonce } => {
                 if !self.handed.was_seen
                     && let Some(transaction) = &located.transaction
@@ -347,7 +378,7 @@ impl Pursuit<'_> {
                 self.handed.was_seen = true;
                 Progress::Pending { block: None, waiting_for_nonce: for_nonce }
             }
-            Whereabouts::LookedAfter => Progress::Pending { block: None, waiting_for_nonce: None },
+            Whereabouts::Counted | Whereabouts::LookedAfter => Progress::Pending { block: None, waiting_for_nonce: None },
             Whereabouts::Replaced { by } => {
                 if let Some(look) = self.by_successor(by).await? {
                     return Ok(look);
@@ -362,6 +393,15 @@ impl Pursuit<'_> {
             return Ok(look);
         }
         self.wait_or_answer(progress).await
+    }
+
+    /// What those see who wait for the same transaction.
+    fn shared_look(&mut self) -> SharedLook {
+        let Handed { hash, place, .. } = self.handed;
+        match &self.shared {
+            Some(look) if look.is_of(hash, place) => look.clone(),
+            _ => self.shared.insert(self.with.looks.of(hash, place)).clone(),
+        }
     }
 
     /// Not mined: whether that is all there is to say.
@@ -385,7 +425,8 @@ impl Pursuit<'_> {
     }
 
     /// The transaction handed in is mined, or was for a moment.
-    async fn mined(&self, hash: B256, receipt: &Receipt) -> Result<Look, ApiError> {
+    async fn mined(&self, receipt: &Receipt, transaction: Option<SentTransaction>) -> Result<Look, ApiError> {
+        let hash = self.handed.hash;
         if !receipt.succeeded() {
             return Err(self.reverted(hash, receipt).await?);
         }
@@ -395,7 +436,7 @@ impl Pursuit<'_> {
             let detail = mismatch::explain(&self.intent.call, self.intent.wallet, &receipt.logs, &events, &self.market);
             return Err(not_this_action(detail));
         }
-        Box::pin(self.settle(hash, receipt, &events, None)).await
+        Box::pin(self.settle(hash, receipt, transaction, &events, None)).await
     }
 
     /// Refuses a transaction that was mined before its key came: it did something else, be it the same.
@@ -449,13 +490,21 @@ impl Pursuit<'_> {
         if proof::find(&self.intent.call, self.intent.wallet, &events, &self.market).is_empty() {
             return Ok(None);
         }
-        Box::pin(self.settle(hash, receipt, &events, Some(Instead { of: self.handed.hash, is_replaced }))).await.map(Some)
+        let transaction = self.with.node.transaction(hash).await?;
+        let instead = Some(Instead { of: self.handed.hash, is_replaced });
+        Box::pin(self.settle(hash, receipt, transaction, &events, instead)).await.map(Some)
     }
 
     /// The action has happened. It is answered once the index shows it.
-    async fn settle(&self, hash: B256, receipt: &Receipt, events: &[Event], instead: Option<Instead>) -> Result<Look, ApiError> {
+    async fn settle(
+        &self,
+        hash: B256,
+        receipt: &Receipt,
+        transaction: Option<SentTransaction>,
+        events: &[Event],
+        instead: Option<Instead>,
+    ) -> Result<Look, ApiError> {
         let block = receipt.block_number();
-        let transaction = self.with.node.transaction(hash).await?;
         let mut view = snapshot(self.with.reader).await?;
         if view.indexed.number < block || view.block_hash(block).await? != Some(receipt.block_hash) {
             return Ok(Look::Wait(Progress::Pending { block: Some(block), waiting_for_nonce: None }));

@@ -4,12 +4,13 @@ use alloy::primitives::{Address, U256};
 use clawpay_bindings::{AgentRegistry, AgentWalletSet, Call, registry_domain};
 use clawpay_domain::{AgentId, Seconds, Timestamp};
 use clawpay_store::{Chain, IndexedBlock};
+use futures::FutureExt;
 
 use super::{Facts, Intent, Payload, Preparer};
 use crate::{
     error::ApiError,
     market::{contracts, snapshot},
-    node::CallRequest,
+    node::{CallRequest, Node},
 };
 
 /// The registry takes no consent that is good for longer.
@@ -55,14 +56,21 @@ impl Preparer<'_> {
         // No request waits for the node while it holds a connection to the database.
         drop(snapshot);
 
-        let head = self.agreed_head(&chain, &indexed).await?;
         // To take the wallet away needs the same right as to set one, and no signature.
         let unset = Call::UnsetAgentWallet { agent };
         let trial = CallRequest { from: intent.wallet, to: chain.agent_registry, data: unset.calldata() };
-        self.node.estimate_gas(&trial).await.map_err(|error| ApiError::of_trial(&intent.call, error))?;
         // The owner may have changed since the indexed block, and the wallet's consent is for one owner.
         let asked = AgentRegistry::ownerOfCall { tokenId: U256::from(agent.0) };
-        let owner = self.node.view(chain.agent_registry, &asked).await?.ok_or(ApiError::AgentNotFound(agent))?;
+        let (preparer, trial, asked) = (*self, &trial, &asked);
+        let ask = move |node: Node| async move {
+            let preparer = Preparer { node: &node, ..preparer };
+            tokio::try_join!(
+                preparer.agreed_head(&chain, &indexed),
+                async { node.estimate_gas(trial).await.map_err(|error| ApiError::of_trial(&intent.call, error)) },
+                async { node.view(chain.agent_registry, asked).await?.ok_or(ApiError::AgentNotFound(agent)) }
+            )
+        };
+        let (head, _gas, owner) = self.node.at_one(|node| ask(node).boxed()).await?;
 
         let now = head.pending_at;
         let expires_at = now + GOOD_FOR;

@@ -15,7 +15,11 @@ use clawpay_domain::Timestamp;
 use clawpay_store::Chain;
 
 use super::{Facts, Intent, Payment, Preparer};
-use crate::node::{NodeError, Signing};
+use crate::{
+    config::RelayOptions,
+    node::{NodeError, Signing},
+    relay_funds::FundsLeft,
+};
 
 /// Most bytes of a call that is relayed, its signatures included: a run's or a delivery's longest text, and what goes with it.
 pub(crate) const MOST_RELAYED_BYTES: usize = 4_096;
@@ -66,45 +70,84 @@ pub(super) struct Verb<'a> {
     pub forwarder_nonce: Option<Option<u64>>,
 }
 
-/// A permit for `payment`; nothing if the token knows no permits.
-pub(super) async fn permit(
-    preparer: &Preparer<'_>,
-    owner: Address,
-    payment: Payment,
-    chain: &Chain,
-    until: Timestamp,
-) -> Result<Option<Payload<Permit>>, NodeError> {
-    let node = preparer.node;
-    let Some(domain) = preparer.token_domain.get(node, chain).await? else { return Ok(None) };
-    let Some(nonce) = node.view(chain.usdc, &TestUSDC::noncesCall { owner }).await? else { return Ok(None) };
-    let message = Permit { owner, spender: payment.spender, value: payment.amount.0, nonce, deadline: U256::from(until.0) };
-    Ok(Some(Payload { message, domain }))
+/// What the questions for a signature follow from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asking<'a> {
+    /// Who signs.
+    pub wallet: Address,
+    /// The call that the rules allow.
+    pub call: &'a Call,
+    /// An allowance that a permit could take the place of.
+    pub missing: Option<Payment>,
+    /// What the call costs, where no permit has paid for it.
+    pub pays: Option<Payment>,
 }
 
-/// The gasless way, if this server relays, the verb has one, and the account can sign it: the forwarder takes keys alone, the token also what
-/// an account's code says it signed.
-pub(super) async fn offer(
-    preparer: &Preparer<'_>,
+/// What the contracts count, and call themselves, where a signature takes the place of a transaction.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Nonces {
+    /// Of the token's permits and authorizations; nothing if the token does not say what it is called.
+    domain: Option<Eip712Domain>,
+    /// The signer's next permit; nothing if the token knows none.
+    permit: Option<U256>,
+    /// The signer's next request to the forwarder.
+    request: Option<U256>,
+    /// What the operator still pays for; nothing where nothing is relayed, or that cannot be told.
+    left: Option<FundsLeft>,
+}
+
+/// Asks for whatever a signature may need, all at once.
+pub(super) async fn nonces(preparer: &Preparer<'_>, asking: &Asking<'_>, chain: &Chain) -> Result<Nonces, NodeError> {
+    let (node, owner) = (preparer.node, asking.wallet);
+    let is_relayed = preparer.relay.is_some() && refused_by_relayers(asking.call).is_none();
+    let domain = async {
+        let is_wanted = asking.missing.is_some() || is_relayed && asking.pays.is_some();
+        if is_wanted { preparer.token_domain.get(node, chain).await } else { Ok(None) }
+    };
+    let permit = async { if asking.missing.is_some() { node.view(chain.usdc, &TestUSDC::noncesCall { owner }).await } else { Ok(None) } };
+    let request = async {
+        let is_wanted = is_relayed && asking.pays.is_none();
+        if is_wanted { node.view(chain.forwarder, &ERC2771Forwarder::noncesCall { owner }).await } else { Ok(None) }
+    };
+    let left = async {
+        match preparer.relay {
+            Some(purse) if is_relayed => Ok(purse.left(node, chain).await),
+            _ => Ok(None),
+        }
+    };
+    let (domain, permit, request, left) = tokio::try_join!(domain, permit, request, left)?;
+    Ok(Nonces { domain, permit, request, left })
+}
+
+/// A permit for `payment`; nothing if the token knows no permits.
+pub(super) fn permit(nonces: &Nonces, owner: Address, payment: Payment, until: Timestamp) -> Option<Payload<Permit>> {
+    let (domain, nonce) = (nonces.domain.clone()?, nonces.permit?);
+    let message = Permit { owner, spender: payment.spender, value: payment.amount.0, nonce, deadline: U256::from(until.0) };
+    Some(Payload { message, domain })
+}
+
+/// The gasless way, if the verb has one, and the account can sign it: the forwarder takes keys alone, the token also what an account's code
+/// says it signed.
+pub(super) fn offer(
+    relay: &RelayOptions,
     verb: &Verb<'_>,
     signing: Signing,
+    nonces: Nonces,
     chain: &Chain,
     market: &Contracts,
-) -> Result<Option<Gasless>, NodeError> {
-    let Some(relay) = preparer.relay else { return Ok(None) };
-    if verb.gas > relay.options.max_gas || verb.data.len() > MOST_RELAYED_BYTES || refused_by_relayers(verb.call).is_some() {
-        return Ok(None);
+) -> Option<Gasless> {
+    let is_too_large = verb.gas > relay.max_gas || verb.data.len() > MOST_RELAYED_BYTES;
+    if is_too_large || refused_by_relayers(verb.call).is_some() {
+        return None;
     }
     // Nothing is offered that the operator pays for no more; what cannot be told now is decided when it is posted.
-    if relay.left(preparer.node, chain).await.is_some_and(|left| !left.pay_for(verb.call, verb.gas)) {
-        return Ok(None);
+    if nonces.left.is_some_and(|left| !left.pay_for(verb.call, verb.gas)) {
+        return None;
     }
     match verb.pays.filter(|_| verb.intent.permit.is_none()) {
-        Some(payment) if signing.for_contracts => {
-            let domain = preparer.token_domain.get(preparer.node, chain).await?;
-            Ok(domain.and_then(|domain| authorization(verb, payment, domain, chain, market)))
-        }
-        None if signing.by_key => request(preparer, verb, chain).await,
-        Some(_) | None => Ok(None),
+        Some(payment) if signing.for_contracts => authorization(verb, payment, nonces.domain?, chain, market),
+        None if signing.by_key => request(verb, nonces.request?, chain),
+        Some(_) | None => None,
     }
 }
 
@@ -149,16 +192,13 @@ fn authorization(verb: &Verb<'_>, payment: Payment, domain: Eip712Domain, chain:
     Some(Gasless::Authorization { payload, to: call.contract(market), data: call.calldata() })
 }
 
-async fn request(preparer: &Preparer<'_>, verb: &Verb<'_>, chain: &Chain) -> Result<Option<Gasless>, NodeError> {
-    let owner = verb.intent.wallet;
-    let nonces = ERC2771Forwarder::noncesCall { owner };
-    let Some(nonce) = preparer.node.view(chain.forwarder, &nonces).await? else { return Ok(None) };
+fn request(verb: &Verb<'_>, nonce: U256, chain: &Chain) -> Option<Gasless> {
     // What was offered before and is used now may have done this very thing.
     if verb.forwarder_nonce.is_some_and(|before| before.map(U256::from) != Some(nonce)) {
-        return Ok(None);
+        return None;
     }
     let message = ForwardRequest {
-        from: owner,
+        from: verb.intent.wallet,
         to: verb.to,
         value: U256::ZERO,
         gas: U256::from(verb.gas),
@@ -167,5 +207,5 @@ async fn request(preparer: &Preparer<'_>, verb: &Verb<'_>, chain: &Chain) -> Res
         data: verb.data.clone(),
     };
     let domain = forwarder_domain(chain.chain_id, chain.forwarder);
-    Ok(Some(Gasless::Request(Payload { message, domain })))
+    Some(Gasless::Request(Payload { message, domain }))
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use alloy::primitives::{Address, B256, keccak256};
 use clawpay_bindings::{AttributedCall, Call, CallWithSignature, Contracts, Custody};
 use clawpay_store::{PinnedRequest, RelayedCall, SubmittedTransactions};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::{Intent, Prepared, Preparer, Verb, past, prepare::Pinned, proof};
 use crate::{
@@ -21,9 +21,6 @@ use crate::{
 
 /// Longest that the index is waited for to show what has just been mined.
 const PATIENCE: Duration = Duration::from_secs(3);
-
-/// Pause between two looks at it.
-const POLL: Duration = Duration::from_millis(200);
 
 /// How many blocks a reorganisation may have moved an action back.
 const MOST_REORGANISED: u64 = 64;
@@ -88,7 +85,7 @@ impl Preparer<'_> {
         {
             return Ok(sent(hash));
         }
-        let (mined, pending) = tokio::try_join!(self.node.mined_nonce(wallet, None), self.node.next_nonce(wallet))?;
+        let (mined, pending) = self.node.nonces(wallet).await?;
         if mined > last {
             // What used the action's own nonce is the first that may have done it.
             let place = Place { sender: wallet, nonce: last };
@@ -127,7 +124,7 @@ impl Preparer<'_> {
     /// Whether a transaction that the node knows is this very action of the wallet's: by what it did, or by what it asks for.
     async fn is_same(&self, intent: &Intent, hash: B256) -> Result<bool, ApiError> {
         let market = contracts(&snapshot(self.reader).await?.chain);
-        let (transaction, receipt) = tokio::try_join!(self.node.transaction(hash), self.node.receipt(hash))?;
+        let (transaction, receipt) = self.node.transaction_and_receipt(hash).await?;
         if let Some(receipt) = receipt.filter(Receipt::succeeded) {
             let events = proof::of_receipt(&receipt.logs, &market);
             return Ok(!proof::find(&intent.call, intent.wallet, &events, &market).is_empty());
@@ -192,13 +189,14 @@ impl Preparer<'_> {
 
     async fn wait_until_done(&self, again: Again<'_>) -> Result<Option<B256>, ApiError> {
         let (head, deadline) = (self.node.head().await?.number, Instant::now() + PATIENCE);
+        let mut moves = self.index.moves();
         loop {
             let indexed = snapshot(self.reader).await?.indexed.number;
             let done = Box::pin(self.done(again, true)).await?;
-            if done.is_some() || indexed >= head || Instant::now() >= deadline {
+            let is_over = done.is_some() || indexed >= head;
+            if is_over || timeout_at(deadline, moves.reach(indexed.saturating_add(1))).await.is_err() {
                 return Ok(done);
             }
-            tokio::time::sleep(POLL).await;
         }
     }
 }

@@ -1,22 +1,27 @@
 //! Something a wallet wants to do, into transactions it can sign.
 //!
 //! The index says who is who and what stands where, the rules of `clawpay_domain` say whether it is allowed at the time of the node's
-//! pending block, and the node has the last word by trying it out. Nothing is prepared that would revert.
+//! pending block, and the node has the last word by trying it out. Nothing is prepared that would revert. It takes two rounds of questions:
+//! how things stand at the node, and what comes of the steps that follow from it.
 
-use alloy::primitives::B256;
+use alloy::primitives::{Address, B256, Bytes};
 use clawpay_bindings::{Call, CallWithSignature, Contracts, with_recovery_id};
-use clawpay_domain::{Refusal, Seconds, Timestamp};
+use clawpay_domain::{Refusal, Seconds, Timestamp, Usdc};
 use clawpay_store::{Chain, IndexedBlock, PinnedRequest};
+use futures::FutureExt;
 
 use super::{
-    Facts, Gasless, Intent, Payment, Preparer, Step, Verb, Warning, gasless, past,
+    Facts, Gasless, Intent, Payment, Preparer, Step, Verb, Warning,
+    gasless::{self, Asking},
+    past::{self, PastAction},
     plan::plan,
     price::{Draft, price},
+    steps::payee,
 };
 use crate::{
-    error::ApiError,
+    error::{ApiError, Invalid},
     market::{contracts, snapshot},
-    node::Head,
+    node::{Fees, Head, Node, signs_by_key},
 };
 
 /// How long what is prepared is worth signing, chain time; and so how long a signature for the relayer may be good.
@@ -96,20 +101,37 @@ impl Preparer<'_> {
         let (chain, indexed) = (snapshot.chain, snapshot.indexed);
         // No request waits for the node while it holds a connection to the database.
         drop(snapshot);
+        let (preparer, known) = (*self, &Known { facts, past, chain, indexed });
+        let ask = move |node: Node| async move { Preparer { node: &node, ..preparer }.prepare_by(intent, pinned, known).await };
+        self.node.at_one(|node| ask(node).boxed()).await
+    }
 
-        let intent = &self.with_signatures_in_form(intent).await?;
-        let market = contracts(&chain);
-        let head = self.agreed_head(&chain, &indexed).await?;
-        let plan = plan(intent, &facts, head.pending_at, &chain.parameters, &market).map_err(|refusal| refused(intent, &facts, refusal))?;
-        let allowance_missing = match plan.pays {
-            Some(payment) => self.require_funds(intent, payment, &market).await?,
-            None => false,
+    /// Prepares by what the index tells, in two rounds of questions to the node: the second tries out what the first leads to.
+    async fn prepare_by(&self, intent: &Intent, pinned: Option<Pinned<'_>>, known: &Known) -> Result<Prepared, ApiError> {
+        let Known { facts, past, chain, indexed } = known;
+        let (node, market) = (self.node, contracts(chain));
+        let payee = payee(&intent.call, &market);
+        let (head, code, new_code, funds, nonce, priority_fee) = tokio::try_join!(
+            self.agreed_head(chain, indexed),
+            self.signers_code(intent, payee.is_some()),
+            self.new_wallets_code(intent),
+            self.funds(intent.wallet, payee, &market),
+            self.first_nonce(intent, pinned.is_some()),
+            // Chains without a base fee may not know the question.
+            async { Ok::<_, ApiError>(node.priority_fee().await) },
+        )?;
+        let intent = &with_signatures_in_form(intent, code.as_ref(), new_code.as_ref());
+        let plan = plan(intent, facts, head.pending_at, &chain.parameters, &market).map_err(|refusal| refused(intent, facts, refusal))?;
+        let allowance_missing = match (plan.pays, funds) {
+            (Some(payment), Some(funds)) => funds.is_allowance_missing(payment)?,
+            _ => false,
         };
         let wants_allowance = allowance_missing && intent.permit.is_none();
         let (first_nonce, with_allowance) = match pinned {
             Some(pinned) => pinned.steps(wants_allowance, intent.permit.is_some())?,
             None => (intent.nonce, wants_allowance),
         };
+        let nonce = nonce.from(intent.wallet, first_nonce)?;
         let missing = plan.pays.filter(|_| with_allowance);
         let expires_at = (head.pending_at + GOOD_FOR).min(plan.until.unwrap_or(Timestamp(u64::MAX)));
 
@@ -124,13 +146,26 @@ impl Preparer<'_> {
         let to = plan.call.contract(&market);
         drafts.push(Draft { id: Verb::of(&plan.call).id, description: plan.sentence.clone(), to, data: data.clone() });
 
-        let is_signature_offered = missing.is_some() || self.relay.is_some();
-        let signing = async { if is_signature_offered { Ok(Some(self.node.signing(intent.wallet).await?)) } else { Ok(None) } };
-        let priced = tokio::try_join!(price(self.node, intent, first_nonce, drafts, &chain, &head), signing);
-        let (mut steps, signing) = match (priced, &intent.permit, plan.pays) {
+        let fees = async {
+            match head.base_fee {
+                Some(base_fee) => Ok(Fees::dynamic(base_fee, priority_fee?)),
+                None => Ok::<_, ApiError>(node.legacy_fees().await?),
+            }
+        };
+        let signing = async {
+            match &code {
+                Some(code) if missing.is_some() || self.relay.is_some() => Ok(Some(node.signing_by(intent.wallet, code).await?)),
+                _ => Ok(None),
+            }
+        };
+        let asking = Asking { wallet: intent.wallet, call: &plan.call, missing, pays: plan.pays.filter(|_| intent.permit.is_none()) };
+        let priced = tokio::try_join!(price(node, intent, nonce, fees, drafts, chain, &head), signing, async {
+            Ok(gasless::nonces(self, &asking, chain).await?)
+        });
+        let (mut steps, signing, nonces) = match (priced, &intent.permit, plan.pays) {
             // What the allowance does not pay for, the permit should have.
             (Err(ApiError::WouldRevert(_)), Some(permit), Some(payment)) if allowance_missing => {
-                let detail = self.permit_refusal(intent, permit, payment, &chain, head.pending_at).await?;
+                let detail = self.permit_refusal(intent, permit, payment, chain, head.pending_at).await?;
                 return Err(ApiError::PermitRefused { detail });
             }
             (priced, ..) => priced?,
@@ -138,36 +173,50 @@ impl Preparer<'_> {
         if let (Some(payment), Some(allowance)) = (missing, steps.first_mut())
             && signing.is_some_and(|signing| signing.for_contracts)
         {
-            allowance.permit = gasless::permit(self, intent.wallet, payment, &chain, expires_at).await?;
+            allowance.permit = gasless::permit(&nonces, intent.wallet, payment, expires_at);
         }
         let gas = steps.last().map_or(0, |step| step.transaction.gas);
         let salt = pinned.map_or_else(B256::random, |pinned| pinned.request.salt);
         let forwarder_nonce = pinned.map(|pinned| pinned.request.forwarder_nonce);
         let (call, pays, until) = (&plan.call, plan.pays, expires_at);
-        let verb = gasless::Verb { intent, facts: &facts, call, pays, to, data: &data, gas, until, salt, forwarder_nonce };
-        let gasless = match signing {
-            Some(signing) => gasless::offer(self, &verb, signing, &chain, &market).await?,
-            None => None,
-        };
+        let verb = gasless::Verb { intent, facts, call, pays, to, data: &data, gas, until, salt, forwarder_nonce };
+        let gasless = signing.and_then(|signing| gasless::offer(self.relay?.options, &verb, signing, nonces, chain, &market));
         let now = head.pending_at;
-        let warnings = plan.warnings.into_iter().chain(past.and_then(|past| Warning::repeated(&past, now))).collect();
+        let repeated = past.as_ref().and_then(|past| Warning::repeated(past, now));
+        let warnings = plan.warnings.into_iter().chain(repeated).collect();
+        let (chain, indexed, facts) = (*chain, *indexed, facts.clone());
         Ok(Prepared { chain, indexed, facts, message: plan.sentence, warnings, steps, gasless, salt, now, expires_at })
     }
 
-    /// The signatures of keys as the contracts take them; those of contract wallets as they are.
-    async fn with_signatures_in_form(&self, intent: &Intent) -> Result<Intent, ApiError> {
-        let mut intent = intent.clone();
-        if let Some(permit) = &mut intent.permit
-            && self.node.signing(intent.wallet).await?.by_key
-        {
-            permit.signature = with_recovery_id(&permit.signature);
+    /// The code of the signer's account, where it matters how it signs.
+    async fn signers_code(&self, intent: &Intent, pays: bool) -> Result<Option<Bytes>, ApiError> {
+        let matters = pays || intent.permit.is_some() || self.relay.is_some();
+        Ok(if matters { Some(self.node.code(intent.wallet).await?) } else { None })
+    }
+
+    /// The code of the account that consents to be an agent's wallet.
+    async fn new_wallets_code(&self, intent: &Intent) -> Result<Option<Bytes>, ApiError> {
+        match &intent.call {
+            Call::SetAgentWallet { new_wallet, .. } => Ok(Some(self.node.code(*new_wallet).await?)),
+            _ => Ok(None),
         }
-        if let Call::SetAgentWallet { new_wallet, consent, .. } = &mut intent.call
-            && self.node.signing(*new_wallet).await?.by_key
-        {
-            consent.signature = with_recovery_id(&consent.signature);
-        }
-        Ok(intent)
+    }
+
+    /// What the payer has, and has allowed the contract to take.
+    async fn funds(&self, payer: Address, payee: Option<Address>, market: &Contracts) -> Result<Option<Funds>, ApiError> {
+        let Some(payee) = payee else { return Ok(None) };
+        let node = self.node;
+        let (available, allowed) = tokio::try_join!(node.usdc_balance(market.usdc, payer), node.usdc_allowance(market.usdc, payer, payee))?;
+        Ok(Some(Funds { available, allowed }))
+    }
+
+    /// The nonce from which steps are counted: the next, or where one is wanted the first that is still free.
+    async fn first_nonce(&self, intent: &Intent, is_pinned: bool) -> Result<FirstNonce, ApiError> {
+        Ok(if is_pinned || intent.nonce.is_some() {
+            FirstNonce::Free(self.node.mined_nonce(intent.wallet, None).await?)
+        } else {
+            FirstNonce::Next(self.node.next_nonce(intent.wallet).await?)
+        })
     }
 
     /// The node's head, once it is clear that node and index speak of the same chain and the index is close enough to decide by.
@@ -186,17 +235,69 @@ impl Preparer<'_> {
             Some(_) | None => Err(ApiError::IndexForked { block: indexed.number }),
         }
     }
+}
 
-    /// Whether the payer's allowance is missing; refuses a payer that does not have the amount.
-    async fn require_funds(&self, intent: &Intent, payment: Payment, market: &Contracts) -> Result<bool, ApiError> {
-        let (node, Intent { wallet, .. }) = (self.node, intent);
-        let (available, allowed) =
-            tokio::try_join!(node.usdc_balance(market.usdc, *wallet), node.usdc_allowance(market.usdc, *wallet, payment.spender))?;
-        if available < payment.amount {
-            return Err(ApiError::InsufficientUsdc { asked: payment.amount, available });
+/// What the index tells of a request.
+struct Known {
+    facts: Facts,
+    past: Option<PastAction>,
+    chain: Chain,
+    indexed: IndexedBlock,
+}
+
+/// What a payer has.
+#[derive(Clone, Copy)]
+struct Funds {
+    available: Usdc,
+    allowed: Usdc,
+}
+
+impl Funds {
+    /// Refuses a payer that does not have the amount.
+    fn is_allowance_missing(self, payment: Payment) -> Result<bool, ApiError> {
+        if self.available < payment.amount {
+            return Err(ApiError::InsufficientUsdc { asked: payment.amount, available: self.available });
         }
-        Ok(allowed < payment.amount)
+        Ok(self.allowed < payment.amount)
     }
+}
+
+/// From which nonce a signer's steps are counted.
+#[derive(Clone, Copy)]
+enum FirstNonce {
+    /// This is the next, counting those that wait.
+    Next(u64),
+    /// Any from this one on.
+    Free(u64),
+}
+
+impl FirstNonce {
+    /// The nonce to begin with. Refuses one that is used.
+    fn from(self, wallet: Address, wanted: Option<u64>) -> Result<u64, ApiError> {
+        match (self, wanted) {
+            (Self::Free(next), Some(wanted)) if wanted < next => {
+                Err(Invalid::value("nonce", format!("nonce: {wanted} is used already; the next of {wallet} is {next}")).into())
+            }
+            (Self::Next(next) | Self::Free(next), None) => Ok(next),
+            (_, Some(wanted)) => Ok(wanted),
+        }
+    }
+}
+
+/// The signatures of keys as the contracts take them; those of contract wallets as they are.
+fn with_signatures_in_form(intent: &Intent, code: Option<&Bytes>, new_code: Option<&Bytes>) -> Intent {
+    let mut intent = intent.clone();
+    if let Some(permit) = &mut intent.permit
+        && code.is_some_and(|code| signs_by_key(code))
+    {
+        permit.signature = with_recovery_id(&permit.signature);
+    }
+    if let Call::SetAgentWallet { consent, .. } = &mut intent.call
+        && new_code.is_some_and(|code| signs_by_key(code))
+    {
+        consent.signature = with_recovery_id(&consent.signature);
+    }
+    intent
 }
 
 /// Why the rules do not allow `intent`; of a claim that comes too late, also whose the run is.

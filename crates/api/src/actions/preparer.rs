@@ -3,7 +3,7 @@
 use clawpay_store::Reader;
 
 use super::TokenDomain;
-use crate::{market::LagLimits, node::Node, relay_funds::RelayPurse};
+use crate::{index_watch::IndexWatch, market::LagLimits, node::Node, relay_funds::RelayPurse};
 
 /// What preparing works with.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +12,8 @@ pub(crate) struct Preparer<'a> {
     pub node: &'a Node,
     /// The index.
     pub reader: &'a Reader,
+    /// How far the index is.
+    pub index: &'a IndexWatch,
     /// Of the token's permits and authorizations.
     pub token_domain: &'a TokenDomain,
     /// How far behind the index may be.

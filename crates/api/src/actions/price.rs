@@ -6,7 +6,7 @@ use clawpay_store::Chain;
 
 use super::{Intent, gasless::Payload};
 use crate::{
-    error::{ApiError, Invalid},
+    error::ApiError,
     node::{CallError, CallRequest, Fees, Head, Node},
 };
 
@@ -54,38 +54,28 @@ pub(crate) struct UnsignedTransaction {
     pub fees: Fees,
 }
 
-/// Tries the steps out in their order, and puts nonces, gas and prices to them: from `first_nonce`, or else the signer's next.
+/// Tries the steps out in their order, and puts nonces, gas and prices to them, from `first_nonce`.
 ///
-/// Fails for a nonce that is used, as the first step that the contracts would refuse, and when the node does not answer.
+/// Fails as the first step that the contracts would refuse, and when the node does not answer.
 pub(super) async fn price(
     node: &Node,
     intent: &Intent,
-    first_nonce: Option<u64>,
+    first_nonce: u64,
+    fees: impl Future<Output = Result<Fees, ApiError>>,
     drafts: Vec<Draft>,
     chain: &Chain,
     head: &Head,
 ) -> Result<Vec<Step>, ApiError> {
     let calls: Vec<_> = drafts.iter().map(|draft| CallRequest { from: intent.wallet, to: draft.to, data: draft.data.clone() }).collect();
-    let priced = async { tokio::try_join!(nonce(node, intent.wallet, first_nonce), async { Ok(node.fees(head.base_fee).await?) }) };
     let tried = async { gas(node, &calls, head).await.map_err(|error| ApiError::of_trial(&intent.call, error)) };
-    let ((nonce, fees), gas) = tokio::try_join!(priced, tried)?;
+    let (fees, gas) = tokio::try_join!(fees, tried)?;
 
-    let steps = drafts.into_iter().zip(gas).zip(nonce..).map(|((draft, gas), nonce)| {
+    let steps = drafts.into_iter().zip(gas).zip(first_nonce..).map(|((draft, gas), nonce)| {
         let Draft { id, description, to, data } = draft;
         let transaction = UnsignedTransaction { chain_id: chain.chain_id, from: intent.wallet, to, data, gas, nonce, fees };
         Step { id, description, transaction, permit: None }
     });
     Ok(steps.collect())
-}
-
-/// The nonce to begin with.
-async fn nonce(node: &Node, wallet: Address, wanted: Option<u64>) -> Result<u64, ApiError> {
-    let Some(wanted) = wanted else { return Ok(node.next_nonce(wallet).await?) };
-    let next = node.mined_nonce(wallet, None).await?;
-    if wanted >= next {
-        return Ok(wanted);
-    }
-    Err(Invalid::value("nonce", format!("nonce: {wanted} is used already; the next of {wallet} is {next}")).into())
 }
 
 /// A gas limit for each call, with room for the state to change before it is mined.

@@ -2,6 +2,7 @@
 
 use alloy::primitives::{Address, Bytes};
 use clawpay_bindings::{AttributedCall, Call, Contracts};
+use futures::FutureExt;
 
 use super::{Facts, Intent};
 use crate::{
@@ -40,7 +41,9 @@ pub(super) fn read(raw: &[Bytes], expected: &Expected<'_>) -> Result<Vec<SignedT
 /// Refuses steps that could not be mined, because one before them is neither among them nor known to the node.
 pub(super) async fn require_no_gap(node: &Node, steps: &[SignedTransaction]) -> Result<(), ApiError> {
     let Some(first) = steps.first() else { return Ok(()) };
-    let (known, receipt, next) = tokio::try_join!(node.transaction(first.hash), node.receipt(first.hash), node.next_nonce(first.sender))?;
+    let (hash, sender) = (first.hash, first.sender);
+    let ask = move |node: Node| async move { tokio::try_join!(node.transaction_and_receipt(hash), node.next_nonce(sender)) };
+    let ((known, receipt), next) = node.at_one(|node| ask(node).boxed()).await?;
     if known.is_some() || receipt.is_some() {
         return Ok(());
     }

@@ -2,8 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use clawpay_domain::RunId;
 use clawpay_store::{FeedBounds, IndexedBlock, Reader, Snapshot};
-use tokio::sync::{Semaphore, SemaphorePermit, broadcast, watch};
+use tokio::sync::{
+    Semaphore, SemaphorePermit,
+    broadcast::{self, error::RecvError},
+    watch,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{Item, Render};
@@ -37,6 +42,27 @@ pub(crate) struct FeedPosition {
     pub indexed: IndexedBlock,
     /// The numbers there are.
     pub bounds: FeedBounds,
+}
+
+/// Tells when there is something new of one run. Who waits for it asks the database for nothing.
+#[derive(Debug)]
+pub(crate) struct RunNews {
+    pages: broadcast::Receiver<FeedMessage>,
+    run: RunId,
+}
+
+impl RunNews {
+    /// Waits until there may be something new.
+    pub(crate) async fn next(&mut self) {
+        loop {
+            match self.pages.recv().await {
+                Ok(FeedMessage::Page(page)) if !page.iter().any(|item| item.is_of(self.run)) => {}
+                Ok(_) | Err(RecvError::Lagged(_)) => return,
+                // Nothing is told any more: the server stops, which who waits hears by itself.
+                Err(RecvError::Closed) => return std::future::pending().await,
+            }
+        }
+    }
 }
 
 /// Hands the feed to all listeners.
@@ -81,6 +107,11 @@ impl Hub {
                 _ = moved.changed() => {}
             }
         }
+    }
+
+    /// What is told of one run from here on.
+    pub(crate) fn news_of(&self, run: RunId) -> RunNews {
+        RunNews { pages: self.subscribe(), run }
     }
 
     pub(super) fn subscribe(&self) -> broadcast::Receiver<FeedMessage> {

@@ -23,6 +23,11 @@ impl Item {
     pub(super) fn new(record: &FeedRecord, snapshot: &Snapshot, render: Render) -> Self {
         Self { seq: record.seq, json: render(record, &snapshot.chain, &snapshot.indexed), subjects: Subjects::of(record) }
     }
+
+    /// Whether it is about this run.
+    pub(super) fn is_of(&self, run: RunId) -> bool {
+        self.subjects.run == Some(run)
+    }
 }
 
 /// Whom and what an event concerns.

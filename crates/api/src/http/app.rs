@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use clawpay_store::{IndexedBlock, Reader, Snapshot, StoreError, SubmittedTransactions};
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::gate::Gate;
 use crate::{
@@ -12,13 +12,14 @@ use crate::{
     actions::{Preparer, TokenDomain, confirm::Confirmer},
     error::ApiError,
     feed::{Hub, ListenerLimiter},
+    index_watch::IndexWatch,
     market::{self, LagLimits},
-    node::{Node, NodeFacts},
+    node::{BlockWatch, Node, NodeFacts},
     relay::Relayer,
     relay_funds::{RelayFunds, RelayPurse},
     replica::Replica,
     room::Room,
-    transactions::Tracker,
+    transactions::{Looks, Tracker},
 };
 
 /// Bytes of all bodies that are being read, beyond those that each may have.
@@ -44,22 +45,53 @@ struct Inner {
     relay_funds: RelayFunds,
     /// Changes whenever the index may have moved.
     index_moved: watch::Sender<()>,
+    /// Where the index stands.
+    index: Arc<IndexWatch>,
+    /// New blocks, for those who wait for a transaction.
+    blocks: Arc<BlockWatch>,
+    looks: Looks,
+    /// What looks at the index, at the nodes and at new blocks.
+    _watching: [AbortOnDropHandle<()>; 3],
     hub: Arc<Hub>,
     listeners: ListenerLimiter,
     shutdown: CancellationToken,
     started: Instant,
 }
 
+/// Looks at the index, at the nodes and, while a request waits, at new blocks, so that nothing has to be asked to know how they are.
+fn watch_over(
+    index: &Arc<IndexWatch>,
+    blocks: &Arc<BlockWatch>,
+    reader: &Reader,
+    index_moved: &watch::Sender<()>,
+    node: &Node,
+    shutdown: &CancellationToken,
+) -> [AbortOnDropHandle<()>; 3] {
+    let (blocks, asked, block_shutdown) = (Arc::clone(blocks), node.clone(), shutdown.clone());
+    let (index, reader, moved) = (Arc::clone(index), reader.clone(), index_moved.subscribe());
+    let (told, watched) = (node.clone(), node.clone());
+    let (index_shutdown, node_shutdown) = (shutdown.clone(), shutdown.clone());
+    let looks_at_index = async move { index.run(reader, moved, |chain| told.expect_chain(chain.chain_id), index_shutdown).await };
+    let looks_at_nodes = async move { watched.watch(node_shutdown).await };
+    let looks_at_blocks = async move { blocks.run(asked, block_shutdown).await };
+    [tokio::spawn(looks_at_index), tokio::spawn(looks_at_nodes), tokio::spawn(looks_at_blocks)].map(AbortOnDropHandle::new)
+}
+
 impl App {
-    /// Connects to nothing yet: a database or node that is away is something to answer, not a reason to stop.
+    /// Begins to look at the index and the nodes, in tasks that end with it. Connects to nothing yet: a database or node that is away is something to answer, not a reason to stop.
     pub fn new(config: Config, shutdown: CancellationToken) -> Result<Self, StoreError> {
         let reader = Reader::new(&config.database_url, config.database)?;
         let submitted_transactions = SubmittedTransactions::new(&config.database_url)?;
-        let node = Node::new(config.rpc_url.clone(), config.node_timeout);
+        let urls = [&config.rpc_url].into_iter().chain(&config.fallback_rpc_urls).cloned();
+        let node = Node::new(urls, config.node_timeout, config.node_check);
         let replica = config.read_url.as_deref().map(|url| Replica::new(url, config.database)).transpose()?;
         let gate = Gate::new(config.rate_limit);
         let listeners = ListenerLimiter::new(config.events);
         let hub = Arc::new(Hub::new(reader.clone(), shutdown.clone()));
+        let index_moved = watch::Sender::new(());
+        let index = Arc::new(IndexWatch::default());
+        let blocks = Arc::new(BlockWatch::default());
+        let watching = watch_over(&index, &blocks, &reader, &index_moved, &node, &shutdown);
         let inner = Inner {
             config,
             gate,
@@ -71,7 +103,11 @@ impl App {
             node_facts: NodeFacts::default(),
             token_domain: TokenDomain::default(),
             relay_funds: RelayFunds::default(),
-            index_moved: watch::Sender::new(()),
+            index_moved,
+            index,
+            blocks,
+            looks: Looks::default(),
+            _watching: watching,
             hub,
             listeners,
             shutdown,
@@ -130,6 +166,11 @@ impl App {
         &self.inner.index_moved
     }
 
+    /// Where the index stands, and its moves.
+    pub(crate) fn index(&self) -> &IndexWatch {
+        &self.inner.index
+    }
+
     /// The database as of the last indexed block.
     pub(crate) async fn snapshot(&self) -> Result<Snapshot, ApiError> {
         market::snapshot(self.reader()).await
@@ -141,7 +182,10 @@ impl App {
             node: self.node(),
             reader: self.reader(),
             notes: self.submitted_transactions(),
-            index_moved: self.index_moved(),
+            blocks: &self.inner.blocks,
+            index: self.index(),
+            hub: self.hub(),
+            looks: &self.inner.looks,
             shutdown: self.shutdown(),
             wait: self.config().confirmation_wait,
         }
@@ -157,6 +201,7 @@ impl App {
         Preparer {
             node: self.node(),
             reader: self.reader(),
+            index: self.index(),
             token_domain: &self.inner.token_domain,
             lag: self.lag_limits(),
             relay: self.relay_purse(),

@@ -250,8 +250,8 @@ impl From<ApiError> for Problem {
                 format!("the index and the node hold different blocks at height {block}; try again when the index has caught up"),
             )
             .with("indexedBlock", block),
-            ApiError::NotReady { reasons, freshness } => {
-                Self::new(S::SERVICE_UNAVAILABLE, "not_ready", reasons.join("; ")).with_all(freshness)
+            ApiError::NotReady { reasons, freshness, prepares } => {
+                Self::new(S::SERVICE_UNAVAILABLE, "not_ready", reasons.join("; ")).with_all(freshness).with("prepares", prepares)
             }
             ApiError::NotIndexedYet { asked, indexed } => Self::new(
                 S::PRECONDITION_FAILED,
@@ -262,7 +262,9 @@ impl From<ApiError> for Problem {
             ApiError::NothingIndexed => {
                 Self::new(S::SERVICE_UNAVAILABLE, "nothing_indexed", "the indexer has not written to the database yet")
             }
-            ApiError::Store(_) => Self::new(S::SERVICE_UNAVAILABLE, "database_unavailable", "the database did not answer in time"),
+            ApiError::Store(_) | ApiError::DatabaseAway => {
+                Self::new(S::SERVICE_UNAVAILABLE, "database_unavailable", "the database did not answer in time")
+            }
             ApiError::RateLimited => {
                 Self::new(S::TOO_MANY_REQUESTS, "rate_limited", "too many requests from this address; Retry-After says when to try again")
             }
@@ -309,7 +311,7 @@ fn node_problem(error: &NodeError) -> Problem {
             Problem::new(status, "node_unavailable", "the node did not give a usable answer")
         }
     };
-    problem.with("node", error.kind())
+    problem.with("node", error.kind().word())
 }
 
 /// The status of a refusal. A claim has the order and statuses that the market's reference gives it; the other verbs share theirs.

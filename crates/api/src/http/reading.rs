@@ -26,9 +26,6 @@ use crate::{
 /// Longest a read waits for the block its client asks for.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Pause between two looks at the index; its own announcements cut it short.
-const POLL: Duration = Duration::from_millis(100);
-
 /// Blocks beyond the chain's head, as it was last seen, that may come within that time.
 const SOON: u64 = 64;
 
@@ -142,7 +139,8 @@ impl Closed {
 /// The database once it holds `block`. No request waits for it while it holds a connection.
 async fn reach(app: &App, block: u64) -> Result<Snapshot, ApiError> {
     let deadline = Instant::now() + PATIENCE;
-    let mut moved = app.index_moved().subscribe();
+    // From before the first look, so that no move goes by between a look and a wait.
+    let mut moves = (block > 0).then(|| app.index().moves());
     loop {
         let mut snapshot = app.read_snapshot().await?;
         if snapshot.indexed.number < block && app.has_replica() {
@@ -154,13 +152,12 @@ async fn reach(app: &App, block: u64) -> Result<Snapshot, ApiError> {
             return Ok(snapshot);
         }
         drop(snapshot);
-        if block > head.saturating_add(SOON) || Instant::now() >= deadline {
-            return Err(ApiError::NotIndexedYet { asked: block, indexed });
-        }
+        let not_yet = ApiError::NotIndexedYet { asked: block, indexed };
+        let Some(moves) = moves.as_mut().filter(|_| block <= head.saturating_add(SOON)) else { return Err(not_yet) };
         tokio::select! {
-            () = app.shutdown().cancelled() => return Err(ApiError::NotIndexedYet { asked: block, indexed }),
-            () = tokio::time::sleep(POLL) => {}
-            _ = moved.changed() => {}
+            () = app.shutdown().cancelled() => return Err(not_yet),
+            () = tokio::time::sleep_until(deadline) => return Err(not_yet),
+            () = moves.reach(block) => {}
         }
     }
 }

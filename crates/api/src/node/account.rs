@@ -39,23 +39,32 @@ enum Answer {
 impl Node {
     /// How `account` can sign. Fails when the node does not answer.
     pub(crate) async fn signing(&self, account: Address) -> Result<Signing, NodeError> {
-        let code: Bytes = self.ask("eth_getCode", (account, "latest")).await?;
-        let delegate = delegate_of(&code);
-        let by_key = code.is_empty() || delegate.is_some();
-        if code.is_empty() {
+        let code = self.code(account).await?;
+        self.signing_by(account, &code).await
+    }
+
+    /// The code of an account.
+    pub(crate) async fn code(&self, account: Address) -> Result<Bytes, NodeError> {
+        self.ask("eth_getCode", (account, "latest")).await
+    }
+
+    /// How an account with this code can sign. Asks at the same time for all that it may take to know.
+    pub(crate) async fn signing_by(&self, account: Address, code: &Bytes) -> Result<Signing, NodeError> {
+        let by_key = signs_by_key(code);
+        if code.is_empty() || names(code, IS_VALID_SIGNATURE) {
             return Ok(Signing { by_key, for_contracts: true });
         }
-        // A delegate may be gone or be none, and then the account answers everything with nothing.
-        let code = match delegate {
-            Some(delegate) => self.ask("eth_getCode", (delegate, "latest")).await?,
-            None => code,
+        // A delegate may be gone or be none, and then the account answers everything with nothing. A proxy has no such word in its code: what
+        // it does for this function and not for any other, it does on purpose.
+        let delegates = async {
+            match delegate_of(code) {
+                Some(delegate) => self.code(delegate).await,
+                None => Ok(Bytes::new()),
+            }
         };
-        if names(&code, IS_VALID_SIGNATURE) {
-            return Ok(Signing { by_key, for_contracts: true });
-        }
-        // A proxy has no such word in its code: what it does for this function and not for any other, it does on purpose.
-        let (asked, other) = tokio::try_join!(self.answer(account, IS_VALID_SIGNATURE), self.answer(account, NO_FUNCTION))?;
-        Ok(Signing { by_key, for_contracts: asked != other })
+        let (delegates, asked, other) =
+            tokio::try_join!(delegates, self.answer(account, IS_VALID_SIGNATURE), self.answer(account, NO_FUNCTION))?;
+        Ok(Signing { by_key, for_contracts: names(&delegates, IS_VALID_SIGNATURE) || asked != other })
     }
 
     /// What `account` answers to a function that takes a hash and a signature.
@@ -76,6 +85,11 @@ impl Node {
             CallError::Node(error) => Err(error),
         }
     }
+}
+
+/// Whether an account with this code signs by its key: it has none, or has only delegated to some.
+pub(crate) fn signs_by_key(code: &[u8]) -> bool {
+    code.is_empty() || delegate_of(code).is_some()
 }
 
 /// The contract that an account has delegated to, if this is such an account's code.

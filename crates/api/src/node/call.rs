@@ -7,7 +7,7 @@ use clawpay_domain::{Timestamp, Usdc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Failure, Node, NodeError, chain::METHOD_NOT_FOUND, revert};
+use super::{Failure, Node, NodeError, pool::METHOD_NOT_FOUND, revert};
 
 /// A call as JSON-RPC wants it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -4,7 +4,7 @@ use alloy::primitives::{Address, B256, U64, U256};
 use clawpay_domain::Timestamp;
 use serde::Deserialize;
 
-use super::{Node, NodeError};
+use super::{Node, NodeError, pool::METHOD_NOT_FOUND};
 
 /// What a prepare needs of a header. Fields that only some chains have are optional.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -44,18 +44,22 @@ pub(crate) enum Fees {
     },
 }
 
+impl Fees {
+    /// Enough while the base fee doubles.
+    pub(crate) fn dynamic(base_fee: U256, max_priority_fee: U256) -> Self {
+        let max_fee = base_fee.saturating_mul(U256::from(2)).saturating_add(max_priority_fee);
+        Self::Dynamic { max_fee, max_priority_fee }
+    }
+}
+
 /// Offered to the producer where the node has no opinion: 1 gwei.
 const DEFAULT_PRIORITY_FEE: u64 = 1_000_000_000;
 
-/// JSON-RPC error code of a method that the node does not have.
-pub(super) const METHOD_NOT_FOUND: i64 = -32601;
-
 impl Node {
-    /// Proves that the node is on the market's chain.
-    pub(crate) async fn require_chain(&self, expected: u64) -> Result<(), NodeError> {
+    /// The chain that the node is on.
+    pub(super) async fn chain_id(&self) -> Result<u64, NodeError> {
         let actual: U64 = self.ask("eth_chainId", ()).await?;
-        let actual = actual.to::<u64>();
-        if actual == expected { Ok(()) } else { Err(NodeError::WrongChain { expected, actual }) }
+        Ok(actual.to())
     }
 
     /// Where the node is.
@@ -84,15 +88,23 @@ impl Node {
 
     /// What to offer so that a transaction stays acceptable while the base fee doubles.
     pub(crate) async fn fees(&self, base_fee: Option<U256>) -> Result<Fees, NodeError> {
-        let Some(base_fee) = base_fee else {
-            return Ok(Fees::Legacy { gas_price: self.ask("eth_gasPrice", ()).await? });
-        };
-        let max_priority_fee = match self.ask("eth_maxPriorityFeePerGas", ()).await {
-            Err(NodeError::Refused { code: METHOD_NOT_FOUND, .. }) => U256::from(DEFAULT_PRIORITY_FEE),
-            answer => answer?,
-        };
-        let max_fee = base_fee.saturating_mul(U256::from(2)).saturating_add(max_priority_fee);
-        Ok(Fees::Dynamic { max_fee, max_priority_fee })
+        match base_fee {
+            Some(base_fee) => Ok(Fees::dynamic(base_fee, self.priority_fee().await?)),
+            None => self.legacy_fees().await,
+        }
+    }
+
+    /// What to offer to a block's producer, wei per gas.
+    pub(crate) async fn priority_fee(&self) -> Result<U256, NodeError> {
+        match self.ask("eth_maxPriorityFeePerGas", ()).await {
+            Err(NodeError::Refused { code: METHOD_NOT_FOUND, .. }) => Ok(U256::from(DEFAULT_PRIORITY_FEE)),
+            answer => answer,
+        }
+    }
+
+    /// What to offer on a chain without a base fee.
+    pub(crate) async fn legacy_fees(&self) -> Result<Fees, NodeError> {
+        Ok(Fees::Legacy { gas_price: self.ask("eth_gasPrice", ()).await? })
     }
 
     async fn header(&self, block: &str) -> Result<Option<Header>, NodeError> {

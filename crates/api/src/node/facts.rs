@@ -8,6 +8,7 @@ use alloy::{
 };
 use clawpay_bindings::{Contracts, TestUSDC};
 use clawpay_domain::Usdc;
+use futures::FutureExt;
 use serde_json::json;
 use tokio::{
     sync::Mutex,
@@ -61,9 +62,13 @@ impl NodeFacts {
     /// What the contracts have at a block; nothing while the node cannot tell.
     pub(crate) async fn holdings(&self, node: &Node, market: &Contracts, block: (u64, B256)) -> Option<Holdings> {
         let (number, hash) = block;
-        let balance = |account| node.usdc_balance_in(market.usdc, account, number);
         let ask = async || {
-            let (run_escrow, agent_stake) = tokio::try_join!(balance(market.run_escrow), balance(market.agent_stake))?;
+            let Contracts { usdc, run_escrow, agent_stake, .. } = *market;
+            let balances = move |node: Node| async move {
+                let balance = |account| node.usdc_balance_in(usdc, account, number);
+                tokio::try_join!(balance(run_escrow), balance(agent_stake))
+            };
+            let (run_escrow, agent_stake) = node.at_one(|node| balances(node).boxed()).await?;
             Ok(Holdings { run_escrow, agent_stake })
         };
         self.holdings.get(hash, ask).await
@@ -121,15 +126,17 @@ impl Node {
 
     /// What `account` has; nothing if the node does not say soon.
     pub(crate) async fn purse(&self, market: &Contracts, account: Address) -> Option<Purse> {
-        let asked = async {
+        let Contracts { usdc, run_escrow, agent_stake, .. } = *market;
+        let ask = move |node: Node| async move {
             tokio::try_join!(
-                self.usdc_balance(market.usdc, account),
-                self.ether_balance(account),
-                self.usdc_allowance(market.usdc, account, market.run_escrow),
-                self.usdc_allowance(market.usdc, account, market.agent_stake),
-                self.next_nonce(account)
+                node.usdc_balance(usdc, account),
+                node.ether_balance(account),
+                node.usdc_allowance(usdc, account, run_escrow),
+                node.usdc_allowance(usdc, account, agent_stake),
+                node.next_nonce(account)
             )
         };
+        let asked = self.at_one(|node| ask(node).boxed());
         let (usdc, ether, run_escrow_allowance, agent_stake_allowance, next_nonce) = timeout(PATIENCE, asked).await.ok()?.ok()?;
         Some(Purse { usdc, ether, run_escrow_allowance, agent_stake_allowance, next_nonce })
     }

@@ -1,6 +1,7 @@
 //! The nonces of an account: each is used once, and which transaction used one tells what became of all others that wanted it.
 
 use alloy::primitives::{Address, B256, U64};
+use futures::FutureExt;
 use serde::Deserialize;
 
 use super::{Node, NodeError};
@@ -10,16 +11,26 @@ const FURTHEST: u64 = 1 << 14;
 
 /// A block's transactions, as far as it matters whose they are.
 #[derive(Debug, Deserialize)]
-struct Block {
-    transactions: Vec<Placed>,
+#[serde(rename_all = "camelCase")]
+pub(super) struct Block {
+    pub(super) hash: Option<B256>,
+    pub(super) parent_hash: B256,
+    pub(super) transactions: Vec<Placed>,
 }
 
 /// One of them. What some chains put into blocks by themselves may lack either.
 #[derive(Debug, Deserialize)]
-struct Placed {
-    hash: B256,
+pub(super) struct Placed {
+    pub(super) hash: B256,
     from: Option<Address>,
     nonce: Option<U64>,
+}
+
+impl Placed {
+    /// Its sender, and its place among the sender's.
+    pub(super) fn place(&self) -> Option<(Address, u64)> {
+        Some((self.from?, self.nonce?.to()))
+    }
 }
 
 impl Node {
@@ -36,16 +47,30 @@ impl Node {
         Ok(nonce.to())
     }
 
+    /// How many of the account's transactions are mined, and its next nonce, counting those that wait.
+    pub(crate) async fn nonces(&self, account: Address) -> Result<(u64, u64), NodeError> {
+        self.at_one(move |node| async move { tokio::try_join!(node.mined_nonce(account, None), node.next_nonce(account)) }.boxed()).await
+    }
+
     /// The mined transaction that used `nonce` of `account`, looked for in the blocks before the node's head. Nothing where the node keeps no
     /// state of the time, and where the nonce was used by an EIP-7702 authorization, which is no transaction of the account's.
     pub(crate) async fn transaction_with_nonce(&self, account: Address, nonce: u64) -> Result<Option<B256>, NodeError> {
-        let Ok(_turn) = self.searches.acquire().await else { return Ok(None) };
+        let Some(_turn) = self.search().await else { return Ok(None) };
+        let head = self.height().await?;
+        let Some(block) = self.block_that_used(account, nonce, head).await? else { return Ok(None) };
+        let mut transactions = self.block(block).await?.into_iter().flat_map(|block| block.transactions);
+        Ok(transactions.find(|placed| placed.place() == Some((account, nonce))).map(|placed| placed.hash))
+    }
+
+    /// The height of the node's head.
+    pub(super) async fn height(&self) -> Result<u64, NodeError> {
         let head: U64 = self.ask("eth_blockNumber", ()).await?;
-        let Some(block) = self.block_that_used(account, nonce, head.to()).await? else { return Ok(None) };
-        let block: Option<Block> = self.ask("eth_getBlockByNumber", (U64::from(block), true)).await?;
-        let mut transactions = block.into_iter().flat_map(|block| block.transactions);
-        let is_it = |placed: &Placed| placed.from == Some(account) && placed.nonce == Some(U64::from(nonce));
-        Ok(transactions.find(is_it).map(|placed| placed.hash))
+        Ok(head.to())
+    }
+
+    /// The block at a height, if the node has come that far.
+    pub(super) async fn block(&self, number: u64) -> Result<Option<Block>, NodeError> {
+        self.ask("eth_getBlockByNumber", (U64::from(number), true)).await
     }
 
     /// The block after which `nonce` is not free any more: by strides that double from the head back, then by halves.

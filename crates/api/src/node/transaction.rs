@@ -2,9 +2,10 @@
 
 use alloy::primitives::{Address, B256, Bytes, U64, U256};
 use clawpay_bindings::{Contracts, is_of_market};
+use futures::FutureExt;
 use serde::Deserialize;
 
-use super::{Failure, Node, NodeError, revert};
+use super::{Node, NodeError, Question, revert};
 
 /// A transaction the node knows, mined or not.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -86,13 +87,15 @@ impl Receipt {
 }
 
 impl Node {
-    /// Passes a signed transaction on. The node's own words, which are for the log alone, if it does not want it.
+    /// Passes a signed transaction on, to several nodes where there are several: one of them may be about to go. The node's own words, which are for the log alone, if it does not want it.
     pub(crate) async fn send(&self, raw: &Bytes) -> Result<Result<(), String>, NodeError> {
-        match self.try_ask::<_, B256>("eth_sendRawTransaction", (raw,)).await {
-            Ok(_) => Ok(Ok(())),
-            Err(Failure::Response(error)) => Ok(Err(revert::beginning(&error.message))),
-            Err(Failure::Node(error)) => Err(error),
-        }
+        let question = Question::new("eth_sendRawTransaction", (raw,))?;
+        Ok(Box::pin(self.pool.ask_several(&question)).await?.map(drop).map_err(|error| revert::beginning(&error.message)))
+    }
+
+    /// A transaction, and its outcome once it is mined, if the node has heard of it.
+    pub(crate) async fn transaction_and_receipt(&self, hash: B256) -> Result<(Option<SentTransaction>, Option<Receipt>), NodeError> {
+        self.at_one(move |node| async move { tokio::try_join!(node.transaction(hash), node.receipt(hash)) }.boxed()).await
     }
 
     /// A transaction, if the node has heard of it.

@@ -144,7 +144,7 @@ impl Tracker<'_> {
                 }
                 TransactionStatus { waiting_for_nonce: for_nonce, ..status(State::Pending) }
             }
-            Whereabouts::LookedAfter => status(State::Pending),
+            Whereabouts::Counted | Whereabouts::LookedAfter => status(State::Pending),
             Whereabouts::Replaced { by } => {
                 let may_return = !self.is_settled(place, indexed.finalized).await?;
                 TransactionStatus { replaced_by: by, may_return, ..status(State::Replaced) }
@@ -169,7 +169,7 @@ impl Tracker<'_> {
     }
 
     async fn standing(&self, account: Address) -> Result<AccountStanding, NodeError> {
-        let (mined, next) = tokio::try_join!(self.node.mined_nonce(account, None), self.node.next_nonce(account))?;
+        let (mined, next) = self.node.nonces(account).await?;
         let last_transaction = match mined.checked_sub(1) {
             Some(last) => self.node.transaction_with_nonce(account, last).await?,
             None => None,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clawpay_store::{SubmittedTransaction, SubmittedTransactions};
+use futures::FutureExt;
 
 use super::signed::SignedTransaction;
 use crate::{
@@ -40,7 +41,7 @@ async fn refused(
     if is_known_already(&reason) {
         return Ok(Ok(()));
     }
-    let (known, receipt) = tokio::try_join!(node.transaction(transaction.hash), node.receipt(transaction.hash))?;
+    let (known, receipt) = node.transaction_and_receipt(transaction.hash).await?;
     if known.is_some() || receipt.is_some() {
         return Ok(Ok(()));
     }
@@ -80,7 +81,9 @@ async fn why_refused(node: &Node, transaction: &SignedTransaction, words: &str) 
         );
         return Ok(SendRefusal { reason: R::GasTooLow, detail });
     }
-    let (mined, next, ether) = tokio::try_join!(node.mined_nonce(*sender, None), node.next_nonce(*sender), node.ether_balance(*sender))?;
+    let sender = *sender;
+    let account = move |node: Node| async move { tokio::try_join!(node.nonces(sender), node.ether_balance(sender)) };
+    let ((mined, next), ether) = node.at_one(|node| account(node).boxed()).await?;
     let reason = if *nonce < mined {
         R::NonceUsed
     } else if *nonce < next {

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// A place among an account's transactions: one of them at most is mined in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Place {
     /// The account.
     pub sender: Address,
@@ -30,6 +30,8 @@ pub(crate) enum Whereabouts {
         /// The first nonce of its sender that must be used before, and that no transaction known to the node uses.
         for_nonce: Option<u64>,
     },
+    /// In a block, by its nonce, whose receipt the node does not show yet.
+    Counted,
     /// The node does not know it, its place is free, and a relayer will send it again.
     LookedAfter,
     /// Another transaction has been mined in its place.
@@ -73,14 +75,14 @@ impl SentTransaction {
 impl Tracker<'_> {
     /// Where the transaction is. `hint` is its place, as the client says: it counts where nothing else is known.
     pub(crate) async fn locate(&self, hash: B256, hint: Option<Place>) -> Result<Located, ApiError> {
-        let (transaction, receipt) = tokio::try_join!(self.node.transaction(hash), self.node.receipt(hash))?;
+        let (transaction, receipt) = self.node.transaction_and_receipt(hash).await?;
         let place = transaction.as_ref().map(SentTransaction::place);
         let located = |place, whereabouts| Located { transaction: transaction.clone(), place, whereabouts };
         if let Some(receipt) = receipt {
             return Ok(located(place, Whereabouts::Mined(receipt)));
         }
         if let Some(place) = place {
-            let (mined, next) = tokio::try_join!(self.node.mined_nonce(place.sender, None), self.node.next_nonce(place.sender))?;
+            let (mined, next) = self.node.nonces(place.sender).await?;
             if mined > place.nonce {
                 return Ok(located(Some(place), self.overtaken(hash, place, true).await?));
             }
@@ -119,7 +121,7 @@ impl Tracker<'_> {
         // A node shows that a nonce is used before it shows the receipt of what used it, and nodes behind one address are not of one mind.
         let is_itself = by == Some(hash) || by.is_none() && self.node.transaction(hash).await?.is_some();
         if is_itself {
-            return Ok(Whereabouts::Waiting { for_nonce: None });
+            return Ok(Whereabouts::Counted);
         }
         if let Some(hash) = by.filter(|_| is_noted) {
             note(self.notes, &SubmittedTransaction { hash, sender: place.sender, nonce: place.nonce }).await;

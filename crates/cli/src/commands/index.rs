@@ -17,6 +17,7 @@ pub async fn run(config: &Config) -> Result<()> {
     let counted = telemetry::count_for(metrics.as_ref())?;
     if let Some(listener) = metrics {
         let mut probes = clawpay_api::Config::new(config.require_rpc_url()?.clone(), config.require_database_url()?);
+        probes.fallback_rpc_urls = config.fallback_rpc_urls();
         probes.metrics = counted;
         tokio::spawn(clawpay_api::serve_probes(listener, probes, shutdown.clone()));
     }

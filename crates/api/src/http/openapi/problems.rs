@@ -91,7 +91,7 @@ const VERB: &[Kind] = &[
     kind(400, "not_this_action", "What was signed, or mined, is not what the request asks for: `detail` says what it is."),
     kind(400, "nonce_gap", "A step is missing before this one: `detail` names its nonce."),
     kind(422, "insufficient_usdc", "The signer has too few USDC: `asked` and `available` say how many, in base units."),
-    kind(422, "transaction_refused", "The node would not take the signed transaction."),
+    kind(422, "transaction_refused", "The node would not take the transaction: `reason` says why."),
     kind(422, "idempotency_key_reused", "The `Idempotency-Key` came with another request of this wallet before."),
     kind(
         409,
@@ -143,7 +143,7 @@ const NAMED: &[Kind] = &[
     kind(422, "permit_refused", "The permit that came along does not pay for the call."),
     kind(400, "invalid_transaction", "The bytes are no signed transaction that can be passed on."),
     kind(403, "foreign_transaction", "The transaction is none of this market's, or for another chain."),
-    kind(422, "transaction_refused", "The node would not take the transaction."),
+    kind(422, "transaction_refused", "The node would not take the transaction: `reason` says why."),
     kind(503, "node_unavailable", "The node did not answer in time, or not usably."),
     kind(503, "wrong_chain", "The node is on another chain than the market."),
     kind(409, "unknown_event_id", "No event has this id here: `firstEventId` and `lastEventId` say which there are."),

@@ -143,7 +143,7 @@ pub(super) async fn listen(
     headers: HeaderMap,
     Query(query): Query<ListenQuery>,
 ) -> Result<Response, ApiError> {
-    let permit = app.listeners().take(client)?;
+    let permit = app.listeners().take(client, app.config().rate_limit.holds_for(client))?;
     let filter = Filter {
         run: query.run_id.map(|id| RunId(id.0)),
         agent: query.agent_id.map(|id| AgentId(id.0)),

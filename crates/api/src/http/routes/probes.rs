@@ -6,14 +6,16 @@ use axum::{
     http::{HeaderValue, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
-use clawpay_store::{Chain, IndexedBlock};
+use clawpay_store::IndexedBlock;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
     App,
-    error::{ApiError, Freshness},
+    error::{ApiError, Freshness, Prepares},
     http::extract::{Nothing, Query},
+    index_watch::Seen,
+    node::NodeTrouble,
 };
 
 /// Liveness
@@ -48,16 +50,18 @@ pub(super) async fn metrics(State(app): State<App>, Query(Nothing {}): Query<Not
 
 /// Readiness
 ///
-/// Everything behind the process answers, and the index is close enough to the chain to act on.
+/// Whether reads can be answered: the database is there, and the index has come close to the chain. Whether actions can be prepared, for which
+/// a node is needed as well, stands in `prepares` and changes nothing about the status. Nothing is asked for it: it is what was last found.
 #[utoipa::path(get, path = "/readyz", operation_id = "getReadiness", tag = "server", responses(
     (status = 200, description = "Ready.", body = Ready),
 ), extensions(("x-problems" = json!(["503 not_ready"]))))]
 pub(super) async fn readyz(State(app): State<App>, Query(Nothing {}): Query<Nothing>) -> Result<Json<Ready>, ApiError> {
-    let snapshot = app.snapshot().await?;
-    let (chain, indexed) = (snapshot.chain, snapshot.indexed);
-    drop(snapshot);
-    let reasons = in_the_way(&app, &chain, &indexed).await;
-    let config = app.config();
+    let position = match app.index().seen().await {
+        Seen::At(position) => position,
+        Seen::Nothing => return Err(ApiError::NothingIndexed),
+        Seen::NotYet | Seen::Unavailable => return Err(ApiError::DatabaseAway),
+    };
+    let (config, indexed) = (app.config(), IndexedBlock { staleness: position.staleness(), ..position.indexed });
     let freshness = Freshness {
         indexed_block: indexed.number,
         ready_at_block: config.ready_at_block,
@@ -67,18 +71,30 @@ pub(super) async fn readyz(State(app): State<App>, Query(Nothing {}): Query<Noth
         staleness_seconds: indexed.staleness.as_secs(),
         max_staleness_seconds: config.max_staleness.as_secs(),
     };
-    if reasons.is_empty() { Ok(Json(Ready { status: "ready", freshness })) } else { Err(ApiError::NotReady { reasons, freshness }) }
+    let troubles = app.node().troubles();
+    let prepares = Prepares {
+        ready: !app.is_stale(&indexed) && indexed.number >= config.ready_at_block && troubles.iter().any(Option::is_none),
+        nodes: troubles.iter().map(|trouble| trouble.map_or("ok", NodeTrouble::word)).collect(),
+    };
+    let reasons = in_the_way(&app, &indexed);
+    if reasons.is_empty() {
+        Ok(Json(Ready { status: "ready", freshness, prepares }))
+    } else {
+        Err(ApiError::NotReady { reasons, freshness, prepares })
+    }
 }
 
 /// That a process can do its work.
-#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(super) struct Ready {
     status: &'static str,
     #[serde(flatten)]
     freshness: Freshness,
+    prepares: Prepares,
 }
 
-async fn in_the_way(app: &App, chain: &Chain, indexed: &IndexedBlock) -> Vec<String> {
+/// Why reads should go elsewhere. A node that is away is no reason: the index has not heard of it for a while, and is what it was.
+fn in_the_way(app: &App, indexed: &IndexedBlock) -> Vec<String> {
     let config = app.config();
     let mut reasons = Vec::new();
     if indexed.number < config.ready_at_block {
@@ -86,14 +102,6 @@ async fn in_the_way(app: &App, chain: &Chain, indexed: &IndexedBlock) -> Vec<Str
     }
     if indexed.lag() > config.max_lag_blocks {
         reasons.push(format!("the index is {} blocks behind the chain, {} are allowed", indexed.lag(), config.max_lag_blocks));
-    }
-    if indexed.staleness > config.max_staleness {
-        let (age, allowed) = (indexed.staleness.as_secs(), config.max_staleness.as_secs());
-        reasons.push(format!("the indexer last heard of the node {age} s ago, {allowed} s are allowed"));
-    }
-    if let Err(error) = app.node().require_chain(chain.chain_id).await {
-        tracing::warn!(%error, "the node did not answer");
-        reasons.push(format!("the node cannot be used: {}", error.kind()));
     }
     reasons
 }
