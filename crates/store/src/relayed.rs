@@ -1,10 +1,11 @@
 //! The relayer's nonces, each given to one job that is written down before its transaction is sent; and what the jobs of a day cost.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 use clawpay_domain::Usdc;
 use sqlx::{PgExecutor, Postgres, Transaction};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     Account, Amount, Hash, StoreError, SubmittedTransactions,
@@ -110,15 +111,18 @@ pub struct SpentOnSigner {
 pub struct NonceLock {
     transaction: Transaction<'static, Postgres>,
     relayer: Address,
+    /// No other request of this server waits for the database's lock, on a connection that the holder's next statement may need.
+    _turn: OwnedSemaphorePermit,
 }
 
 impl SubmittedTransactions {
     /// Waits for the right to give the nonces of `relayer`, across all servers of this database.
     pub async fn nonce_lock(&self, relayer: Address) -> Result<NonceLock, StoreError> {
+        let turn = Arc::clone(&self.nonce_turns).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
         let mut transaction = self.pool.begin().await?;
         let [.., a, b, c, d] = relayer.into_array();
         sqlx::query!("SELECT pg_advisory_xact_lock($1, $2)", LOCKS, i32::from_be_bytes([a, b, c, d])).fetch_one(&mut *transaction).await?;
-        Ok(NonceLock { transaction, relayer })
+        Ok(NonceLock { transaction, relayer, _turn: turn })
     }
 
     /// The transaction that was last made for what was posted, or for what is signed in it.

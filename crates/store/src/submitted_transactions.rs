@@ -1,13 +1,14 @@
 //! What the API's servers have sent or seen on its way to the chain. Unlike all else here it is not derived from the chain, and it is written
 //! by them.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use alloy_primitives::{Address, B256};
 use sqlx::{
     PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
+use tokio::sync::Semaphore;
 
 use crate::{
     Account, Hash, StoreError,
@@ -26,6 +27,8 @@ const STATEMENT_TIMEOUT: &str = "5000";
 #[derive(Clone, Debug)]
 pub struct SubmittedTransactions {
     pub(crate) pool: PgPool,
+    /// Whose turn it is to give a relayer's nonces, among the requests of this server.
+    pub(crate) nonce_turns: Arc<Semaphore>,
 }
 
 /// A transaction that was sent or seen.
@@ -51,7 +54,7 @@ impl SubmittedTransactions {
             .application_name("clawpay api")
             .options([("statement_timeout", STATEMENT_TIMEOUT), ("idle_in_transaction_session_timeout", "30000")]);
         let pool = PgPoolOptions::new().max_connections(CONNECTIONS.get()).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(connect);
-        Ok(Self { pool })
+        Ok(Self { pool, nonce_turns: Arc::new(Semaphore::new(1)) })
     }
 
     /// Notes a transaction, and forgets some that are a month old. False if it was noted before.
