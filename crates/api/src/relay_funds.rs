@@ -84,12 +84,19 @@ impl RelayPurse<'_> {
     }
 
     async fn look(&self, node: &Node, chain: &Chain) -> Result<FundsLeft, ApiError> {
-        node.require_chain(chain.chain_id).await?;
         let account = self.options.key.address();
-        let price = async { Ok::<_, ApiError>(node.fees(node.head().await?.base_fee).await?) };
-        let ether = async { Ok(node.ether_balance(account).await?) };
+        let asked = async {
+            // Chains without a base fee may not know the question.
+            let priority_fee = async { Ok(node.priority_fee().await) };
+            tokio::try_join!(node.require_chain(chain.chain_id), node.head(), priority_fee, node.ether_balance(account))
+        };
+        let asked = async { Ok::<_, ApiError>(asked.await?) };
         let spent = async { Ok(self.notes.spent(account).await?) };
-        let (fees, ether, spent) = tokio::try_join!(price, ether, spent)?;
+        let (((), head, priority_fee, ether), spent) = tokio::try_join!(asked, spent)?;
+        let fees = match head.base_fee {
+            Some(base_fee) => Fees::dynamic(base_fee, priority_fee?),
+            None => node.legacy_fees().await?,
+        };
         let gas_price = match fees {
             Fees::Dynamic { max_fee, .. } => max_fee,
             Fees::Legacy { gas_price } => gas_price,

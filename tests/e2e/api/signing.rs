@@ -112,7 +112,11 @@ fn forms(signature: &Bytes) -> [Bytes; 3] {
 
 #[tokio::test]
 async fn what_a_device_signs_in_its_own_form_is_taken() -> Result<()> {
-    let served = relaying().await?;
+    let served = Served::start_with(|config| {
+        // One registration in each form.
+        config.relay = Some(RelayOptions { signer_registrations_per_day: 3, ..RelayOptions::new(key(RELAYER)) });
+    })
+    .await?;
     served.stack.mint(account(1), Usdc::whole(1_000)).await?;
     let deadline = in_a_month(&served).await?;
     let mut runs = 0;

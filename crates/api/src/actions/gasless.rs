@@ -92,8 +92,14 @@ pub(super) struct Nonces {
     permit: Option<U256>,
     /// The signer's next request to the forwarder.
     request: Option<U256>,
-    /// What the operator still pays for; nothing where nothing is relayed, or that cannot be told.
-    left: Option<FundsLeft>,
+}
+
+/// What the operator still pays for; nothing where nothing is relayed, or that cannot be told.
+pub(super) async fn funds_left(preparer: &Preparer<'_>, call: &Call, chain: &Chain) -> Option<FundsLeft> {
+    match preparer.relay {
+        Some(purse) if refused_by_relayers(call).is_none() => purse.left(preparer.node, chain).await,
+        _ => None,
+    }
 }
 
 /// Asks for whatever a signature may need, all at once.
@@ -109,14 +115,8 @@ pub(super) async fn nonces(preparer: &Preparer<'_>, asking: &Asking<'_>, chain: 
         let is_wanted = is_relayed && asking.pays.is_none();
         if is_wanted { node.view(chain.forwarder, &ERC2771Forwarder::noncesCall { owner }).await } else { Ok(None) }
     };
-    let left = async {
-        match preparer.relay {
-            Some(purse) if is_relayed => Ok(purse.left(node, chain).await),
-            _ => Ok(None),
-        }
-    };
-    let (domain, permit, request, left) = tokio::try_join!(domain, permit, request, left)?;
-    Ok(Nonces { domain, permit, request, left })
+    let (domain, permit, request) = tokio::try_join!(domain, permit, request)?;
+    Ok(Nonces { domain, permit, request })
 }
 
 /// A permit for `payment`; nothing if the token knows no permits.
@@ -133,6 +133,7 @@ pub(super) fn offer(
     verb: &Verb<'_>,
     signing: Signing,
     nonces: Nonces,
+    left: Option<FundsLeft>,
     chain: &Chain,
     market: &Contracts,
 ) -> Option<Gasless> {
@@ -141,7 +142,7 @@ pub(super) fn offer(
         return None;
     }
     // Nothing is offered that the operator pays for no more; what cannot be told now is decided when it is posted.
-    if nonces.left.is_some_and(|left| !left.pay_for(verb.call, verb.gas)) {
+    if left.is_some_and(|left| !left.pay_for(verb.call, verb.gas)) {
         return None;
     }
     match verb.pays.filter(|_| verb.intent.permit.is_none()) {

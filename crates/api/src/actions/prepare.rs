@@ -111,7 +111,7 @@ impl Preparer<'_> {
         let Known { facts, past, chain, indexed } = known;
         let (node, market) = (self.node, contracts(chain));
         let payee = payee(&intent.call, &market);
-        let (head, code, new_code, funds, nonce, priority_fee) = tokio::try_join!(
+        let (head, code, new_code, funds, nonce, priority_fee, relay_left) = tokio::try_join!(
             self.agreed_head(chain, indexed),
             self.signers_code(intent, payee.is_some()),
             self.new_wallets_code(intent),
@@ -119,6 +119,7 @@ impl Preparer<'_> {
             self.first_nonce(intent, pinned.is_some()),
             // Chains without a base fee may not know the question.
             async { Ok::<_, ApiError>(node.priority_fee().await) },
+            async { Ok(gasless::funds_left(self, &intent.call, chain).await) },
         )?;
         let intent = &with_signatures_in_form(intent, code.as_ref(), new_code.as_ref());
         let plan = plan(intent, facts, head.pending_at, &chain.parameters, &market).map_err(|refusal| refused(intent, facts, refusal))?;
@@ -180,7 +181,7 @@ impl Preparer<'_> {
         let forwarder_nonce = pinned.map(|pinned| pinned.request.forwarder_nonce);
         let (call, pays, until) = (&plan.call, plan.pays, expires_at);
         let verb = gasless::Verb { intent, facts, call, pays, to, data: &data, gas, until, salt, forwarder_nonce };
-        let gasless = signing.and_then(|signing| gasless::offer(self.relay?.options, &verb, signing, nonces, chain, &market));
+        let gasless = signing.and_then(|signing| gasless::offer(self.relay?.options, &verb, signing, nonces, relay_left, chain, &market));
         let now = head.pending_at;
         let repeated = past.as_ref().and_then(|past| Warning::repeated(past, now));
         let warnings = plan.warnings.into_iter().chain(repeated).collect();
