@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io,
+    io::{self, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
     process,
 };
@@ -41,7 +41,7 @@ fn sweep(parent: &Path) {
 #[derive(Debug)]
 pub struct Database {
     server: Postgres,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Database {
@@ -50,12 +50,40 @@ impl Database {
         let directory = scratch()?;
         let postgres = directory.path().join("postgres");
         fs::create_dir(&postgres)?;
-        Ok(Self { server: start(&Toolbox::find()?, &postgres)?, _directory: directory })
+        Ok(Self { server: start(&Toolbox::find()?, &postgres)?, directory })
     }
 
     /// Connection string of its empty database.
     pub fn url(&self) -> String {
         self.server.url()
+    }
+
+    /// What it has logged beyond the first `before` bytes.
+    pub fn log(&self, before: u64) -> Result<String> {
+        let mut log = self.open_log()?;
+        log.seek(SeekFrom::Start(before))?;
+        let mut text = String::new();
+        log.read_to_string(&mut text)?;
+        Ok(text)
+    }
+
+    /// How many bytes it has logged.
+    pub fn logged(&self) -> Result<u64> {
+        Ok(self.open_log()?.metadata()?.len())
+    }
+
+    fn open_log(&self) -> Result<File> {
+        let path = self.directory.path().join("postgres/postgres.log");
+        File::open(&path).with_context(|| format!("cannot read {}", path.display()))
+    }
+
+    /// From here on each new session has these settings.
+    pub async fn set(&self, settings: &[(&'static str, &'static str)]) -> Result<()> {
+        let mut connection = PgConnection::connect(&self.url()).await?;
+        for (name, value) in settings {
+            sqlx::query(AssertSqlSafe(format!("ALTER ROLE CURRENT_USER SET {name} = {value}"))).execute(&mut connection).await?;
+        }
+        Ok(connection.close().await?)
     }
 }
 

@@ -174,6 +174,11 @@ pub(crate) enum ApiError {
     },
     /// No indexer has written to the database yet.
     NothingIndexed,
+    /// More of a list comes before a page than is counted through.
+    PageTooDeep {
+        /// How many items may.
+        deepest: u32,
+    },
     /// The database cannot be asked.
     Store(StoreError),
     /// The database did not answer when it was last looked at.
@@ -273,7 +278,10 @@ impl From<Invalid> for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        Self::Store(error)
+        match error {
+            StoreError::PageTooDeep { deepest } => Self::PageTooDeep { deepest },
+            error => Self::Store(error),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clawpay_bindings::Contracts;
-use clawpay_store::{Chain, IndexedBlock, Reader, Snapshot};
+use clawpay_store::{Chain, IndexedBlock, Reader, Sight, Snapshot};
 
 use crate::error::ApiError;
 
@@ -21,6 +21,24 @@ pub(crate) const fn contracts(chain: &Chain) -> Contracts {
 /// The database as of the last indexed block. Fails where it does not answer, and before an indexer has written to it.
 pub(crate) async fn snapshot(reader: &Reader) -> Result<Snapshot, ApiError> {
     reader.snapshot().await?.ok_or(ApiError::NothingIndexed)
+}
+
+/// Something read from the index, as of one block.
+pub(crate) trait AsOf {
+    /// The block.
+    fn indexed(&self) -> &IndexedBlock;
+}
+
+impl AsOf for Snapshot {
+    fn indexed(&self) -> &IndexedBlock {
+        &self.indexed
+    }
+}
+
+impl<T> AsOf for Sight<T> {
+    fn indexed(&self) -> &IndexedBlock {
+        &self.indexed
+    }
 }
 
 /// How far the index may be behind the node for anything to be decided by it.

@@ -5,10 +5,10 @@ use std::{
     time::Duration,
 };
 
-use clawpay_store::{IndexedBlock, Reader, ReaderOptions, Snapshot, StoreError};
+use clawpay_store::{IndexedBlock, Reader, ReaderOptions, StoreError};
 use tokio::time::Instant;
 
-use crate::metrics;
+use crate::{market::AsOf, metrics};
 
 /// Longest wait for a connection to it: a request that waits could be answered elsewhere.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -30,17 +30,21 @@ impl Replica {
         Ok(Self { reader: Reader::new(url, options)?, rests_until: Mutex::new(None) })
     }
 
-    /// Its view, if it has one that is not too old.
-    pub(crate) async fn snapshot(&self, is_stale: impl Fn(&IndexedBlock) -> bool) -> Option<Snapshot> {
+    /// What `read` finds there, if it has anything that is not too old.
+    pub(crate) async fn read<T, F>(&self, read: impl Fn(Reader) -> F, is_stale: impl Fn(&IndexedBlock) -> bool) -> Option<T>
+    where
+        T: AsOf,
+        F: Future<Output = Result<Option<T>, StoreError>>,
+    {
         if self.rests() {
             return None;
         }
-        let behind = match self.reader.snapshot().await {
-            Ok(Some(snapshot)) if !is_stale(&snapshot.indexed) => {
+        let behind = match read(self.reader.clone()).await {
+            Ok(Some(found)) if !is_stale(found.indexed()) => {
                 metrics::replica(true);
-                return Some(snapshot);
+                return Some(found);
             }
-            Ok(Some(snapshot)) => Some(snapshot.indexed.number),
+            Ok(Some(found)) => Some(found.indexed().number),
             Ok(None) => None,
             Err(error) => {
                 tracing::warn!(%error, "the replica did not answer");

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 
 use crate::{
     Account, Amount, StoreError,
-    columns::{bigint, seconds, timestamp, unsigned},
+    columns::{Cells, bigint, seconds, timestamp, unsigned},
 };
 
 /// An agent, and where its facts come from.
@@ -52,6 +52,8 @@ macro_rules! columns {
     };
 }
 
+pub(crate) use columns;
+
 /// The same, for queries that are put together at run time.
 pub(crate) const COLUMNS: &str = columns!();
 
@@ -72,6 +74,35 @@ fn history_from_json(json: &str) -> Result<Vec<SlashEntry>, StoreError> {
     let entries: Vec<SlashJson> =
         serde_json::from_str(json).map_err(|error| StoreError::Corrupt { table: "agents", value: error.to_string() })?;
     Ok(entries.into_iter().map(|entry| SlashEntry { run: entry.run, amount: entry.amount, at: entry.at }).collect())
+}
+
+impl AgentRow {
+    /// From cells in the order of the columns; nothing where an outer join found no row.
+    pub(crate) fn take(cells: &mut Cells<'_>) -> Result<Option<Self>, sqlx::Error> {
+        let Some(id) = cells.take()? else {
+            cells.pass(16);
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            id,
+            owner: cells.take()?,
+            wallet: cells.take()?,
+            uri: cells.take()?,
+            registered_at: cells.take()?,
+            stake: cells.take()?,
+            owed: cells.take()?,
+            runs_in_hand: cells.take()?,
+            slashes: cells.take()?,
+            completions: cells.take()?,
+            staked_since: cells.take()?,
+            claimed: cells.take()?,
+            rejected: cells.take()?,
+            volume: cells.take()?,
+            slash_history: cells.take()?,
+            updated_block: cells.take()?,
+            inconsistency: cells.take()?,
+        }))
+    }
 }
 
 impl TryFrom<AgentRow> for AgentRecord {

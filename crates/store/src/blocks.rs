@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 
 use crate::{
     Hash, StateDigest, StoreError,
-    columns::{bigint, seconds, timestamp, unsigned},
+    columns::{Cells, bigint, seconds, timestamp, unsigned},
 };
 
 /// A header the index has verified.
@@ -24,15 +24,21 @@ pub struct Block {
     pub timestamp: Timestamp,
 }
 
-/// The columns of a [`CursorRow`], as SQL. There is no epoch in a schema from before it.
+/// The columns of a [`CursorRow`], as SQL, in their order; without an expression for the epoch, one for any schema: there is none in a schema from
+/// before it.
 macro_rules! cursor_columns {
     () => {
-        "\
-         number, hash, timestamp, safe, finalized, head, (extract(epoch FROM head_checked_at) * 1000)::bigint AS head_checked_at, \
-         greatest((extract(epoch FROM clock_timestamp() - head_checked_at) * 1000)::bigint, 0) AS staleness, \
-         coalesce((to_jsonb(cursor) ->> 'epoch')::bigint, 0) AS epoch"
+        $crate::blocks::cursor_columns!("coalesce((to_jsonb(cursor) ->> 'epoch')::bigint, 0) AS epoch")
+    };
+    ($epoch:literal) => {
+        concat!(
+            "number, hash, timestamp, safe, finalized, head, (extract(epoch FROM head_checked_at) * 1000)::bigint AS head_checked_at, ",
+            "greatest((extract(epoch FROM clock_timestamp() - head_checked_at) * 1000)::bigint, 0) AS staleness, ",
+            $epoch
+        )
     };
 }
+pub(crate) use cursor_columns;
 
 /// The same, for a query that reads more beside them.
 pub(crate) const CURSOR_COLUMNS: &str = cursor_columns!();
@@ -88,6 +94,23 @@ pub(crate) struct CursorRow {
     head_checked_at: i64,
     staleness: i64,
     epoch: i64,
+}
+
+impl CursorRow {
+    /// From cells in the order of the columns.
+    pub(crate) fn take(cells: &mut Cells<'_>) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            number: cells.take()?,
+            hash: cells.take()?,
+            timestamp: cells.take()?,
+            safe: cells.take()?,
+            finalized: cells.take()?,
+            head: cells.take()?,
+            head_checked_at: cells.take()?,
+            staleness: cells.take()?,
+            epoch: cells.take()?,
+        })
+    }
 }
 
 impl TryFrom<CursorRow> for IndexedBlock {

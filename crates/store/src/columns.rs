@@ -9,10 +9,10 @@ use bigdecimal::{
 };
 use clawpay_domain::{RunState, Timestamp, Usdc};
 use sqlx::{
-    Decode, Encode, Postgres, Type,
+    Decode, Encode, Postgres, Row, Type,
     encode::IsNull,
     error::BoxDynError,
-    postgres::{PgArgumentBuffer, PgHasArrayType, PgTypeInfo, PgValueRef},
+    postgres::{PgArgumentBuffer, PgHasArrayType, PgRow, PgTypeInfo, PgValueRef},
 };
 
 use crate::StoreError;
@@ -116,6 +116,32 @@ impl Encode<'_, Postgres> for State {
 impl<'r> Decode<'r, Postgres> for State {
     fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
         Ok(Self(RunState::from_str(<&str as Decode<'r, Postgres>>::decode(value)?)?))
+    }
+}
+
+/// The cells of a row, from the first to the last: a row of several tables has more than one column of a name.
+#[derive(Debug)]
+pub(crate) struct Cells<'r> {
+    row: &'r PgRow,
+    next: usize,
+}
+
+impl<'r> Cells<'r> {
+    /// Of all columns.
+    pub(crate) const fn of(row: &'r PgRow) -> Self {
+        Self { row, next: 0 }
+    }
+
+    /// What the next cell holds.
+    pub(crate) fn take<T: Decode<'r, Postgres> + Type<Postgres>>(&mut self) -> Result<T, sqlx::Error> {
+        let cell = self.row.try_get(self.next)?;
+        self.next += 1;
+        Ok(cell)
+    }
+
+    /// Passes over so many cells.
+    pub(crate) const fn pass(&mut self, count: usize) {
+        self.next += count;
     }
 }
 

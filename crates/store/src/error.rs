@@ -49,6 +49,12 @@ pub enum StoreError {
         /// The value.
         value: String,
     },
+    /// More rows of a list come before a page than a list may look at.
+    #[error("more than {deepest} rows come before the page")]
+    PageTooDeep {
+        /// How many may.
+        deepest: u32,
+    },
     /// A number that the schema has no room for.
     #[error("{0} does not fit a bigint")]
     TooLarge(u64),
@@ -93,7 +99,12 @@ impl StoreError {
                 }
             }
             Self::Fenced { .. } | Self::Rewritten | Self::Rebuilding | Self::Locked => true,
-            Self::Migration(_) | Self::Address | Self::OtherMarket { .. } | Self::Corrupt { .. } | Self::TooLarge(_) => false,
+            Self::Migration(_)
+            | Self::Address
+            | Self::OtherMarket { .. }
+            | Self::Corrupt { .. }
+            | Self::PageTooDeep { .. }
+            | Self::TooLarge(_) => false,
         }
     }
 }

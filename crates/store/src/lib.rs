@@ -34,8 +34,8 @@ pub use events::{EventPosition, EventRecord};
 pub use feed::{FeedBounds, FeedRecord, Holder};
 pub use idempotency::{PinnedRequest, RelayedCall};
 pub use reader::{
-    AgentFilter, AgentSort, Custody, Day, Direction, HeldRun, IndexListener, Listing, MarketTotals, Page, Position, Poster, PosterRecord,
-    PosterSort, Reader, ReaderOptions, RunFilter, RunSearch, RunSort, Snapshot, SortKey, StateTotals, Stretch,
+    AgentFilter, AgentSort, Custody, Day, Direction, HeldRun, IndexListener, Listing, MarketTotals, Page, Position, PostedRun, Poster,
+    PosterRecord, PosterSort, Reader, ReaderOptions, RunFilter, RunSearch, RunSort, Sight, Snapshot, SortKey, StateTotals, Stretch,
 };
 pub use rebuild::{Rebuild, Replaced};
 pub use relayed::{GasOffer, NonceLock, RelayAttempt, RelayCharge, RelayJob, Relayed, Spent, SpentOnSigner};

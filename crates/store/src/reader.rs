@@ -2,15 +2,20 @@
 
 mod agents;
 mod keyset;
+mod known_chain;
 mod latest;
+mod lines;
 mod listener;
+mod listing;
+mod options;
+mod plain_lists;
 mod posters;
 mod runs;
+mod sight;
 mod totals;
 mod waiting;
 
 use std::{
-    num::NonZeroU32,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -29,38 +34,23 @@ use crate::{
     AgentRecord, Block, Chain, EventRecord, FeedBounds, FeedRecord, Hash, IndexedBlock, RunRecord, StateDigest, StoreError,
     blocks::{self, CURSOR_COLUMNS, CursorRow},
     chain::{self, ChainRow},
-    columns::bigint,
+    columns::{bigint, unsigned},
     digest, events, feed,
 };
+
+use known_chain::KnownChain;
+use lines::{Lines, TRUSTED_FOR};
 
 pub use agents::{AgentFilter, AgentSort};
 pub use keyset::{Direction, Position, SortKey, Stretch};
 pub use listener::IndexListener;
+pub use listing::Listing;
+pub use options::ReaderOptions;
 pub use posters::{Poster, PosterRecord, PosterSort};
 pub use runs::{RunFilter, RunSearch, RunSort};
+pub use sight::{PostedRun, Sight};
 pub use totals::{Custody, Day, MarketTotals, StateTotals};
 pub use waiting::HeldRun;
-
-/// How a [`Reader`] treats its database.
-#[derive(Clone, Copy, Debug)]
-pub struct ReaderOptions {
-    /// Connections at most.
-    pub connections: NonZeroU32,
-    /// Longest wait for a free connection, or a new one.
-    pub acquire_timeout: Duration,
-    /// Longest a single statement may run.
-    pub statement_timeout: Duration,
-}
-
-impl Default for ReaderOptions {
-    fn default() -> Self {
-        Self {
-            connections: NonZeroU32::MIN.saturating_add(15),
-            acquire_timeout: Duration::from_secs(3),
-            statement_timeout: Duration::from_secs(5),
-        }
-    }
-}
 
 /// Connections that only read. Cheap to clone. A database that is away, or too slow, is an error of the read that needs it.
 #[derive(Clone, Debug)]
@@ -68,7 +58,11 @@ pub struct Reader {
     pool: PgPool,
     /// Begins each view.
     begin: Arc<str>,
+    lines: Lines,
+    look: u32,
+    /// Whether the schema is one of this version.
     keeps_all: Arc<AtomicBool>,
+    chain: KnownChain,
 }
 
 /// Which sums are kept beside the rows they are of. A schema that an older version made lacks those that are newer.
@@ -102,17 +96,6 @@ impl Page {
     }
 }
 
-/// Some of a list, and how long all of it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listing<T> {
-    /// The items of the page.
-    pub items: Vec<T>,
-    /// Items on all pages.
-    pub total: u64,
-    /// Whether the list goes on after the page.
-    pub goes_on: bool,
-}
-
 impl Reader {
     /// For the database at `url`. Connects when first used, so that a database that is away is an answer and not a failed start.
     ///
@@ -125,9 +108,11 @@ impl Reader {
             .application_name("clawpay api")
             // A pooler between here and the database refuses what it does not know; no column here is a float.
             .extra_float_digits(None);
-        let begin = begin(&connect, options.statement_timeout).into();
+        let is_pooled = connect.to_url_lossy().query_pairs().any(|(name, value)| name == "statement-cache-capacity" && value == "0");
+        let begin: Arc<str> = begin(is_pooled, options.statement_timeout).into();
+        let lines = Lines::new(connect.clone(), options, is_pooled.then(|| begin.clone()))?;
         let pool = PgPoolOptions::new()
-            .max_connections(options.connections.get())
+            .max_connections((options.connections.get() / 2).max(1))
             .acquire_timeout(options.acquire_timeout)
             // One that was in use a moment ago is still there.
             .test_before_acquire(false)
@@ -140,7 +125,7 @@ impl Reader {
                 })
             })
             .connect_lazy_with(connect);
-        Ok(Self { pool, begin, keeps_all: Arc::default() })
+        Ok(Self { pool, begin, lines, look: options.look.max(1), keeps_all: Arc::default(), chain: KnownChain::default() })
     }
 
     /// Everything as of the last indexed block; nothing before an indexer has started on this database.
@@ -156,7 +141,9 @@ impl Reader {
         };
         let kept = if kept_all { Kept::ALL } else { self.find_kept(&mut transaction).await? };
         let Some(There { cursor, chain }) = there else { return Ok(None) };
-        Ok(Some(Snapshot { transaction, indexed: cursor.try_into()?, chain: chain.try_into()?, kept }))
+        let chain = chain.try_into()?;
+        self.chain.set(chain);
+        Ok(Some(Snapshot { transaction, indexed: cursor.try_into()?, chain, kept, look: self.look }))
     }
 
     /// What this view shows of the schema as an indexer of this version has widened it. That is asked of the catalogue's rows: a name is looked
@@ -192,8 +179,7 @@ struct There {
 /// The statements that begin a view. Limits are set for each of them anew, and not for a session: behind a pooler that hands out a session
 /// for one transaction, the next one may be another's. There, statements cannot be prepared for longer than a transaction either: without a
 /// cache of them, which is how an address says that there is such a pooler, what others have prepared in this session is done away with.
-fn begin(connect: &PgConnectOptions, statement_timeout: Duration) -> String {
-    let is_pooled = connect.to_url_lossy().query_pairs().any(|(name, value)| name == "statement-cache-capacity" && value == "0");
+fn begin(is_pooled: bool, statement_timeout: Duration) -> String {
     let forget = if is_pooled { "; DEALLOCATE ALL" } else { "" };
     format!(
         "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = {}; \
@@ -202,9 +188,6 @@ fn begin(connect: &PgConnectOptions, statement_timeout: Duration) -> String {
         IDLE_TIMEOUT.as_millis(),
     )
 }
-
-/// A connection that has been idle for longer is asked whether it still works before it is used.
-const TRUSTED_FOR: Duration = Duration::from_millis(500);
 
 /// Longest that a view may be held without being read.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -225,9 +208,16 @@ pub struct Snapshot {
     /// The market the database holds.
     pub chain: Chain,
     kept: Kept,
+    look: u32,
 }
 
 impl Snapshot {
+    /// About how many rows a table has, as the database last looked.
+    async fn rows_about(&mut self, table: &'static str) -> Result<u64, StoreError> {
+        let rows = sqlx::query_scalar("SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = $1::text::regclass").bind(table);
+        unsigned("pg_class", rows.fetch_one(&mut *self.transaction).await?)
+    }
+
     /// A run.
     pub async fn run(&mut self, id: RunId) -> Result<Option<RunRecord>, StoreError> {
         // An id beyond a bigint names nothing that could have been stored.

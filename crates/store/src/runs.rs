@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 
 use crate::{
     Account, Amount, Hash, State, StoreError,
-    columns::{bigint, seconds, small, timestamp, unsigned},
+    columns::{Cells, bigint, seconds, small, timestamp, unsigned},
     copy,
 };
 
@@ -64,8 +64,47 @@ macro_rules! columns {
     };
 }
 
+pub(crate) use columns;
+
 /// The same, for queries that are put together at run time.
 pub(crate) const COLUMNS: &str = columns!();
+
+impl RunRow {
+    /// From cells in the order of the columns; nothing where an outer join found no row.
+    pub(crate) fn take(cells: &mut Cells<'_>) -> Result<Option<Self>, sqlx::Error> {
+        let Some(id) = cells.take()? else {
+            cells.pass(24);
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            id,
+            poster: cells.take()?,
+            content_uri: cells.take()?,
+            reward: cells.take()?,
+            fee: cells.take()?,
+            deadline: cells.take()?,
+            max_revisions: cells.take()?,
+            state: cells.take()?,
+            agent_id: cells.take()?,
+            wallet: cells.take()?,
+            stake_at_risk: cells.take()?,
+            claimed_at: cells.take()?,
+            deliverable_uri: cells.take()?,
+            submitted_at: cells.take()?,
+            revisions: cells.take()?,
+            feedback: cells.take()?,
+            due_at: cells.take()?,
+            review_by: cells.take()?,
+            created_at: cells.take()?,
+            funded_at: cells.take()?,
+            settled_at: cells.take()?,
+            finalized_by_silence: cells.take()?,
+            tx_hash: cells.take()?,
+            updated_block: cells.take()?,
+            inconsistency: cells.take()?,
+        }))
+    }
+}
 
 impl TryFrom<RunRow> for RunRecord {
     type Error = StoreError;

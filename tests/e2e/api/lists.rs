@@ -172,6 +172,33 @@ async fn pages_cover_the_list_once_and_end_empty() -> Result<()> {
 }
 
 #[tokio::test]
+async fn what_lies_too_deep_for_a_page_is_read_by_cursor_and_what_is_not_counted_is_said_to_be() -> Result<()> {
+    let (Served { stack, indexer, api, .. }, _) = market().await?;
+    drop(api);
+    let mut served = Served::unindexed(stack, |config| config.database.look = 3).await?;
+    served.indexer = indexer;
+    let query = "claimable=false&sort=deadline_asc&limit=2";
+    let first = served.read(&format!("/api/runs?{query}")).await?;
+    assert_eq!(ids(&first), [1, 3]);
+    assert_eq!(first["pagination"]["totalIsEstimate"], true, "{:#}", first["pagination"]);
+    served.get(&format!("/api/runs?{query}&page=3")).await?.require_field(400, "page_too_deep", "page")?;
+    let (mut found, mut part) = (ids(&first), first);
+    while let Some(next) = part["pagination"]["next"].as_str() {
+        part = served.read(&format!("/api/runs?cursor={next}&limit=2")).await?;
+        found.extend(ids(&part));
+    }
+    assert_eq!(found, [1, 3, 4, 5, 6]);
+    // What is counted, or found by an index, is exact.
+    for (query, total) in [("state=OPEN", 3), ("claimable=true", 2), ("q=6", 1), ("q=ipfs://nothing&sort=reward_desc", 0)] {
+        let list = served.read(&format!("/api/runs?{query}")).await?;
+        assert_eq!((&list["pagination"]["total"], list["pagination"].get("totalIsEstimate")), (&total.into(), None), "{query}");
+    }
+    // Without a filter a page is found by its number, however deep.
+    assert_eq!(ids(&served.read("/api/runs?limit=1&page=7").await?), [1]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn bad_parameters_are_refused_by_name() -> Result<()> {
     let served = Served::start().await?;
     let wrong = "0xF39Fd6e51aad88F6F4ce6aB8827279cffFb92266";

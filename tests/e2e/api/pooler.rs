@@ -21,6 +21,11 @@ async fn many_readers_share_two_sessions() -> Result<()> {
         let reads = (1..=40).map(|number| {
             let reader = reader.clone();
             async move {
+                let alone = reader.run(RunId(number)).await?.context("an index")?.found.context("a run")?;
+                ensure!(alone.record.run.id == RunId(number) && alone.poster.created > 0);
+                let page = Page { number: 2, limit: 7 };
+                let second = reader.runs(&RunFilter::default(), RunSort::Newest, page).await?.context("an index")?.found;
+                ensure!(second.total == 200 && second.items.len() == 7);
                 let mut snapshot = reader.snapshot().await?.context("an index")?;
                 let run = snapshot.run(RunId(number)).await?.context("a run")?;
                 let page = Page { number: 1, limit: 7 };

@@ -66,7 +66,7 @@ async fn indexes_left_out_of_the_first_reading_are_built_after_it() -> anyhow::R
 
     // As an indexer leaves it that is killed before it is done.
     number(&url, "SELECT 1::bigint FROM leave_out_indexes()").await?;
-    assert_eq!(all.len() - indexes(&url).await?.len(), 10);
+    assert_eq!(all.len() - indexes(&url).await?.len(), 14);
     let indexer = Indexer::start(stack.index_config(), &url)?;
     until_indexes_are(&url, &all).await?;
     assert_equals_fresh(&stack, &url, "fresh").await?;

@@ -1,8 +1,8 @@
 //! What every request handler can reach.
 
-use std::{sync::Arc, time::Instant};
+use std::{num::NonZeroU32, sync::Arc, time::Instant};
 
-use clawpay_store::{IndexedBlock, Reader, Snapshot, StoreError, SubmittedTransactions};
+use clawpay_store::{IndexedBlock, Reader, ReaderOptions, Snapshot, StoreError, SubmittedTransactions};
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
@@ -13,7 +13,7 @@ use crate::{
     error::ApiError,
     feed::{Hub, ListenerLimiter},
     index_watch::IndexWatch,
-    market::{self, LagLimits},
+    market::{self, AsOf, LagLimits},
     node::{BlockWatch, Node, NodeFacts},
     relay::Relayer,
     relay_funds::{RelayFunds, RelayPurse},
@@ -25,6 +25,9 @@ use crate::{
 /// Bytes of all bodies that are being read, beyond those that each may have.
 const ALL_BODIES_BYTES: usize = 32 * 1024 * 1024;
 
+/// Connections to the database that clients' reads cannot use up, at most.
+const APART: NonZeroU32 = NonZeroU32::MIN.saturating_add(11);
+
 /// The server's state. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct App {
@@ -34,6 +37,9 @@ pub struct App {
 #[derive(Debug)]
 struct Inner {
     config: Config,
+    /// Answers what clients read.
+    reads: Reader,
+    /// Answers probes, listeners, and what wallets decide by: however much is read, it has connections of its own.
     reader: Reader,
     submitted_transactions: SubmittedTransactions,
     replica: Option<Replica>,
@@ -80,7 +86,9 @@ fn watch_over(
 impl App {
     /// Begins to look at the index and the nodes, in tasks that end with it. Connects to nothing yet: a database or node that is away is something to answer, not a reason to stop.
     pub fn new(config: Config, shutdown: CancellationToken) -> Result<Self, StoreError> {
-        let reader = Reader::new(&config.database_url, config.database)?;
+        let reads = Reader::new(&config.database_url, config.database)?;
+        let apart = ReaderOptions { connections: config.database.connections.min(APART), ..config.database };
+        let reader = Reader::new(&config.database_url, apart)?;
         let submitted_transactions = SubmittedTransactions::new(&config.database_url)?;
         let urls = [&config.rpc_url].into_iter().chain(&config.fallback_rpc_urls).cloned();
         let node = Node::new(urls, config.node_timeout, config.node_check);
@@ -97,6 +105,7 @@ impl App {
             gate,
             bodies: Room::new(ALL_BODIES_BYTES),
             replica,
+            reads,
             reader,
             submitted_transactions,
             node,
@@ -120,6 +129,7 @@ impl App {
         &self.inner.config
     }
 
+    /// For probes, listeners and decisions; clients' reads have [`App::read`].
     pub(crate) fn reader(&self) -> &Reader {
         &self.inner.reader
     }
@@ -219,15 +229,27 @@ impl App {
         Some(RelayPurse { options, notes: self.submitted_transactions(), funds: &self.inner.relay_funds })
     }
 
-    /// The database as of a recently indexed block, for answers that no wallet decides by: from a replica where there is one that keeps up, from
+    /// What `read` finds in the index as of a recent block, for answers that no wallet decides by: in a replica where there is one that keeps up, in
     /// the database itself otherwise.
-    pub(crate) async fn read_snapshot(&self) -> Result<Snapshot, ApiError> {
+    pub(crate) async fn read<T, F>(&self, read: impl Fn(Reader) -> F) -> Result<T, ApiError>
+    where
+        T: AsOf,
+        F: Future<Output = Result<Option<T>, StoreError>>,
+    {
         if let Some(replica) = &self.inner.replica
-            && let Some(snapshot) = replica.snapshot(|indexed| self.is_stale(indexed)).await
+            && let Some(found) = replica.read(&read, |indexed| self.is_stale(indexed)).await
         {
-            return Ok(snapshot);
+            return Ok(found);
         }
-        self.snapshot().await
+        self.read_newest(read).await
+    }
+
+    /// What `read` finds in the database itself.
+    pub(crate) async fn read_newest<T, F>(&self, read: impl Fn(Reader) -> F) -> Result<T, ApiError>
+    where
+        F: Future<Output = Result<Option<T>, StoreError>>,
+    {
+        read(self.inner.reads.clone()).await?.ok_or(ApiError::NothingIndexed)
     }
 
     /// Whether reads may be a little older than the database.

@@ -262,6 +262,12 @@ impl From<ApiError> for Problem {
             ApiError::NothingIndexed => {
                 Self::new(S::SERVICE_UNAVAILABLE, "nothing_indexed", "the indexer has not written to the database yet")
             }
+            ApiError::PageTooDeep { deepest } => Self::new(
+                S::BAD_REQUEST,
+                "page_too_deep",
+                format!("page: more than {deepest} items of this list come before it; read on by `cursor`, from `pagination.next` or the Link header"),
+            )
+            .at(Some("page")),
             ApiError::Store(_) | ApiError::DatabaseAway => {
                 Self::new(S::SERVICE_UNAVAILABLE, "database_unavailable", "the database did not answer in time")
             }

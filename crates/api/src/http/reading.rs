@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use alloy::primitives::{hex, keccak256};
+use alloy::primitives::{B256, hex, keccak256};
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request::Parts},
+    http::{HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use clawpay_store::{IndexedBlock, Snapshot};
+use clawpay_store::{IndexedBlock, Reader, Snapshot, StoreError};
 use serde::Deserialize;
 use tokio::time::Instant;
 use utoipa::IntoParams;
@@ -21,6 +21,7 @@ use crate::{
         Digits,
         query::{self, MIN_BLOCK},
     },
+    market::AsOf,
 };
 
 /// Longest a read waits for the block its client asks for.
@@ -36,6 +37,22 @@ pub(crate) struct Reading {
     pub snapshot: Snapshot,
     app: App,
     tag: Option<HeaderValue>,
+}
+
+/// A read that one statement answers. What it finds is not asked for before it is known that the client lacks it.
+#[derive(Debug)]
+pub(crate) struct Question {
+    app: App,
+    min_block: u64,
+    client: Client,
+}
+
+/// What a client asks, and which answers it has.
+#[derive(Debug)]
+struct Client {
+    asked: B256,
+    /// Its `If-None-Match`.
+    known: Vec<HeaderValue>,
 }
 
 /// A read whose answer is another one each moment, whatever the block.
@@ -84,17 +101,51 @@ impl IntoResponse for Unread {
     }
 }
 
+impl FromRequestParts<App> for Question {
+    type Rejection = Unread;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Unread> {
+        let MinBlock { min_block } = query::only(parts.uri.query().unwrap_or_default(), MIN_BLOCK).map_err(ApiError::from)?;
+        let known = parts.headers.get_all(header::IF_NONE_MATCH).iter().cloned().collect();
+        let client = Client { asked: keccak256(parts.uri.to_string()), known };
+        Ok(Self { app: app.clone(), min_block: min_block.map_or(0, |block| block.0), client })
+    }
+}
+
+impl Question {
+    /// What `read` finds, and what the answer is made with.
+    pub(crate) async fn ask<T, F>(self, read: impl Fn(Reader) -> F) -> Result<(T, Closed), Unread>
+    where
+        T: AsOf,
+        F: Future<Output = Result<Option<T>, StoreError>>,
+    {
+        let Self { app, min_block, client } = self;
+        if min_block > 0 || !client.known.is_empty() {
+            let sight = reach(&app, min_block, |reader| async move { reader.glance().await }).await?;
+            client.require_news(&app, &sight.indexed)?;
+        }
+        let found = reach(&app, min_block, read).await?;
+        let indexed = *found.indexed();
+        let tag = client.require_news(&app, &indexed)?;
+        Ok((found, Closed { indexed, app, tag: Some(tag) }))
+    }
+}
+
+impl Client {
+    /// What the answer as of `indexed` is known by, unless the client has it.
+    fn require_news(&self, app: &App, indexed: &IndexedBlock) -> Result<HeaderValue, Unread> {
+        let tag = tag(self.asked, indexed, app.is_stale(indexed)).map_err(|_| ApiError::Internal("a tag is no header"))?;
+        if has(&self.known, &tag) { Err(Unread::Unchanged { tag, block: indexed.number }) } else { Ok(tag) }
+    }
+}
+
 impl FromRequestParts<App> for Reading {
     type Rejection = Unread;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Unread> {
-        let Momentary(reading) = Momentary::from_request_parts(parts, app).await?;
-        let indexed = &reading.snapshot.indexed;
-        let tag = tag(&parts.uri, indexed, app.is_stale(indexed)).map_err(|_| ApiError::Internal("a tag is no header"))?;
-        if has(&parts.headers, &tag) {
-            return Err(Unread::Unchanged { tag, block: indexed.number });
-        }
-        Ok(Self { tag: Some(tag), ..reading })
+        let question = Question::from_request_parts(parts, app).await?;
+        let (snapshot, closed) = question.ask(|reader| async move { reader.snapshot().await }).await?;
+        Ok(Self { snapshot, app: closed.app, tag: closed.tag })
     }
 }
 
@@ -102,9 +153,9 @@ impl FromRequestParts<App> for Momentary {
     type Rejection = Unread;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Unread> {
-        let MinBlock { min_block } = query::only(parts.uri.query().unwrap_or_default(), MIN_BLOCK).map_err(ApiError::from)?;
-        let snapshot = reach(app, min_block.map_or(0, |block| block.0)).await?;
-        Ok(Self(Reading { snapshot, app: app.clone(), tag: None }))
+        let Question { app, min_block, .. } = Question::from_request_parts(parts, app).await?;
+        let snapshot = reach(&app, min_block, |reader| async move { reader.snapshot().await }).await?;
+        Ok(Self(Reading { snapshot, app, tag: None }))
     }
 }
 
@@ -136,22 +187,26 @@ impl Closed {
     }
 }
 
-/// The database once it holds `block`. No request waits for it while it holds a connection.
-async fn reach(app: &App, block: u64) -> Result<Snapshot, ApiError> {
+/// What `read` finds once the index holds `block`. No request waits for it while it holds a connection.
+async fn reach<T, F>(app: &App, block: u64, read: impl Fn(Reader) -> F) -> Result<T, ApiError>
+where
+    T: AsOf,
+    F: Future<Output = Result<Option<T>, StoreError>>,
+{
     let deadline = Instant::now() + PATIENCE;
     // From before the first look, so that no move goes by between a look and a wait.
     let mut moves = (block > 0).then(|| app.index().moves());
     loop {
-        let mut snapshot = app.read_snapshot().await?;
-        if snapshot.indexed.number < block && app.has_replica() {
-            drop(snapshot);
-            snapshot = app.snapshot().await?;
+        let mut found = app.read(&read).await?;
+        if found.indexed().number < block && app.has_replica() {
+            drop(found);
+            found = app.read_newest(&read).await?;
         }
-        let (indexed, head) = (snapshot.indexed.number, snapshot.indexed.head);
+        let (indexed, head) = (found.indexed().number, found.indexed().head);
         if indexed >= block {
-            return Ok(snapshot);
+            return Ok(found);
         }
-        drop(snapshot);
+        drop(found);
         let not_yet = ApiError::NotIndexedYet { asked: block, indexed };
         let Some(moves) = moves.as_mut().filter(|_| block <= head.saturating_add(SOON)) else { return Err(not_yet) };
         tokio::select! {
@@ -163,8 +218,7 @@ async fn reach(app: &App, block: u64) -> Result<Snapshot, ApiError> {
 }
 
 /// What an answer is known by: all that it follows from. Weak, because two versions of this program may word it differently.
-fn tag(uri: &Uri, indexed: &IndexedBlock, is_stale: bool) -> Result<HeaderValue, header::InvalidHeaderValue> {
-    let asked = keccak256(uri.to_string());
+fn tag(asked: B256, indexed: &IndexedBlock, is_stale: bool) -> Result<HeaderValue, header::InvalidHeaderValue> {
     let IndexedBlock { number, hash, epoch, safe, finalized, .. } = indexed;
     let (asked, hash) = (hex::encode(&asked[..8]), hex::encode(&hash[..8]));
     let (safe, finalized) = (safe.unwrap_or(0), finalized.unwrap_or(0));
@@ -173,8 +227,8 @@ fn tag(uri: &Uri, indexed: &IndexedBlock, is_stale: bool) -> Result<HeaderValue,
 }
 
 /// Whether a client says that it has this. `*` would say that it has something, and is not listened to.
-fn has(headers: &HeaderMap, tag: &HeaderValue) -> bool {
-    let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+fn has(known: &[HeaderValue], tag: &HeaderValue) -> bool {
+    let known = known.iter().filter_map(|value| value.to_str().ok());
     let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     let Ok(tag) = tag.to_str() else { return false };
     known.flat_map(|tags| tags.split(',')).any(|known| opaque(known) == opaque(tag))

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Account, AgentRecord, AgentRow, Amount, StoreError,
     agents::COLUMNS,
-    columns::{clamp, seconds, unsigned},
+    columns::{clamp, seconds},
 };
 
 /// Which agents.
@@ -78,11 +78,7 @@ impl AgentSort {
 impl Snapshot {
     /// One page of the agents that `filter` selects.
     pub async fn agents(&mut self, filter: &AgentFilter, sort: AgentSort, page: Page) -> Result<Listing<AgentRecord>, StoreError> {
-        let mut count = QueryBuilder::new("SELECT count(*)");
-        filter.push_to(&mut count, None, self)?;
-        let total: i64 = count.build_query_scalar().fetch_one(&mut *self.transaction).await?;
-        let Stretch { items, goes_on } = self.page(filter, sort.order(), page).await?;
-        Ok(Listing { items, total: unsigned("agents", total)?, goes_on })
+        self.page(filter, sort.order(), page).await
     }
 
     /// The `limit` agents beside `position` that `filter` selects.
@@ -136,13 +132,37 @@ impl Selection for AgentFilter {
     type Row = AgentRow;
     type Record = AgentRecord;
     type Id = AgentId;
+    type Lookup = AgentLookup;
+    const TABLE: &'static str = "agents";
     const COLUMNS: &'static str = COLUMNS;
     const ID: &'static str = "id";
 
-    fn push_to(&self, query: &mut QueryBuilder<Postgres>, _: Option<Order>, snapshot: &Snapshot) -> Result<(), StoreError> {
+    async fn kept_count(&self, _: &mut Snapshot) -> Result<Option<u64>, StoreError> {
+        Ok(None)
+    }
+
+    async fn length(&self, snapshot: &mut Snapshot) -> Result<u64, StoreError> {
+        snapshot.rows_about("agents").await
+    }
+
+    fn lookups(&self) -> Vec<AgentLookup> {
+        self.account.map(AgentLookup).into_iter().collect()
+    }
+
+    fn push_found(&self, AgentLookup(account): AgentLookup, query: &mut QueryBuilder<Postgres>, _: &Snapshot) -> Result<(), StoreError> {
         query.push(" FROM agents WHERE true");
+        push_account(account, query);
+        Ok(())
+    }
+
+    fn push_way(&self, _: usize, _: Order, query: &mut QueryBuilder<Postgres>, _: &Snapshot) -> Result<(), StoreError> {
+        query.push(" FROM agents WHERE true");
+        Ok(())
+    }
+
+    fn push_conditions(&self, query: &mut QueryBuilder<Postgres>, snapshot: &Snapshot) -> Result<(), StoreError> {
         if let Some(account) = self.account {
-            query.push(" AND (owner = ").push_bind(Account(account)).push(" OR wallet = ").push_bind(Account(account)).push(")");
+            push_account(account, query);
         }
         if !self.statuses.is_empty() {
             push_status(query, &snapshot.chain.parameters.stake, snapshot.indexed.timestamp)?;
@@ -150,6 +170,14 @@ impl Selection for AgentFilter {
         }
         Ok(())
     }
+}
+
+/// The one condition upon agents that an index answers: for which account they act.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AgentLookup(Address);
+
+fn push_account(account: Address, query: &mut QueryBuilder<Postgres>) {
+    query.push(" AND (owner = ").push_bind(Account(account)).push(" OR wallet = ").push_bind(Account(account)).push(")");
 }
 
 /// Appends ` AND` and an agent's status at `now`: what `StakeRecord::status` says, in SQL.

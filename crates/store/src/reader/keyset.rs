@@ -4,7 +4,7 @@ use alloy_primitives::Address;
 use clawpay_domain::{AgentId, RunId, Usdc};
 use sqlx::{FromRow, Postgres, QueryBuilder, postgres::PgRow};
 
-use super::{Page, Snapshot};
+use super::Snapshot;
 use crate::{Account, Amount, StoreError, columns::clamp};
 
 /// Which way to read from a place.
@@ -55,17 +55,20 @@ pub(super) enum By {
 }
 
 impl Order {
+    /// The highest id first.
+    pub(super) const ID: Self = Self { by: By::Id, ascends: false };
+
     /// Whether a place may be one in this order.
     pub(super) const fn has<I>(self, position: &Position<I>) -> bool {
         matches!((self.by, position.key), (By::Id, SortKey::Id) | (By::Amount(_), SortKey::Amount(_)) | (By::Number(_), SortKey::Number(_)))
     }
 
     /// The same, read backwards if that is the direction.
-    fn read(self, direction: Direction) -> Self {
+    pub(super) fn read(self, direction: Direction) -> Self {
         Self { ascends: self.ascends == (direction == Direction::Next), ..self }
     }
 
-    fn push_to(self, query: &mut QueryBuilder<Postgres>, id: &'static str) {
+    pub(super) fn push_to(self, query: &mut QueryBuilder<Postgres>, id: &'static str) {
         let way = if self.ascends { "" } else { " DESC" };
         query.push(" ORDER BY ");
         if let By::Amount(column) | By::Number(column) = self.by {
@@ -103,57 +106,54 @@ pub(super) trait Selection {
     /// A row of it.
     type Row: for<'r> FromRow<'r, PgRow> + Send + Unpin;
     /// What a row says.
-    type Record: TryFrom<Self::Row, Error = StoreError>;
+    type Record: TryFrom<Self::Row, Error = StoreError> + Send;
     /// What sets rows apart.
     type Id: Id;
+    /// One of its conditions, which an index answers by itself.
+    type Lookup: Copy + Send;
     /// The columns of a row, as SQL.
     const COLUMNS: &'static str;
+    /// The table.
+    const TABLE: &'static str;
     /// The column of ids.
     const ID: &'static str;
 
-    /// Appends where the rows come from and the conditions, beginning with ` FROM` and open for one more ` AND`. The rows may be wanted in
-    /// `order`.
-    fn push_to(&self, query: &mut QueryBuilder<Postgres>, order: Option<Order>, snapshot: &Snapshot) -> Result<(), StoreError>;
-}
-
-impl Snapshot {
-    /// A page of what `selection` selects.
-    pub(super) async fn page<S: Selection>(&mut self, selection: &S, order: Order, page: Page) -> Result<Stretch<S::Record>, StoreError> {
-        let mut query = QueryBuilder::new("SELECT ");
-        query.push(S::COLUMNS);
-        selection.push_to(&mut query, Some(order), self)?;
-        order.push_to(&mut query, S::ID);
-        query.push(" LIMIT ").push_bind(i64::from(page.limit) + 1).push(" OFFSET ").push_bind(page.offset());
-        Ok(Stretch::of(self.fetch::<S>(query).await?, page.limit, Direction::Next))
+    /// Whether its conditions contradict each other, so that no row has them all.
+    fn is_empty(&self) -> bool {
+        false
     }
 
-    /// The `limit` items beside `position` that `selection` selects, as fast at the end of the order as at its beginning.
-    pub(super) async fn beside<S: Selection>(
-        &mut self,
-        selection: &S,
-        order: Order,
-        position: &Position<S::Id>,
-        direction: Direction,
-        limit: u32,
-    ) -> Result<Stretch<S::Record>, StoreError> {
-        let order = order.read(direction);
-        let mut query = QueryBuilder::new("SELECT ");
-        query.push(S::COLUMNS);
-        selection.push_to(&mut query, Some(order), self)?;
-        push_beyond(&mut query, order, S::ID, position);
-        order.push_to(&mut query, S::ID);
-        query.push(" LIMIT ").push_bind(i64::from(limit) + 1);
-        Ok(Stretch::of(self.fetch::<S>(query).await?, limit, direction))
+    /// How many rows it selects, if somebody keeps count of that.
+    fn kept_count(&self, snapshot: &mut Snapshot) -> impl Future<Output = Result<Option<u64>, StoreError>> + Send;
+
+    /// About how many rows a walk along ids would come by.
+    fn length(&self, snapshot: &mut Snapshot) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// The conditions that an index answers, those first that few rows are likely to have.
+    fn lookups(&self) -> Vec<Self::Lookup>;
+
+    /// Appends where the rows that have one condition come from, beginning with ` FROM` and open for one more ` AND`.
+    fn push_found(&self, lookup: Self::Lookup, query: &mut QueryBuilder<Postgres>, snapshot: &Snapshot) -> Result<(), StoreError>;
+
+    /// The same, where no more is wanted than their number.
+    fn push_counted(&self, lookup: Self::Lookup, query: &mut QueryBuilder<Postgres>, snapshot: &Snapshot) -> Result<(), StoreError> {
+        self.push_found(lookup, query, snapshot)
     }
 
-    async fn fetch<S: Selection>(&mut self, mut query: QueryBuilder<Postgres>) -> Result<Vec<S::Record>, StoreError> {
-        let rows: Vec<S::Row> = query.build_query_as().fetch_all(&mut *self.transaction).await?;
-        rows.into_iter().map(TryInto::try_into).collect()
+    /// How many rows of indexes have to be merged to walk along an order.
+    fn ways(&self, _order: Order) -> usize {
+        1
     }
+
+    /// Appends where one of them leads, beginning with ` FROM` and open for one more ` AND`: nothing that its index does not pass over.
+    fn push_way(&self, way: usize, order: Order, query: &mut QueryBuilder<Postgres>, snapshot: &Snapshot) -> Result<(), StoreError>;
+
+    /// Appends all conditions, each as ` AND` and what must hold of a row.
+    fn push_conditions(&self, query: &mut QueryBuilder<Postgres>, snapshot: &Snapshot) -> Result<(), StoreError>;
 }
 
 /// Appends the condition that a row stands beyond a place in an order.
-fn push_beyond<I: Id>(query: &mut QueryBuilder<Postgres>, order: Order, id: &'static str, position: &Position<I>) {
+pub(super) fn push_beyond<I: Id>(query: &mut QueryBuilder<Postgres>, order: Order, id: &'static str, position: &Position<I>) {
     query.push(" AND (");
     if let By::Amount(column) | By::Number(column) = order.by {
         query.push(column).push(", ");
@@ -179,6 +179,8 @@ pub struct Stretch<T> {
     pub items: Vec<T>,
     /// Whether the list goes on in the direction it was read in.
     pub goes_on: bool,
+    /// The last row that was looked at, where so many were that there are fewer items than were wanted: the list goes on behind it.
+    pub looked_to: Option<T>,
 }
 
 impl<T> Stretch<T> {
@@ -190,6 +192,6 @@ impl<T> Stretch<T> {
         if direction == Direction::Previous {
             read.reverse();
         }
-        Self { items: read, goes_on }
+        Self { items: read, goes_on, looked_to: None }
     }
 }

@@ -8,7 +8,10 @@ use super::{
     Direction, Listing, Page, Position, Snapshot, SortKey, Stretch,
     keyset::{By, Order, Selection},
 };
-use crate::{Account, Amount, StoreError, columns::unsigned};
+use crate::{
+    Account, Amount, StoreError,
+    columns::{Cells, unsigned},
+};
 
 /// What the runs of one poster came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,6 +85,14 @@ impl PosterSort {
     }
 }
 
+/// The columns of a [`PosterRow`], as SQL.
+macro_rules! columns {
+    () => {
+        "poster, created, funded, approved, finalized, rejected, slashed, cancelled, delivered, revisions, paid"
+    };
+}
+pub(super) use columns;
+
 /// The records, where the schema has none: one for each poster, summed up.
 const SUMMED: &str = " FROM (
     SELECT poster, count(*) AS created, count(funded_at) AS funded,
@@ -93,45 +104,67 @@ const SUMMED: &str = " FROM (
            coalesce(sum(reward) FILTER (WHERE state = 'APPROVED'), 0) AS paid
     FROM runs GROUP BY poster) AS poster_records WHERE created <> 0";
 
-/// All posters, or one.
-struct Posters {
-    account: Option<Address>,
-}
+/// All posters.
+struct Posters;
+
+/// Posters are found by no condition.
+#[derive(Clone, Copy, Debug)]
+enum Never {}
 
 impl Selection for Posters {
     type Row = PosterRow;
     type Record = Poster;
     type Id = Address;
-    const COLUMNS: &'static str = "poster, created, funded, approved, finalized, rejected, slashed, cancelled, delivered, revisions, paid";
+    type Lookup = Never;
+    const COLUMNS: &'static str = columns!();
+    const TABLE: &'static str = "poster_records";
     const ID: &'static str = "poster";
 
-    fn push_to(&self, query: &mut QueryBuilder<Postgres>, _: Option<Order>, snapshot: &Snapshot) -> Result<(), StoreError> {
-        query.push(if snapshot.kept.posters { " FROM poster_records WHERE created <> 0" } else { SUMMED });
-        if let Some(account) = self.account {
-            query.push(" AND poster = ").push_bind(Account(account));
-        }
+    async fn kept_count(&self, _: &mut Snapshot) -> Result<Option<u64>, StoreError> {
+        Ok(None)
+    }
+
+    async fn length(&self, snapshot: &mut Snapshot) -> Result<u64, StoreError> {
+        snapshot.rows_about("poster_records").await
+    }
+
+    fn lookups(&self) -> Vec<Never> {
+        Vec::new()
+    }
+
+    fn push_found(&self, lookup: Never, _: &mut QueryBuilder<Postgres>, _: &Snapshot) -> Result<(), StoreError> {
+        match lookup {}
+    }
+
+    fn push_way(&self, _: usize, _: Order, query: &mut QueryBuilder<Postgres>, snapshot: &Snapshot) -> Result<(), StoreError> {
+        push_posters(query, snapshot);
         Ok(())
     }
+
+    fn push_conditions(&self, query: &mut QueryBuilder<Postgres>, _: &Snapshot) -> Result<(), StoreError> {
+        query.push(" AND created <> 0");
+        Ok(())
+    }
+}
+
+fn push_posters(query: &mut QueryBuilder<Postgres>, snapshot: &Snapshot) {
+    query.push(if snapshot.kept.posters { " FROM poster_records WHERE true" } else { SUMMED });
 }
 
 impl Snapshot {
     /// A poster's record; all zero for an account that never posted.
     pub async fn poster(&mut self, account: Address) -> Result<PosterRecord, StoreError> {
         let mut query = QueryBuilder::new("SELECT ");
-        query.push(Posters::COLUMNS);
-        Posters { account: Some(account) }.push_to(&mut query, None, self)?;
+        query.push(columns!());
+        push_posters(&mut query, self);
+        query.push(" AND poster = ").push_bind(Account(account));
         let row: Option<PosterRow> = query.build_query_as().fetch_optional(&mut *self.transaction).await?;
         row.map_or_else(|| Ok(PosterRecord::default()), |row| Poster::try_from(row).map(|poster| poster.record))
     }
 
     /// One page of all posters.
     pub async fn posters(&mut self, sort: PosterSort, page: Page) -> Result<Listing<Poster>, StoreError> {
-        let all = Posters { account: None };
-        let mut count = QueryBuilder::new("SELECT count(*)");
-        all.push_to(&mut count, None, self)?;
-        let total: i64 = count.build_query_scalar().fetch_one(&mut *self.transaction).await?;
-        let Stretch { items, goes_on } = self.page(&all, sort.order(), page).await?;
-        Ok(Listing { items, total: unsigned("poster_records", total)?, goes_on })
+        self.page(&Posters, sort.order(), page).await
     }
 
     /// The `limit` posters beside `position`.
@@ -142,12 +175,13 @@ impl Snapshot {
         direction: Direction,
         limit: u32,
     ) -> Result<Stretch<Poster>, StoreError> {
-        self.beside(&Posters { account: None }, sort.order(), position, direction, limit).await
+        self.beside(&Posters, sort.order(), position, direction, limit).await
     }
 }
 
+/// A row, as it is stored.
 #[derive(sqlx::FromRow)]
-struct PosterRow {
+pub(super) struct PosterRow {
     poster: Account,
     created: i64,
     funded: i64,
@@ -159,6 +193,29 @@ struct PosterRow {
     delivered: i64,
     revisions: i64,
     paid: Amount,
+}
+
+impl PosterRow {
+    /// From cells in the order of the columns; nothing where an outer join found no row.
+    pub(super) fn take(cells: &mut Cells<'_>) -> Result<Option<Self>, sqlx::Error> {
+        let Some(poster) = cells.take()? else {
+            cells.pass(10);
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            poster,
+            created: cells.take()?,
+            funded: cells.take()?,
+            approved: cells.take()?,
+            finalized: cells.take()?,
+            rejected: cells.take()?,
+            slashed: cells.take()?,
+            cancelled: cells.take()?,
+            delivered: cells.take()?,
+            revisions: cells.take()?,
+            paid: cells.take()?,
+        }))
+    }
 }
 
 impl TryFrom<PosterRow> for Poster {

@@ -41,16 +41,60 @@ pub(crate) const GET: Sql = Sql { statements: "SELECT * FROM runs WHERE id = ANY
 pub(crate) const ELIGIBILITY: Sql = Sql {
     statements: "SELECT * FROM runs WHERE id = ANY(ARRAY[:id]::bigint[]);\nSELECT * FROM agents WHERE id = ANY(ARRAY[1]::bigint[]);\n",
 };
+/// A page in the middle of everything.
+pub(crate) const DEEP: Sql = Sql { statements: "SELECT * FROM runs WHERE true AND (id) < (500000) ORDER BY id DESC LIMIT 21;\n" };
 /// The first page, and how many there are.
 pub(crate) const LIST: Sql = Sql {
     statements: "SELECT count FROM run_counts WHERE kind = 'all' AND key = '';\nSELECT * FROM runs WHERE true ORDER BY id DESC LIMIT 21 OFFSET 0;\n",
 };
 
-/// Transactions a second that pgbench makes of these statements, prepared, over TCP.
-pub(crate) fn sql(root: &Path, scratch: &Path, database: &str, sql: Sql, ids: (u64, u64), connections: u64, seconds: u64) -> Result<u128> {
-    let poster = if sql.statements.contains(":id") { POSTER } else { "" };
+/// A row by its key, and nothing else.
+pub(crate) const ROW: &str = "SELECT * FROM runs WHERE id = :id;\n";
+
+impl Sql {
+    /// The read as several statements in a transaction, one after the other.
+    pub(crate) fn script(self) -> String {
+        let poster = if self.statements.contains(":id") { POSTER } else { "" };
+        format!("{BEGIN}{}{poster}COMMIT;\n", self.statements)
+    }
+}
+
+/// The one statement that a server sent last for a read, as the database logged it: its parameters as they were, but for the run's number.
+pub(crate) fn statement(log: &str, id: u64) -> Result<String> {
+    let (before, found) = log.rsplit_once("FROM cursor, chain) AS market").context("no statement was logged")?;
+    let (_, beginning) = before.rsplit_once(": SELECT ").context("a statement has a beginning")?;
+    let (end, rest) = found.split_once('\n').unwrap_or((found, ""));
+    let mut statement = format!("SELECT {beginning}FROM cursor, chain) AS market{end}");
+    let detail = rest.lines().next().and_then(|line| line.split_once("arameters: "));
+    let parameters = detail.map_or("", |(_, parameters)| parameters).split(", $").enumerate();
+    for (index, parameter) in parameters.collect::<Vec<_>>().into_iter().rev() {
+        let value = parameter.split_once(" = ").map_or("", |(_, value)| value);
+        let value = if value.trim_matches('\'') == id.to_string() { ":id" } else { value };
+        statement = statement.replace(&format!("${}", index + 1), value);
+    }
+    Ok(format!("{statement};\n"))
+}
+
+/// Where a floor is measured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    /// The project.
+    pub root: &'a Path,
+    /// For files that are thrown away.
+    pub scratch: &'a Path,
+    /// The database.
+    pub database: &'a str,
+    /// The first and the last run.
+    pub ids: (u64, u64),
+    /// How long it takes.
+    pub seconds: u64,
+}
+
+/// How often in a second pgbench goes through these statements, prepared, over TCP.
+pub(crate) fn sql(place: Place<'_>, statements: &str, connections: u64) -> Result<u128> {
+    let Place { root, scratch, database, ids, seconds } = place;
     let script = scratch.join("floor.sql");
-    fs::write(&script, format!("\\set id random({}, {})\n{BEGIN}{}{poster}COMMIT;\n", ids.0, ids.1, sql.statements))?;
+    fs::write(&script, format!("\\set id random({}, {})\n{statements}", ids.0, ids.1))?;
     let url = Url::parse(database)?;
     let connections = connections.min(MOST).to_string();
     let output = Command::new(pgbench(root)?)

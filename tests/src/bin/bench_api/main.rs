@@ -28,7 +28,7 @@ use sqlx::{Connection, PgConnection};
 use tokio::net::TcpListener;
 
 use crate::{
-    floors::{ELIGIBILITY, GET, LIST, SETTLE, Sql},
+    floors::{DEEP, ELIGIBILITY, GET, LIST, Place, ROW, SETTLE, Sql},
     listeners::{Listener, Miner},
     load::{Dice, Measured, get, load, percentile, post},
 };
@@ -83,13 +83,23 @@ async fn bench(runs: u64, seconds: u64) -> Result<()> {
     vacuum(&bench.database).await?;
     let server = Served::start(&bench.scratch, &bench.database, &stack).await?;
     bench.lengths(&server, &stack, &postgres).await?;
+    let page: Value = reqwest::get(format!("http://{}/api/runs?page={}", server.address, runs / 40)).await?.json().await?;
+    let deep = format!("/api/runs?cursor={}", page["pagination"]["next"].as_str().context("a middle page has a next one")?);
+    let reads = [
+        Read::new("get", GET, "/api/runs/{id}"),
+        Read::new("list", LIST, "/api/runs"),
+        Read::new("deepCursor", DEEP, &deep),
+        Read::new("eligibility", ELIGIBILITY, "/api/runs/{id}/claim-eligibility?agentId=1"),
+    ];
+    let mut statements = Vec::new();
+    for read in &reads {
+        statements.push(bench.statement(read, &stack).await?);
+    }
     let claim = json!({ "agentId": 1, "walletAddress": key(2).address() }).to_string();
     for connections in CONNECTIONS {
-        let id = move |dice: &mut Dice| FIRST + dice.below(runs);
-        bench.read(&server, "get", GET, connections, move |dice| get(&format!("/api/runs/{}", id(dice)))).await?;
-        bench.read(&server, "list", LIST, connections, |_| get("/api/runs")).await?;
-        let eligibility = move |dice: &mut Dice| get(&format!("/api/runs/{}/claim-eligibility?agentId=1", id(dice)));
-        bench.read(&server, "eligibility", ELIGIBILITY, connections, eligibility).await?;
+        for (read, statement) in reads.iter().zip(&statements) {
+            bench.read(&server, read, statement, connections).await?;
+        }
         let claim = claim.clone();
         let measured = load(server.address, connections, bench.duration(), move |_| post("/api/runs/1/claim", &claim)).await?;
         line("prepare", &figures(connections, &measured));
@@ -164,31 +174,55 @@ impl Bench {
         Ok(())
     }
 
-    /// A read, and its floors.
-    async fn read(
-        &self,
-        server: &Served,
-        name: &str,
-        sql: Sql,
-        connections: u64,
-        request: impl Fn(&mut Dice) -> Vec<u8> + Clone + Send + 'static,
-    ) -> Result<()> {
+    /// The one statement that a server sends for a read, as its database hears it.
+    async fn statement(&self, read: &Read, stack: &Stack) -> Result<String> {
+        let mut connection = PgConnection::connect(&self.database).await?;
+        sqlx::query("ALTER ROLE CURRENT_USER SET log_statement = 'all'").execute(&mut connection).await?;
+        let server = Served::start(&self.scratch, &self.database, stack).await?;
+        reqwest::get(format!("http://{}{}", server.address, read.path(FIRST))).await?.error_for_status()?;
+        drop(server);
+        sqlx::query("ALTER ROLE CURRENT_USER RESET log_statement").execute(&mut connection).await?;
+        floors::statement(&std::fs::read_to_string(self.scratch.join("postgres/postgres.log"))?, FIRST)
+    }
+
+    /// A read, and its floors: HTTP without the database; its statements one after the other, its one statement, and the bare row, without HTTP.
+    async fn read(&self, server: &Served, read: &Read, statement: &str, connections: u64) -> Result<()> {
+        let (runs, path) = (self.runs, read.path.clone());
+        let request = move |dice: &mut Dice| get(&path.replace("{id}", &(FIRST + dice.below(runs)).to_string()));
         let measured = load(server.address, connections, self.duration(), request.clone()).await?;
-        let ids = (FIRST, FIRST + self.runs - 1);
-        let sql_floor = floors::sql(&self.root, &self.scratch, &self.database, sql, ids, connections, self.seconds)?;
-        let path = match name {
-            "get" => format!("api/runs/{FIRST}"),
-            "list" => "api/runs".to_owned(),
-            _ => format!("api/runs/{FIRST}/claim-eligibility?agentId=1"),
-        };
-        let body = reqwest::get(format!("http://{}/{path}", server.address)).await?.text().await?;
+        let (root, scratch, database, ids) = (&*self.root, &*self.scratch, &*self.database, (FIRST, FIRST + self.runs - 1));
+        let place = Place { root, scratch, database, ids, seconds: self.seconds };
+        let statement_floor = floors::sql(place, statement, connections)?;
+        let row_floor = floors::sql(place, ROW, connections)?;
+        let sql_floor = floors::sql(place, &read.sql.script(), connections)?;
+        let body = reqwest::get(format!("http://{}{}", server.address, read.path(FIRST))).await?.text().await?;
         let constant = Constant::start(&self.scratch, &body).await?;
         let handler_floor = load(constant.address, connections, self.duration(), request).await?;
         let mut fields = figures(connections, &measured);
+        fields.push(("statementFloorPerSecond", statement_floor.to_string()));
+        fields.push(("rowFloorPerSecond", row_floor.to_string()));
         fields.push(("sqlFloorPerSecond", sql_floor.to_string()));
         fields.push(("handlerFloorPerSecond", handler_floor.per_second().to_string()));
-        line(name, &fields);
+        line(read.name, &fields);
         Ok(())
+    }
+}
+
+/// What is asked for.
+struct Read {
+    name: &'static str,
+    sql: Sql,
+    path: String,
+}
+
+impl Read {
+    fn new(name: &'static str, sql: Sql, path: &str) -> Self {
+        Self { name, sql, path: path.to_owned() }
+    }
+
+    /// Of one run.
+    fn path(&self, id: u64) -> String {
+        self.path.replace("{id}", &id.to_string())
     }
 }
 

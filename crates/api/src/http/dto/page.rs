@@ -19,6 +19,10 @@ pub(crate) struct Pagination {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     total: Option<u64>,
+    /// Whether `total` is an estimate, as it is of more than 100,000 runs that no counter counts; left out where it is exact.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    total_is_estimate: bool,
     /// How many pages there are; left out when reading by cursor.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -42,14 +46,14 @@ pub(crate) struct Neighbours {
 
 impl Pagination {
     /// Of a list of `total` items.
-    pub(crate) fn by_page(page: Page, total: u64, Neighbours { next, previous }: Neighbours) -> Self {
-        let total_pages = total.div_ceil(u64::from(page.limit.max(1)));
-        Self { page: Some(page.number), limit: page.limit, total: Some(total), total_pages: Some(total_pages), next, previous }
+    pub(crate) fn by_page(page: Page, total: u64, total_is_estimate: bool, Neighbours { next, previous }: Neighbours) -> Self {
+        let total_pages = Some(total.div_ceil(u64::from(page.limit.max(1))));
+        Self { page: Some(page.number), limit: page.limit, total: Some(total), total_is_estimate, total_pages, next, previous }
     }
 
     /// Of a list that is read in parts of `limit` items.
     pub(crate) fn by_cursor(limit: u32, Neighbours { next, previous }: Neighbours) -> Self {
-        Self { page: None, limit, total: None, total_pages: None, next, previous }
+        Self { page: None, limit, total: None, total_is_estimate: false, total_pages: None, next, previous }
     }
 
     /// The neighbours as a Link header; nothing where there are none.
@@ -69,7 +73,7 @@ mod tests {
 
     #[test]
     fn pages_are_counted_up_and_an_empty_list_has_none() {
-        let pages = |limit, total| Pagination::by_page(Page { number: 1, limit }, total, Neighbours::default()).total_pages.unwrap();
+        let pages = |limit, total| Pagination::by_page(Page { number: 1, limit }, total, false, Neighbours::default()).total_pages.unwrap();
         assert_eq!((pages(20, 0), pages(20, 1), pages(20, 20), pages(20, 21), pages(1, 100)), (0, 1, 1, 2, 100));
     }
 

@@ -164,6 +164,7 @@ const NAMED: &[Kind] = &[
     ),
     kind(400, "deadline_passed", "The run's deadline has passed."),
     kind(400, "invalid_cursor", "The cursor is none of this server's."),
+    kind(400, "page_too_deep", "More than 100,000 items come before the page: read on by `cursor`."),
 ];
 
 /// Adds to an operation the responses that are problems: those it names, and those its form brings with it. A response of one status is the

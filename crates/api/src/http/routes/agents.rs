@@ -2,11 +2,11 @@
 
 use axum::{extract::RawQuery, http::header};
 use clawpay_domain::AgentId;
-use clawpay_store::{AgentFilter, AgentRecord, AgentSort, Direction, Listing, Page, Position, Snapshot, StoreError, Stretch};
+use clawpay_store::{AgentFilter, AgentRecord, AgentSort, Direction, Listing, Page, Position, Reader, Stretch};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::lists::{self, List};
+use super::lists::{self, Found, List, Part};
 use crate::{
     error::ApiError,
     http::dto::{
@@ -16,7 +16,7 @@ use crate::{
     },
     http::extract::{Account, AgentPath, AgentStatuses, Nothing, PageNumber, PageSize, ReadQuery},
     http::openapi::schemas as w,
-    http::reading::{MinBlock, Reading},
+    http::reading::{MinBlock, Question, Reading, Unread},
 };
 
 /// The parameters of `GET /api/agents`.
@@ -100,18 +100,12 @@ impl List for ListQuery {
         self.sort().has(position)
     }
 
-    async fn page(&self, snapshot: &mut Snapshot, page: Page) -> Result<Listing<AgentRecord>, StoreError> {
-        snapshot.agents(&self.filter(), self.sort(), page).await
+    async fn page(&self, reader: Reader, page: Page) -> Found<Listing<AgentRecord>> {
+        reader.agents(&self.filter(), self.sort(), page).await
     }
 
-    async fn beside(
-        &self,
-        snapshot: &mut Snapshot,
-        position: &Position<AgentId>,
-        direction: Direction,
-        limit: u32,
-    ) -> Result<Stretch<AgentRecord>, StoreError> {
-        snapshot.agents_beside(&self.filter(), self.sort(), position, direction, limit).await
+    async fn beside(&self, reader: Reader, position: &Position<AgentId>, direction: Direction, limit: u32) -> Found<Stretch<AgentRecord>> {
+        reader.agents_beside(&self.filter(), self.sort(), position, direction, limit).await
     }
 }
 
@@ -131,17 +125,17 @@ pub(super) struct AgentsDto {
 /// The agents that all given parameters select, newest first unless `sort` says otherwise.
 #[utoipa::path(get, path = "/api/agents", operation_id = "listAgents", tag = "agents", params(ListQuery, MinBlock), responses(
     (status = 200, description = "Part of the list.", body = AgentsDto),
-), extensions(("x-problems" = json!(["400 invalid_cursor"]))))]
+), extensions(("x-problems" = json!(["400 invalid_cursor", "400 page_too_deep"]))))]
 pub(super) async fn list(
     RawQuery(text): RawQuery,
     ReadQuery(query): ReadQuery<ListQuery>,
-    mut reading: Reading,
-) -> Result<Stamped<AgentsDto>, ApiError> {
-    let (items, pagination) = lists::read(query, text.as_deref().unwrap_or_default(), &mut reading.snapshot).await?;
-    let (indexed, parameters) = (reading.snapshot.indexed, reading.snapshot.chain.parameters.stake);
-    let agents = items.iter().map(|record| AgentDto::new(record, &parameters, &indexed)).collect();
+    question: Question,
+) -> Result<Stamped<AgentsDto>, Unread> {
+    let Part { items, pagination, answer } = lists::read(query, text.as_deref().unwrap_or_default(), question).await?;
+    let parameters = items.chain.parameters.stake;
+    let agents = items.found.iter().map(|record| AgentDto::new(record, &parameters, &items.indexed)).collect();
     let link = pagination.link("/api/agents");
-    Ok(reading.answer(AgentsDto { agents, pagination }).header(header::LINK, link))
+    Ok(answer.answer(AgentsDto { agents, pagination }).header(header::LINK, link))
 }
 
 /// Get an agent

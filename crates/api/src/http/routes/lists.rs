@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, str::FromStr};
 
-use clawpay_store::{Direction, Listing, Page, Position, Snapshot, StoreError, Stretch};
+use clawpay_store::{Direction, Listing, Page, Position, Reader, Sight, StoreError, Stretch};
 use serde::de::DeserializeOwned;
 use url::form_urlencoded;
 
@@ -12,6 +12,7 @@ use crate::{
     http::dto::page::{Neighbours, Pagination},
     http::extract::query::MIN_BLOCK,
     http::extract::{PageNumber, PageSize, query},
+    http::reading::{Closed, Question, Unread},
 };
 
 /// Items on a page unless the client says.
@@ -37,55 +38,63 @@ pub(super) trait List: DeserializeOwned {
     fn has(&self, position: &Position<Self::Id>) -> bool;
 
     /// A page of it.
-    async fn page(&self, snapshot: &mut Snapshot, page: Page) -> Result<Listing<Self::Item>, StoreError>;
+    async fn page(&self, reader: Reader, page: Page) -> Found<Listing<Self::Item>>;
 
     /// The `limit` items beside a place.
-    async fn beside(
-        &self,
-        snapshot: &mut Snapshot,
-        position: &Position<Self::Id>,
-        direction: Direction,
-        limit: u32,
-    ) -> Result<Stretch<Self::Item>, StoreError>;
+    async fn beside(&self, reader: Reader, position: &Position<Self::Id>, direction: Direction, limit: u32) -> Found<Stretch<Self::Item>>;
+}
+
+/// What a reader found, as of one block; nothing before an indexer has started.
+pub(super) type Found<T> = Result<Option<Sight<T>>, StoreError>;
+
+/// Part of a list.
+pub(super) struct Part<T> {
+    /// Its items, as of one block.
+    pub(super) items: Sight<Vec<T>>,
+    /// Where in the list they are.
+    pub(super) pagination: Pagination,
+    /// What the answer is made with.
+    pub(super) answer: Closed,
 }
 
 /// The part of a list that was asked for, by a query and the text it was read from. A cursor brings its own selection and takes no other.
-pub(super) async fn read<L: List>(list: L, text: &str, snapshot: &mut Snapshot) -> Result<(Vec<L::Item>, Pagination), ApiError> {
+pub(super) async fn read<L: List>(list: L, text: &str, question: Question) -> Result<Part<L::Item>, Unread> {
     let (number, size, cursor) = list.parts();
     let limit = size.map_or(DEFAULT_LIMIT, |size| size.0);
     let Some(cursor) = cursor else {
         let page = Page { number: number.map_or(1, |number| number.0), limit };
         let selection = query::pairs(text).filter(|(name, _)| !PARTS.contains(&&**name));
         let selection = form_urlencoded::Serializer::new(String::new()).extend_pairs(selection).finish();
-        let listing = list.page(snapshot, page).await?;
+        let (Sight { indexed, chain, found: listing }, answer) = question.ask(|reader| list.page(reader, page)).await?;
         let pagination = by_page(&list, &selection, page, &listing);
-        return Ok((listing.items, pagination));
+        return Ok(Part { items: Sight { indexed, chain, found: listing.items }, pagination, answer });
     };
     if let Some((name, _)) = query::pairs(text).find(|(name, _)| !PARTS[1..].contains(&&**name)) {
         let detail = format!("{name}: a cursor carries what it was made for, and takes only limit and {MIN_BLOCK} beside it");
-        return Err(Invalid::value(name.into_owned(), detail).into());
+        return Err(ApiError::from(Invalid::value(name.into_owned(), detail)).into());
     }
-    let Cursor { query: selection, position, direction } = Cursor::decode(cursor)?;
+    let Cursor { query: selection, position, direction } = Cursor::decode(cursor).map_err(ApiError::from)?;
     if query::pairs(&selection).any(|(name, _)| PARTS.contains(&&*name)) {
-        return Err(Invalid::cursor().into());
+        return Err(ApiError::from(Invalid::cursor()).into());
     }
-    let list: L = query::parse(&selection).map_err(|_| Invalid::cursor())?;
+    let list: L = query::parse(&selection).map_err(|_| ApiError::from(Invalid::cursor()))?;
     if !list.has(&position) {
-        return Err(Invalid::cursor().into());
+        return Err(ApiError::from(Invalid::cursor()).into());
     }
-    let stretch = list.beside(snapshot, &position, direction, limit).await?;
+    let (Sight { indexed, chain, found: stretch }, answer) =
+        question.ask(|reader| list.beside(reader, &position, direction, limit)).await?;
     let pagination = by_cursor(&list, &selection, position, direction, limit, &stretch);
-    Ok((stretch.items, pagination))
+    Ok(Part { items: Sight { indexed, chain, found: stretch.items }, pagination, answer })
 }
 
 /// Where the list goes on beside a page of it.
 fn by_page<L: List>(list: &L, selection: &str, page: Page, listing: &Listing<L::Item>) -> Pagination {
     let beside = |item, direction| cursor(selection, list.position(item), direction);
     let neighbours = Neighbours {
-        next: listing.items.last().filter(|_| listing.goes_on).map(|last| beside(last, Direction::Next)),
+        next: listing.looked_to.as_ref().or(listing.items.last()).filter(|_| listing.goes_on).map(|last| beside(last, Direction::Next)),
         previous: listing.items.first().filter(|_| page.number > 1).map(|first| beside(first, Direction::Previous)),
     };
-    Pagination::by_page(page, listing.total, neighbours)
+    Pagination::by_page(page, listing.total, listing.is_estimate, neighbours)
 }
 
 /// Where the list goes on beside what was read from a place. On the side of that place there is always a way back.
@@ -97,10 +106,16 @@ fn by_cursor<L: List>(
     limit: u32,
     stretch: &Stretch<L::Item>,
 ) -> Pagination {
-    let (first, last) = match (stretch.items.first(), stretch.items.last()) {
+    let (mut first, mut last) = match (stretch.items.first(), stretch.items.last()) {
         (Some(first), Some(last)) => (list.position(first), list.position(last)),
         _ => (from, from),
     };
+    if let Some(looked_to) = &stretch.looked_to {
+        match direction {
+            Direction::Next => last = list.position(looked_to),
+            Direction::Previous => first = list.position(looked_to),
+        }
+    }
     let there_is = |side: Direction| side != direction || stretch.goes_on;
     let neighbours = Neighbours {
         next: there_is(Direction::Next).then(|| cursor(selection, last, Direction::Next)),

@@ -2,17 +2,17 @@
 
 use alloy::primitives::Address;
 use axum::{extract::RawQuery, http::header};
-use clawpay_store::{Direction, Listing, Page, Position, Poster, PosterSort, Snapshot, StoreError, Stretch};
+use clawpay_store::{Direction, Listing, Page, Position, Poster, PosterSort, Reader, Stretch};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::lists::{self, List};
+use super::lists::{self, Found, List, Part};
 use crate::{
     error::ApiError,
     http::dto::{page::Pagination, poster::PosterDto, stamped::Stamped},
     http::extract::{AccountPath, Nothing, PageNumber, PageSize, ReadQuery},
     http::openapi::schemas as w,
-    http::reading::{MinBlock, Reading},
+    http::reading::{MinBlock, Question, Reading, Unread},
 };
 
 /// The parameters of `GET /api/posters`.
@@ -79,18 +79,12 @@ impl List for ListQuery {
         self.sort().has(position)
     }
 
-    async fn page(&self, snapshot: &mut Snapshot, page: Page) -> Result<Listing<Poster>, StoreError> {
-        snapshot.posters(self.sort(), page).await
+    async fn page(&self, reader: Reader, page: Page) -> Found<Listing<Poster>> {
+        reader.posters(self.sort(), page).await
     }
 
-    async fn beside(
-        &self,
-        snapshot: &mut Snapshot,
-        position: &Position<Address>,
-        direction: Direction,
-        limit: u32,
-    ) -> Result<Stretch<Poster>, StoreError> {
-        snapshot.posters_beside(self.sort(), position, direction, limit).await
+    async fn beside(&self, reader: Reader, position: &Position<Address>, direction: Direction, limit: u32) -> Found<Stretch<Poster>> {
+        reader.posters_beside(self.sort(), position, direction, limit).await
     }
 }
 
@@ -107,16 +101,16 @@ pub(super) struct PostersDto {
 /// Every account that ever wrote down a run, with its record.
 #[utoipa::path(get, path = "/api/posters", operation_id = "listPosters", tag = "posters", params(ListQuery, MinBlock), responses(
     (status = 200, description = "Part of the list.", body = PostersDto),
-), extensions(("x-problems" = json!(["400 invalid_cursor"]))))]
+), extensions(("x-problems" = json!(["400 invalid_cursor", "400 page_too_deep"]))))]
 pub(super) async fn list(
     RawQuery(text): RawQuery,
     ReadQuery(query): ReadQuery<ListQuery>,
-    mut reading: Reading,
-) -> Result<Stamped<PostersDto>, ApiError> {
-    let (items, pagination) = lists::read(query, text.as_deref().unwrap_or_default(), &mut reading.snapshot).await?;
-    let posters = items.iter().map(|poster| PosterDto::new(poster.account, &poster.record)).collect();
+    question: Question,
+) -> Result<Stamped<PostersDto>, Unread> {
+    let Part { items, pagination, answer } = lists::read(query, text.as_deref().unwrap_or_default(), question).await?;
+    let posters = items.found.iter().map(|poster| PosterDto::new(poster.account, &poster.record)).collect();
     let link = pagination.link("/api/posters");
-    Ok(reading.answer(PostersDto { posters, pagination }).header(header::LINK, link))
+    Ok(answer.answer(PostersDto { posters, pagination }).header(header::LINK, link))
 }
 
 /// Get a poster's record

@@ -3,13 +3,12 @@
 use alloy::primitives::Address;
 use axum::{extract::RawQuery, http::header};
 use clawpay_domain::{AgentId, RunId, rules};
-use clawpay_store::{Direction, Listing, Page, Position, RunFilter, RunRecord, RunSearch, RunSort, Snapshot, StoreError, Stretch};
+use clawpay_store::{Direction, Listing, Page, Position, PostedRun, Reader, RunFilter, RunRecord, RunSearch, RunSort, Stretch};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::lists::{self, List};
+use super::lists::{self, Found, List, Part};
 use crate::{
-    actions::Facts,
     error::ApiError,
     http::dto::{
         agent::{EligibilityDto, EligibleRun},
@@ -22,7 +21,7 @@ use crate::{
     },
     http::extract::{Account, Digits, Nothing, PageNumber, PageSize, ReadQuery, RewardBound, RunPath, RunStates, Search, Tag},
     http::openapi::schemas as w,
-    http::reading::{MinBlock, Reading},
+    http::reading::{MinBlock, Question, Reading, Unread},
     text::begins_as_uri,
 };
 
@@ -158,18 +157,12 @@ impl List for ListQuery {
         self.sort().has(position)
     }
 
-    async fn page(&self, snapshot: &mut Snapshot, page: Page) -> Result<Listing<RunRecord>, StoreError> {
-        snapshot.runs(&self.filter(), self.sort(), page).await
+    async fn page(&self, reader: Reader, page: Page) -> Found<Listing<RunRecord>> {
+        reader.runs(&self.filter(), self.sort(), page).await
     }
 
-    async fn beside(
-        &self,
-        snapshot: &mut Snapshot,
-        position: &Position<RunId>,
-        direction: Direction,
-        limit: u32,
-    ) -> Result<Stretch<RunRecord>, StoreError> {
-        snapshot.runs_beside(&self.filter(), self.sort(), position, direction, limit).await
+    async fn beside(&self, reader: Reader, position: &Position<RunId>, direction: Direction, limit: u32) -> Found<Stretch<RunRecord>> {
+        reader.runs_beside(&self.filter(), self.sort(), position, direction, limit).await
     }
 }
 
@@ -198,16 +191,16 @@ pub(super) struct RunsDto {
 /// The runs that all given parameters select, newest first unless `sort` says otherwise.
 #[utoipa::path(get, path = "/api/runs", operation_id = "listRuns", tag = "runs", params(ListQuery, MinBlock), responses(
     (status = 200, description = "Part of the list.", body = RunsDto),
-), extensions(("x-problems" = json!(["400 invalid_cursor"]))))]
+), extensions(("x-problems" = json!(["400 invalid_cursor", "400 page_too_deep"]))))]
 pub(super) async fn list(
     RawQuery(text): RawQuery,
     ReadQuery(query): ReadQuery<ListQuery>,
-    mut reading: Reading,
-) -> Result<Stamped<RunsDto>, ApiError> {
-    let (items, pagination) = lists::read(query, text.as_deref().unwrap_or_default(), &mut reading.snapshot).await?;
-    let runs = items.iter().map(|record| RunDto::new(record, &reading.snapshot.indexed)).collect();
+    question: Question,
+) -> Result<Stamped<RunsDto>, Unread> {
+    let Part { items, pagination, answer } = lists::read(query, text.as_deref().unwrap_or_default(), question).await?;
+    let runs = items.found.iter().map(|record| RunDto::new(record, &items.indexed)).collect();
     let link = pagination.link("/api/runs");
-    Ok(reading.answer(RunsDto { runs, pagination }).header(header::LINK, link))
+    Ok(answer.answer(RunsDto { runs, pagination }).header(header::LINK, link))
 }
 
 /// Get a run
@@ -219,14 +212,12 @@ pub(super) async fn list(
 pub(super) async fn show(
     RunPath(id): RunPath,
     ReadQuery(Nothing {}): ReadQuery<Nothing>,
-    mut reading: Reading,
-) -> Result<Stamped<RunDto>, ApiError> {
-    let snapshot = &mut reading.snapshot;
-    let record = snapshot.run(id).await?.ok_or(ApiError::RunNotFound(id))?;
-    let poster = record.run.terms.poster;
-    let poster = PosterDto::new(poster, &snapshot.poster(poster).await?);
-    let run = RunDto::new(&record, &snapshot.indexed).with_poster(poster);
-    Ok(reading.answer(run))
+    question: Question,
+) -> Result<Stamped<RunDto>, Unread> {
+    let (sight, answer) = question.ask(|reader| async move { reader.run(id).await }).await?;
+    let PostedRun { record, poster } = sight.found.ok_or(ApiError::RunNotFound(id))?;
+    let poster = PosterDto::new(record.run.terms.poster, &poster);
+    Ok(answer.answer(RunDto::new(&record, &sight.indexed).with_poster(poster)))
 }
 
 /// A run's timeline, oldest first.
@@ -275,17 +266,17 @@ pub(super) struct EligibilityQuery {
 pub(super) async fn claim_eligibility(
     RunPath(id): RunPath,
     ReadQuery(query): ReadQuery<EligibilityQuery>,
-    mut reading: Reading,
-) -> Result<Stamped<EligibilityDto>, ApiError> {
-    let snapshot = &mut reading.snapshot;
-    let run = snapshot.run(id).await?.ok_or(ApiError::RunNotFound(id))?.run;
+    question: Question,
+) -> Result<Stamped<EligibilityDto>, Unread> {
     let agent_id = AgentId(query.agent_id.0);
-    let Facts { agent, .. } = Facts::of_agent(snapshot, agent_id).await?;
+    let (sight, answer) = question.ask(|reader| async move { reader.run_and_agent(id, agent_id).await }).await?;
+    let (run, agent) = sight.found;
+    let PostedRun { record: RunRecord { run, .. }, poster } = run.ok_or(ApiError::RunNotFound(id))?;
     let agent = agent.ok_or(ApiError::AgentNotFound(agent_id))?.agent;
-    let poster = PosterDto::new(run.terms.poster, &snapshot.poster(run.terms.poster).await?);
-    let (indexed, parameters) = (snapshot.indexed, snapshot.chain.parameters);
+    let poster = PosterDto::new(run.terms.poster, &poster);
+    let (now, parameters) = (sight.indexed.timestamp, sight.chain.parameters);
     let caller = agent.owner.unwrap_or_default();
-    let refusals = rules::claim_refusals(&run, &agent, caller, indexed.timestamp, &parameters);
+    let refusals = rules::claim_refusals(&run, &agent, caller, now, &parameters);
     let run = EligibleRun { id, state: run.state, reward: run.terms.reward };
-    Ok(reading.answer(EligibilityDto::new(&refusals, &agent, &parameters.stake, indexed.timestamp, run, poster)))
+    Ok(answer.answer(EligibilityDto::new(&refusals, &agent, &parameters.stake, now, run, poster)))
 }
