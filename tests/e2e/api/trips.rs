@@ -77,7 +77,7 @@ async fn verbs(served: &Served) -> Result<Vec<(String, Value)>> {
 async fn count_prepares(relay: bool) -> Result<()> {
     let (served, proxy) = behind_a_proxy(|config| config.relay = relay.then(|| RelayOptions::new(key(RELAYER)))).await?;
     let verbs = verbs(&served).await?;
-    let mut table = BTreeMap::new();
+    let mut more = BTreeMap::new();
     for (path, body) in verbs {
         proxy.asked();
         let answer = served.post(&path, &body).await?;
@@ -85,9 +85,11 @@ async fn count_prepares(relay: bool) -> Result<()> {
         ensure!(answer.status.as_u16() == 202, "{path}: {:#}", answer.body);
         let (trips, calls) = trips(&asked);
         eprintln!("{path:32} relay {relay:5}: {trips:2} round trips, {calls:2} calls");
-        table.insert((path, body.to_string()), trips);
+        if trips > 2 {
+            more.insert((path, body.to_string()), asked);
+        }
     }
-    ensure!(table.values().all(|trips| *trips <= 2), "more than two round trips: {table:#?}");
+    ensure!(more.is_empty(), "more than two round trips: {more:#?}");
     Ok(())
 }
 
@@ -131,7 +133,11 @@ const WAITERS: usize = 200;
 
 #[tokio::test]
 async fn all_who_wait_for_a_transaction_cost_the_node_one_question_for_each_block() -> Result<()> {
-    let (served, proxy) = behind_a_proxy(|config| config.confirmation_wait = Duration::from_secs(60)).await?;
+    let (served, proxy) = behind_a_proxy(|config| {
+        config.confirmation_wait = Duration::from_secs(60);
+        config.database.acquire_timeout = Duration::from_secs(20);
+    })
+    .await?;
     let poster = served.stack.funded_actor(1, Usdc::whole(1_000)).await?;
     let run = poster.draft(served.stack.offer(Usdc::whole(10)).await?).await?;
     served.settle().await?;

@@ -30,17 +30,21 @@ impl Relayer<'_> {
     }
 
     async fn look(&self) -> Result<(), ApiError> {
+        let (node, notes, relayer) = (self.node, self.purse.notes, self.account());
+        let open = notes.open_jobs(relayer).await?;
+        // A relayer without work asks the node for nothing.
+        if open.is_empty() {
+            return Ok(());
+        }
         let snapshot = snapshot(self.reader).await?;
         let (chain, finalized) = (snapshot.chain, snapshot.indexed.finalized);
         drop(snapshot);
-        let (node, notes, relayer) = (self.node, self.purse.notes, self.account());
         node.require_chain(chain.chain_id).await?;
         let mined = node.mined_nonce(relayer, None).await?;
         let settled = match finalized {
             Some(finalized) => node.mined_nonce(relayer, Some(finalized)).await?,
             None => 0,
         };
-        let open = notes.open_jobs(relayer).await?;
         for (position, job) in open.iter().filter(|job| job.nonce >= mined).enumerate() {
             // All others wait for the first: offering more for them would not help.
             let is_first = position == 0;
