@@ -9,6 +9,7 @@ use url::Url;
 
 use crate::{
     client::{Client, TrustedProxies},
+    hidden::Hidden,
     public_url::PublicUrl,
 };
 
@@ -62,6 +63,8 @@ pub struct Config {
     pub events: EventOptions,
     /// Who pays for what wallets only sign; without it nothing is relayed.
     pub relay: Option<RelayOptions>,
+    /// What is not shown, though it is there.
+    pub hidden: Hidden,
     /// What `/metrics` shows, where there is such a path.
     pub metrics: Option<PrometheusHandle>,
 }
@@ -115,6 +118,7 @@ impl Config {
             database: ReaderOptions::default(),
             events: EventOptions::default(),
             relay: None,
+            hidden: Hidden::default(),
             metrics: None,
         }
     }
@@ -226,6 +230,7 @@ impl fmt::Debug for Config {
             .field("database", &self.database)
             .field("events", &self.events)
             .field("relay", &self.relay)
+            .field("hidden", &self.hidden)
             .finish_non_exhaustive()
     }
 }

@@ -29,6 +29,11 @@ pub(crate) enum ApiError {
     RunNotFound(RunId),
     /// No such agent in the index.
     AgentNotFound(AgentId),
+    /// The operator keeps it from being shown.
+    Hidden {
+        /// Why, in the operator's words.
+        reason: String,
+    },
     /// The rules forbid it.
     Refused {
         /// What was asked; the same refusal is another status for another verb.

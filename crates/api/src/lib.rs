@@ -12,6 +12,7 @@ mod client;
 mod config;
 mod error;
 mod feed;
+mod hidden;
 mod http;
 mod index_watch;
 mod market;
@@ -29,6 +30,7 @@ mod transactions;
 
 pub use client::{NotANetwork, TrustedProxies};
 pub use config::{Config, ConnectionOptions, EventOptions, MAX_BODY_BYTES, RateLimit, RelayOptions};
+pub use hidden::{BadLine, Hidden, HideError, HideFault};
 pub use http::App;
 pub use public_url::{NotPublic, PublicUrl};
 pub use server::{Listeners, ServeError, router, serve, serve_probes};

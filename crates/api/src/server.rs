@@ -52,6 +52,7 @@ pub async fn serve(listeners: impl Into<Listeners>, config: Config, shutdown: Ca
     let _forgetting = AbortOnDropHandle::new(tokio::spawn(forget_addresses(app.clone())));
     let _telling = AbortOnDropHandle::new(tokio::spawn(tell(app.clone())));
     let _relaying = AbortOnDropHandle::new(tokio::spawn(look_after_relayed(app.clone())));
+    let _hiding = AbortOnDropHandle::new(tokio::spawn(follow_what_is_hidden(app.clone())));
     let probes = async {
         if let Some(listener) = metrics {
             connections::serve(vec![listener], layers::around(http::probes(), app.clone()), app.clone()).await;
@@ -83,6 +84,11 @@ async fn look_after_relayed(app: App) {
 /// Tells listeners what happens, until the server stops.
 async fn tell(app: App) {
     app.hub().run(http::dto::feed::render, app.index_moved().subscribe()).await;
+}
+
+/// Hears of what is to be hidden, until the server stops.
+async fn follow_what_is_hidden(app: App) {
+    app.config().hidden.follow(app.shutdown()).await;
 }
 
 /// Keeps the rate limit's memory small, until the server stops.

@@ -50,6 +50,8 @@ pub struct Config {
     pub rate_limit: RateLimit,
     /// `CLAWPAY_TRUSTED_PROXIES`: addresses and networks of proxies, separated by commas, that are believed whom they speak for.
     pub trusted_proxies: TrustedProxies,
+    /// `CLAWPAY_HIDE`: path of a file that names the runs, agents and accounts that `clawpay serve` does not show.
+    pub hide: Option<PathBuf>,
     /// `CLAWPAY_RPC_PORT`: loopback port of the embedded anvil; 8545 if not set.
     pub rpc_port: Port,
     /// `CLAWPAY_EMPTY`: `1` leaves the demo market out when a local chain is made.
@@ -138,6 +140,7 @@ impl Config {
             keep_alive: take("CLAWPAY_KEEP_ALIVE").map(|text| keep_alive(&text)).transpose()?,
             rate_limit: take("CLAWPAY_RATE_LIMIT").map(|text| rate_limit(&text)).transpose()?.unwrap_or_default(),
             trusted_proxies: take("CLAWPAY_TRUSTED_PROXIES").map(|text| trusted_proxies(&text)).transpose()?.unwrap_or_default(),
+            hide: take("CLAWPAY_HIDE").map(PathBuf::from),
             rpc_port: port("CLAWPAY_RPC_PORT", take("CLAWPAY_RPC_PORT"), DEFAULT_RPC_PORT)?,
             empty: switch("CLAWPAY_EMPTY", take("CLAWPAY_EMPTY"))?,
             deployment: take("CLAWPAY_DEPLOYMENT").map(PathBuf::from),
@@ -481,6 +484,7 @@ mod tests {
             "CLAWPAY_KEEP_ALIVE",
             "CLAWPAY_RATE_LIMIT",
             "CLAWPAY_TRUSTED_PROXIES",
+            "CLAWPAY_HIDE",
             "CLAWPAY_EMPTY",
             "CLAWPAY_DEPLOYMENT",
             "CLAWPAY_DEPLOYER_KEY",

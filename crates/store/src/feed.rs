@@ -28,6 +28,8 @@ pub struct FeedRecord {
     pub holder: Option<Holder>,
     /// Who owned the agent that it names, or that held the run.
     pub owner: Option<Address>,
+    /// Who acts by now for the agent that it names: its owner and its wallet.
+    pub acting: Vec<Address>,
 }
 
 /// An agent that holds a run.
@@ -144,12 +146,14 @@ pub(crate) async fn following(connection: &mut PgConnection, after: u64, limit: 
                   coalesce(kept.agent_id, e.agent_id) AS agent_id, coalesce(kept.refusal, e.refusal) AS refusal,
                   coalesce(kept.poster::bytea, r.poster::bytea) AS "poster: Account", coalesce(kept.holder, p.holder) AS holder,
                   coalesce(kept.holder_wallet::bytea, p.holder_wallet) AS "holder_wallet: Account",
-                  coalesce(kept.owner::bytea, p.owner) AS "owner: Account"
+                  coalesce(kept.owner::bytea, p.owner) AS "owner: Account",
+                  a.owner AS "agent_owner: Account", a.wallet AS "agent_wallet: Account"
            FROM (SELECT seq, retracts, block_number, log_index FROM feed WHERE seq > $1 ORDER BY seq LIMIT $2) f
            LEFT JOIN feed kept ON kept.retracts = coalesce(f.retracts, f.seq)
            LEFT JOIN events e ON kept.seq IS NULL AND e.block_number = f.block_number AND e.log_index = f.log_index
            LEFT JOIN blocks b ON b.number = e.block_number
            LEFT JOIN runs r ON r.id = e.run_id
+           LEFT JOIN agents a ON a.id = coalesce(kept.agent_id, e.agent_id)
            LEFT JOIN LATERAL event_parties(e.run_id, e.agent_id, e.block_number, e.log_index) p ON true
            ORDER BY f.seq"#,
         after,
@@ -185,6 +189,7 @@ pub(crate) async fn following(connection: &mut PgConnection, after: u64, limit: 
                 poster: row.poster.map(|poster| poster.0),
                 holder,
                 owner: row.owner.map(|owner| owner.0),
+                acting: row.agent_owner.into_iter().chain(row.agent_wallet).map(|account| account.0).collect(),
             })
         })
         .collect()

@@ -11,8 +11,8 @@ use tokio::sync::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Item, Render};
-use crate::error::ApiError;
+use super::{Filter, Item, Render};
+use crate::{error::ApiError, hidden::Hidden};
 
 /// Items read at once.
 pub(super) const PAGE: u32 = 256;
@@ -69,6 +69,7 @@ impl RunNews {
 #[derive(Debug)]
 pub(crate) struct Hub {
     reader: Reader,
+    hidden: Hidden,
     shutdown: CancellationToken,
     pages: broadcast::Sender<FeedMessage>,
     /// Nothing while the database cannot be read.
@@ -77,10 +78,10 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    /// For the feed that `reader` reads, until `shutdown`.
-    pub(crate) fn new(reader: Reader, shutdown: CancellationToken) -> Self {
+    /// For the feed that `reader` reads, without what is hidden, until `shutdown`.
+    pub(crate) fn new(reader: Reader, hidden: Hidden, shutdown: CancellationToken) -> Self {
         let (pages, position) = (broadcast::Sender::new(ROOM), watch::Sender::new(None));
-        Self { reader, shutdown, pages, position, readers: Semaphore::new(READERS) }
+        Self { reader, hidden, shutdown, pages, position, readers: Semaphore::new(READERS) }
     }
 
     /// How far the feed has been handed on, as the database says where it could not be read when it was last looked at. Fails if it still
@@ -118,6 +119,13 @@ impl Hub {
         self.pages.subscribe()
     }
 
+    /// Those of `items` that a listener wants and is told of. What is hidden has its number all the same, so that a listener can come back with
+    /// any number there is.
+    pub(super) fn told<'a>(&self, items: impl IntoIterator<Item = &'a Arc<Item>>, filter: &Filter) -> Vec<Arc<Item>> {
+        let hidden = self.hidden.now();
+        items.into_iter().filter(|item| filter.admits(item) && !hidden.hides(&***item)).map(Arc::clone).collect()
+    }
+
     pub(super) fn shutdown(&self) -> &CancellationToken {
         &self.shutdown
     }
@@ -130,12 +138,12 @@ impl Hub {
     }
 
     /// A page of what follows number `after`, as the database says, and whether that is all.
-    pub(super) async fn read(&self, render: Render, after: u64) -> Result<(Vec<Item>, bool), ApiError> {
+    pub(super) async fn read(&self, render: Render, after: u64) -> Result<(Vec<Arc<Item>>, bool), ApiError> {
         let _reader = self.place().await?;
         let mut snapshot = self.snapshot().await?;
         let records = snapshot.feed(after, PAGE).await?;
         let is_all = u32::try_from(records.len()).unwrap_or(u32::MAX) < PAGE;
-        Ok((records.iter().map(|record| Item::new(record, &snapshot, render)).collect(), is_all))
+        Ok((records.iter().map(|record| Arc::new(Item::new(record, &snapshot, render))).collect(), is_all))
     }
 
     /// A place among those who read from the database.

@@ -5,6 +5,8 @@ use clawpay_bindings::named_accounts;
 use clawpay_domain::{AgentId, RunId};
 use clawpay_store::{Chain, FeedRecord, Holder, IndexedBlock, Snapshot};
 
+use crate::hidden::{HideList, Hideable};
+
 /// How a record of this chain is written out, as of an indexed block.
 pub(crate) type Render = fn(&FeedRecord, &Chain, &IndexedBlock) -> String;
 
@@ -39,6 +41,8 @@ struct Subjects {
     poster: Option<Address>,
     holder: Option<Holder>,
     owner: Option<Address>,
+    /// Who acts by now for the agent it names.
+    acting: Vec<Address>,
     /// Named by it.
     accounts: Vec<Address>,
     kind: Option<String>,
@@ -46,9 +50,18 @@ struct Subjects {
 
 impl Subjects {
     fn of(record: &FeedRecord) -> Self {
-        let FeedRecord { seq: _, retracts: _, event, poster, holder, owner } = record;
+        let FeedRecord { seq: _, retracts: _, event, poster, holder, owner, acting } = record;
         let accounts = event.name.as_deref().map(|name| named_accounts(name, &event.topics, &event.data)).unwrap_or_default();
-        Self { run: event.run, agent: event.agent, poster: *poster, holder: *holder, owner: *owner, accounts, kind: event.name.clone() }
+        Self {
+            run: event.run,
+            agent: event.agent,
+            poster: *poster,
+            holder: *holder,
+            owner: *owner,
+            acting: acting.clone(),
+            accounts,
+            kind: event.name.clone(),
+        }
     }
 
     /// Whether it names this agent, or is of a run that was in its hands.
@@ -62,6 +75,20 @@ impl Subjects {
             || self.holder.is_some_and(|holder| holder.wallet == account)
             || self.owner == Some(account)
             || self.accounts.contains(&account)
+    }
+}
+
+impl Hideable for Item {
+    /// What happens to a run is hidden where the run is, whoever has it in hand: its poster has to hear of a delivery by a hidden agent. What else
+    /// happens to an agent is hidden with it, and what happens to accounts with them.
+    fn reason<'a>(&self, list: &'a HideList) -> Option<&'a str> {
+        let Subjects { run, agent, poster, holder: _, owner, acting, accounts, kind: _ } = &self.subjects;
+        let named = accounts.iter().copied();
+        match (run, agent) {
+            (Some(run), _) => list.run(*run, *poster),
+            (None, Some(agent)) => list.agent(*agent, named.chain(*owner).chain(acting.iter().copied())),
+            (None, None) => list.accounts(named),
+        }
     }
 }
 

@@ -79,7 +79,7 @@ impl Subscription {
         let (items, is_all) = self.hub.read(self.render, self.position).await?;
         self.position = items.last().map_or(self.position, |item| item.seq);
         self.is_live = is_all;
-        Ok(items.into_iter().filter(|item| self.filter.admits(item)).map(Arc::new).collect())
+        Ok(self.hub.told(&items, &self.filter))
     }
 
     /// What comes next that is wanted, however long that takes. Fails with why nothing more will come. Dropped before it answers, it has looked
@@ -117,6 +117,6 @@ impl Subscription {
         }
         let position = self.position;
         self.position = position.max(last.seq);
-        Ok(page.iter().filter(|item| item.seq > position && self.filter.admits(item)).map(Arc::clone).collect())
+        Ok(self.hub.told(page.iter().filter(|item| item.seq > position), &self.filter))
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     actions::{Preparer, TokenDomain, confirm::Confirmer},
     error::ApiError,
     feed::{Hub, ListenerLimiter},
+    hidden::HideList,
     index_watch::IndexWatch,
     market::{self, AsOf, LagLimits},
     node::{BlockWatch, Node, NodeFacts},
@@ -95,7 +96,7 @@ impl App {
         let replica = config.read_url.as_deref().map(|url| Replica::new(url, config.database)).transpose()?;
         let gate = Gate::new(config.rate_limit);
         let listeners = ListenerLimiter::new(config.events);
-        let hub = Arc::new(Hub::new(reader.clone(), shutdown.clone()));
+        let hub = Arc::new(Hub::new(reader.clone(), config.hidden.clone(), shutdown.clone()));
         let index_moved = watch::Sender::new(());
         let index = Arc::new(IndexWatch::default());
         let blocks = Arc::new(BlockWatch::default());
@@ -162,6 +163,11 @@ impl App {
     /// What all bodies that are being read share.
     pub(crate) fn bodies(&self) -> &Room {
         &self.inner.bodies
+    }
+
+    /// What is not shown at this moment.
+    pub(crate) fn hidden(&self) -> Arc<HideList> {
+        self.config().hidden.now()
     }
 
     pub(crate) fn shutdown(&self) -> &CancellationToken {

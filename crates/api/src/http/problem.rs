@@ -144,6 +144,9 @@ impl From<ApiError> for Problem {
             ApiError::BodyTimeout => Self::new(S::REQUEST_TIMEOUT, "body_timeout", "the request body did not arrive in time"),
             ApiError::RunNotFound(run) => refusal_problem(S::NOT_FOUND, &Refusal::RunNotFound { run }),
             ApiError::AgentNotFound(agent) => refusal_problem(S::NOT_FOUND, &Refusal::AgentNotFound { agent }),
+            ApiError::Hidden { reason } => {
+                Self::new(S::UNAVAILABLE_FOR_LEGAL_REASONS, "hidden", format!("this server's operator does not show it: {reason}"))
+            }
             ApiError::Refused { call, refusal } => {
                 refusal_problem(refusal_status(&call, &refusal), &refusal).at(refusal_field(&call, &refusal))
             }

@@ -1,6 +1,6 @@
 //! What every read has in common: it reflects one block, at least as new as the client asks for, and is not repeated to those who have it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use alloy::primitives::{B256, hex, keccak256};
 use axum::{
@@ -16,6 +16,7 @@ use utoipa::IntoParams;
 use crate::{
     App,
     error::ApiError,
+    hidden::HideList,
     http::dto::stamped::{INDEXED_BLOCK, Stamped},
     http::extract::{
         Digits,
@@ -35,6 +36,8 @@ const SOON: u64 = 64;
 pub(crate) struct Reading {
     /// The database as of one block.
     pub snapshot: Snapshot,
+    /// What is not shown of it.
+    pub hidden: Arc<HideList>,
     app: App,
     tag: Option<HeaderValue>,
 }
@@ -43,6 +46,7 @@ pub(crate) struct Reading {
 #[derive(Debug)]
 pub(crate) struct Question {
     app: App,
+    hidden: Arc<HideList>,
     min_block: u64,
     client: Client,
 }
@@ -50,6 +54,7 @@ pub(crate) struct Question {
 /// What a client asks, and which answers it has.
 #[derive(Debug)]
 struct Client {
+    /// The request, and the version of what is hidden.
     asked: B256,
     /// Its `If-None-Match`.
     known: Vec<HeaderValue>,
@@ -107,8 +112,10 @@ impl FromRequestParts<App> for Question {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Unread> {
         let MinBlock { min_block } = query::only(parts.uri.query().unwrap_or_default(), MIN_BLOCK).map_err(ApiError::from)?;
         let known = parts.headers.get_all(header::IF_NONE_MATCH).iter().cloned().collect();
-        let client = Client { asked: keccak256(parts.uri.to_string()), known };
-        Ok(Self { app: app.clone(), min_block: min_block.map_or(0, |block| block.0), client })
+        let hidden = app.hidden();
+        // A space is in no URI.
+        let client = Client { asked: keccak256(format!("{} {}", parts.uri, hidden.version())), known };
+        Ok(Self { app: app.clone(), hidden, min_block: min_block.map_or(0, |block| block.0), client })
     }
 }
 
@@ -119,7 +126,7 @@ impl Question {
         T: AsOf,
         F: Future<Output = Result<Option<T>, StoreError>>,
     {
-        let Self { app, min_block, client } = self;
+        let Self { app, hidden, min_block, client } = self;
         if min_block > 0 || !client.known.is_empty() {
             let sight = reach(&app, min_block, |reader| async move { reader.glance().await }).await?;
             client.require_news(&app, &sight.indexed)?;
@@ -127,7 +134,7 @@ impl Question {
         let found = reach(&app, min_block, read).await?;
         let indexed = *found.indexed();
         let tag = client.require_news(&app, &indexed)?;
-        Ok((found, Closed { indexed, app, tag: Some(tag) }))
+        Ok((found, Closed { hidden, indexed, app, tag: Some(tag) }))
     }
 }
 
@@ -145,7 +152,7 @@ impl FromRequestParts<App> for Reading {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Unread> {
         let question = Question::from_request_parts(parts, app).await?;
         let (snapshot, closed) = question.ask(|reader| async move { reader.snapshot().await }).await?;
-        Ok(Self { snapshot, app: closed.app, tag: closed.tag })
+        Ok(Self { snapshot, hidden: closed.hidden, app: closed.app, tag: closed.tag })
     }
 }
 
@@ -153,9 +160,9 @@ impl FromRequestParts<App> for Momentary {
     type Rejection = Unread;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Unread> {
-        let Question { app, min_block, .. } = Question::from_request_parts(parts, app).await?;
+        let Question { app, hidden, min_block, .. } = Question::from_request_parts(parts, app).await?;
         let snapshot = reach(&app, min_block, |reader| async move { reader.snapshot().await }).await?;
-        Ok(Self(Reading { snapshot, app, tag: None }))
+        Ok(Self(Reading { snapshot, hidden, app, tag: None }))
     }
 }
 
@@ -167,14 +174,16 @@ impl Reading {
 
     /// Gives the connection back, for an answer that waits for something else.
     pub(crate) fn close(self) -> Closed {
-        let Self { snapshot, app, tag } = self;
-        Closed { indexed: snapshot.indexed, app, tag }
+        let Self { snapshot, hidden, app, tag } = self;
+        Closed { hidden, indexed: snapshot.indexed, app, tag }
     }
 }
 
 /// A read that has seen all it needs of the index.
 #[derive(Debug)]
 pub(crate) struct Closed {
+    /// What is not shown of it.
+    pub hidden: Arc<HideList>,
     indexed: IndexedBlock,
     app: App,
     tag: Option<HeaderValue>,

@@ -1,7 +1,7 @@
 //! `clawpay serve`: the API over an indexed database. Which market it serves, the database says.
 
 use anyhow::{Context, Result};
-use clawpay_api::Listeners;
+use clawpay_api::{Hidden, Listeners};
 use clawpay_store::{Reader, ReaderOptions};
 
 use crate::{config::Config, listen, output, shutdown, telemetry};
@@ -11,6 +11,7 @@ pub async fn run(config: &Config) -> Result<()> {
     let shutdown = shutdown::on_signal()?;
     let database_url = config.require_database_url()?;
     let rpc_url = config.require_rpc_url()?;
+    let hidden = config.hide.as_ref().map(Hidden::read).transpose().context("CLAWPAY_HIDE")?.unwrap_or_default();
     let listeners = Listeners { api: listen::on_all(&config.api)?, metrics: listen::for_metrics(config.metrics_addr)? };
     look_at_index(database_url).await?;
     for listener in &listeners.api {
@@ -18,6 +19,7 @@ pub async fn run(config: &Config) -> Result<()> {
     }
     let mut api = config.api(rpc_url.clone(), database_url);
     api.read_url = config.database_read_url.as_ref().map(|url| url.0.clone());
+    api.hidden = hidden;
     api.metrics = telemetry::count_for(listeners.metrics.as_ref())?;
     clawpay_api::serve(listeners, api, shutdown).await?;
     Ok(())

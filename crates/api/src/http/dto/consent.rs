@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use super::{prepared::Subjects, typed_data::TypedData};
 use crate::actions::ConsentWanted;
+use crate::hidden::HideList;
 use crate::http::openapi::schemas as w;
 use crate::text::{Checksummed, IsoDate};
 
@@ -33,13 +34,14 @@ pub(crate) struct ConsentDto {
     seconds_left: u64,
 }
 
-impl From<ConsentWanted> for ConsentDto {
-    fn from(wanted: ConsentWanted) -> Self {
+impl ConsentDto {
+    /// The consent that is wanted, without the words of a hidden run.
+    pub(crate) fn new(wanted: ConsentWanted, hidden: &HideList) -> Self {
         let ConsentWanted { chain, indexed, facts, signer, payload, now, expires_at } = wanted;
         Self {
             success: false,
             status: "consent_required",
-            subjects: Subjects::of(&facts, &chain.parameters, &indexed),
+            subjects: Subjects::of(&facts, &chain.parameters, &indexed, hidden),
             message: format!(
                 "Nothing has happened yet: {signer} has to agree. Have it sign `consent`, and post the same body again with \"consent\": \
                  {{\"deadline\": \"{}\", \"signature\": \"0x…\"}} added, before {}.",

@@ -86,7 +86,7 @@ enum Kind {
 impl FeedItemDto {
     /// The record, read again from its log.
     fn new(record: &FeedRecord, chain: &Chain, indexed: &IndexedBlock) -> Self {
-        let FeedRecord { seq, retracts, event, poster, holder, owner: _ } = record;
+        let FeedRecord { seq, retracts, event, poster, holder, owner: _, acting: _ } = record;
         Self {
             id: *seq,
             kind: if retracts.is_some() { Kind::Retraction } else { Kind::Event },

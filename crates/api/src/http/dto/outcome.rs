@@ -12,6 +12,7 @@ use crate::{
         Facts, Verb,
         confirm::{Alike, Instead, Outcome, Progress},
     },
+    hidden::HideList,
     http::openapi::schemas as w,
 };
 
@@ -131,12 +132,11 @@ impl OutcomeDto {
             Self::Pending(_) | Self::Unknown(_) | Self::Replaced(_) | Self::Dropped(_) => StatusCode::ACCEPTED,
         }
     }
-}
 
-impl From<Outcome> for OutcomeDto {
-    fn from(outcome: Outcome) -> Self {
+    /// What came of an action, without the words of a hidden run.
+    pub(crate) fn new(outcome: Outcome, hidden: &HideList) -> Self {
         let Outcome { chain, indexed, facts, hash, progress } = outcome;
-        let subjects = Subjects::of(&facts, &chain.parameters, &indexed);
+        let subjects = Subjects::of(&facts, &chain.parameters, &indexed, hidden);
         let unsettled = |subjects, message| Unsettled { success: false, subjects, message, transaction_hash: hash };
         match progress {
             Progress::Done { call, block, instead, alike, since } => Self::Done(DoneDto {

@@ -13,7 +13,7 @@ pub(crate) struct Pagination {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     page: Option<u32>,
-    /// How many items a page has.
+    /// How many items a page has; fewer are on it where some are hidden.
     limit: u32,
     /// How many items there are on all pages; left out when reading by cursor.
     #[serde(skip_serializing_if = "Option::is_none")]

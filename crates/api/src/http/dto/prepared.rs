@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::{agent::AgentSummary, relay::RelayDto, run::RunDto, typed_data::TypedData};
 use crate::actions::{Facts, Prepared, Step, UnsignedTransaction};
+use crate::hidden::HideList;
 use crate::http::openapi::schemas as w;
 use crate::node::Fees;
 use crate::text::{Checksummed, IsoDate, Quantity};
@@ -25,9 +26,9 @@ pub(crate) struct Subjects {
 
 impl Subjects {
     /// As of `indexed`.
-    pub(crate) fn of(facts: &Facts, parameters: &Parameters, indexed: &IndexedBlock) -> Self {
+    pub(crate) fn of(facts: &Facts, parameters: &Parameters, indexed: &IndexedBlock, hidden: &HideList) -> Self {
         Self {
-            run: facts.run.as_ref().map(|run| RunDto::new(run, indexed)),
+            run: facts.run.as_ref().map(|run| RunDto::new(run, indexed, hidden)),
             agent: facts.agent.as_ref().map(|agent| AgentSummary::new(&agent.agent, &parameters.stake, indexed.timestamp)),
         }
     }
@@ -69,15 +70,16 @@ pub(crate) struct PreparedDto {
     seconds_left: u64,
 }
 
-impl From<Prepared> for PreparedDto {
-    fn from(prepared: Prepared) -> Self {
+impl PreparedDto {
+    /// What was prepared, without the words of a hidden run.
+    pub(crate) fn new(prepared: Prepared, hidden: &HideList) -> Self {
         let Prepared { chain, indexed, facts, message, warnings, steps, gasless, salt: _, now, expires_at } = prepared;
         let steps: Vec<StepDto> = steps.into_iter().map(Into::into).collect();
         let calls = WalletCalls::of(&steps);
         Self {
             success: false,
             status: "signature_required",
-            subjects: Subjects::of(&facts, &chain.parameters, &indexed),
+            subjects: Subjects::of(&facts, &chain.parameters, &indexed, hidden),
             message,
             warning_codes: warnings.iter().map(|warning| warning.code).collect(),
             warnings: warnings.into_iter().map(|warning| warning.detail).collect(),

@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::poster::PosterDto;
+use crate::hidden::HideList;
 use crate::http::openapi::schemas as w;
 use crate::text::{Checksummed, IsoDate, lossy};
 
@@ -20,7 +21,7 @@ pub(crate) struct RunDto {
     bounty_id: RunId,
     /// Who offers it and reviews the work.
     poster_address: Checksummed,
-    /// Where the work is described: a URI, as its poster wrote it.
+    /// Where the work is described: a URI, as its poster wrote it. Empty where the run is hidden.
     ipfs_hash: String,
     /// What the work is, where the URI holds it (`data:` JSON); null where it does not, or cannot be read.
     #[schema(required)]
@@ -150,8 +151,16 @@ impl Finality {
 }
 
 impl RunDto {
-    /// The run at the indexed block.
-    pub(crate) fn new(record: &RunRecord, indexed: &IndexedBlock) -> Self {
+    /// The run at the indexed block. Of one that is hidden what may move its money is told, and none of the words that strangers wrote.
+    pub(crate) fn new(record: &RunRecord, indexed: &IndexedBlock, hidden: &HideList) -> Self {
+        let run = Self::whole(record, indexed);
+        if hidden.hides(record) {
+            return Self { ipfs_hash: String::new(), content: None, deliverable_hash: None, feedback: None, ..run };
+        }
+        run
+    }
+
+    fn whole(record: &RunRecord, indexed: &IndexedBlock) -> Self {
         let RunRecord { run, tx_hash, updated_block, inconsistency } = record;
         let now = indexed.timestamp;
         let is_escrowed = !matches!(run.state, RunState::Draft | RunState::Cancelled);

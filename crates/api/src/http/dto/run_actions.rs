@@ -10,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::run::RunDto;
+use crate::hidden::HideList;
 use crate::http::openapi::schemas as w;
 use crate::text::{Checksummed, IsoDate, refusal_sentence};
 
@@ -72,8 +73,8 @@ impl From<Movement> for MovementDto {
 
 impl RunActionsDto {
     /// Of `run` as of `indexed`.
-    pub(crate) fn new(run: &RunRecord, indexed: &IndexedBlock, wallet: Address, actions: Vec<RunActionDto>) -> Self {
-        Self { run: RunDto::new(run, indexed), wallet: Checksummed(wallet), actions }
+    pub(crate) fn new(run: &RunRecord, indexed: &IndexedBlock, hidden: &HideList, wallet: Address, actions: Vec<RunActionDto>) -> Self {
+        Self { run: RunDto::new(run, indexed, hidden), wallet: Checksummed(wallet), actions }
     }
 }
 

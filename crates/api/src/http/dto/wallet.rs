@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{agent::AgentDto, run::RunDto};
+use crate::hidden::HideList;
 use crate::http::openapi::schemas as w;
 use crate::node::Purse;
 use crate::text::{Checksummed, IsoDate};
@@ -90,11 +91,11 @@ pub(crate) struct Wallet {
 
 impl WalletDto {
     /// The account at the indexed block.
-    pub(crate) fn new(wallet: Wallet, chain: &Chain, indexed: &IndexedBlock) -> Self {
+    pub(crate) fn new(wallet: Wallet, chain: &Chain, indexed: &IndexedBlock, hidden: &HideList) -> Self {
         let Wallet { account, purse, credits, agents, has_more_agents, waiting } = wallet;
         let waits = |held: &HeldRun| {
             let (turn, due) = held.record.run.turn_of(account, held.agent_owner, indexed.timestamp)?;
-            Some(WaitingDto { waits_for: turn.as_str(), due: IsoDate(due), run: RunDto::new(&held.record, indexed) })
+            Some(WaitingDto { waits_for: turn.as_str(), due: IsoDate(due), run: RunDto::new(&held.record, indexed, hidden) })
         };
         let name = account.to_checksum(None);
         Self {

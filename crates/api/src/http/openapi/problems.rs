@@ -110,6 +110,7 @@ const VERB: &[Kind] = &[
 const NAMED: &[Kind] = &[
     kind(404, "run_not_found", "There is no such run."),
     kind(404, "agent_not_found", "There is no such agent."),
+    kind(451, "hidden", "The operator does not show it: `detail` says why."),
     kind(400, "missing_field", "A parameter is missing; `field` says which."),
     kind(400, "reward_out_of_range", "The reward is below the minimum, or 2^56 base units or more."),
     kind(400, "deadline_out_of_range", "The deadline is not in the future, or too far ahead."),

@@ -155,9 +155,9 @@ fn mark(document: &mut OpenApi) {
     let alternatives: Vec<String> = bodies.iter().filter_map(|name| components.schemas.get(name)).flat_map(names).collect();
     for name in bodies.into_iter().chain(alternatives) {
         if let Some(RefOr::T(Schema::Object(object))) = components.schemas.get_mut(&name) {
-            let stale = ObjectBuilder::new().schema_type(Type::Boolean).description(Some(
-                "True when the index has fallen behind the chain; left out otherwise, and where this is part of something else.",
-            ));
+            let stale = ObjectBuilder::new()
+                .schema_type(Type::Boolean)
+                .description(Some("True on an answer whose index has fallen behind the chain; else left out."));
             object.properties.insert("stale".to_owned(), stale.into());
         }
     }

@@ -82,10 +82,10 @@ async fn act<B: Asking>(app: &App, body: Signable<B>, call: impl FnOnce(B) -> Ca
     // What is confirmed is waited for on purpose; what is prepared is not. Each of them is a long row of waits, and kept off the stack.
     let answer = |prepared: Prepared| {
         let indexed = prepared.indexed;
-        Stamped::new(app, &indexed, PreparedDto::from(prepared)).status(StatusCode::ACCEPTED).into_response()
+        Stamped::new(app, &indexed, PreparedDto::new(prepared, &app.hidden())).status(StatusCode::ACCEPTED).into_response()
     };
     let told = |outcome: Outcome| {
-        let (indexed, outcome) = (outcome.indexed, OutcomeDto::from(outcome));
+        let (indexed, outcome) = (outcome.indexed, OutcomeDto::new(outcome, &app.hidden()));
         let status = outcome.status();
         Stamped::new(app, &indexed, outcome).status(status).into_response()
     };
@@ -133,5 +133,5 @@ async fn consent(app: &App, intent: &Intent) -> Result<Response, ApiError> {
     let wanted = tokio::time::timeout(PATIENCE, Box::pin(app.preparer().consent(intent, agent, new_wallet))).await;
     let wanted = wanted.map_err(|_| ApiError::Overdue)??;
     let indexed = wanted.indexed;
-    Ok(Stamped::new(app, &indexed, ConsentDto::from(wanted)).status(StatusCode::ACCEPTED).into_response())
+    Ok(Stamped::new(app, &indexed, ConsentDto::new(wanted, &app.hidden())).status(StatusCode::ACCEPTED).into_response())
 }

@@ -143,14 +143,14 @@ pub(super) async fn list(
 /// An agent, its stake, its reputation and its on-chain metadata.
 #[utoipa::path(get, path = "/api/agents/{id}", operation_id = "getAgent", tag = "agents", params(AgentPath, MinBlock), responses(
     (status = 200, description = "The agent.", body = AgentDto),
-), extensions(("x-problems" = json!(["404 agent_not_found"]))))]
+), extensions(("x-problems" = json!(["404 agent_not_found", "451 hidden"]))))]
 pub(super) async fn show(
     AgentPath(id): AgentPath,
     ReadQuery(Nothing {}): ReadQuery<Nothing>,
     mut reading: Reading,
 ) -> Result<Stamped<AgentDto>, ApiError> {
     let snapshot = &mut reading.snapshot;
-    let record = snapshot.agent(id).await?.ok_or(ApiError::AgentNotFound(id))?;
+    let record = reading.hidden.shown(snapshot.agent(id).await?.ok_or(ApiError::AgentNotFound(id))?)?;
     let metadata = snapshot.latest_metadata(id, MOST_METADATA_EVENTS).await?;
     let agent = AgentDto::new(&record, &snapshot.chain.parameters.stake, &snapshot.indexed);
     Ok(reading.answer(agent.with_metadata(&metadata, MOST_METADATA_EVENTS)))
@@ -161,14 +161,14 @@ pub(super) async fn show(
 /// What an agent has staked, what holds it, and every slash.
 #[utoipa::path(get, path = "/api/agents/{id}/stake", operation_id = "getStake", tag = "agents", params(AgentPath, MinBlock), responses(
     (status = 200, description = "The stake.", body = StakeDto),
-), extensions(("x-problems" = json!(["404 agent_not_found"]))))]
+), extensions(("x-problems" = json!(["404 agent_not_found", "451 hidden"]))))]
 pub(super) async fn stake(
     AgentPath(id): AgentPath,
     ReadQuery(Nothing {}): ReadQuery<Nothing>,
     mut reading: Reading,
 ) -> Result<Stamped<StakeDto>, ApiError> {
     let snapshot = &mut reading.snapshot;
-    let agent = snapshot.agent(id).await?.ok_or(ApiError::AgentNotFound(id))?.agent;
+    let agent = reading.hidden.shown(snapshot.agent(id).await?.ok_or(ApiError::AgentNotFound(id))?)?.agent;
     let stake = StakeDto::new(&agent, &snapshot.chain.parameters.stake, snapshot.indexed.timestamp);
     Ok(reading.answer(stake))
 }

@@ -32,7 +32,8 @@ pub(super) async fn feed_json(
 ) -> Result<Stamped<JsonFeedDto>, ApiError> {
     let snapshot = &mut reading.snapshot;
     let claimable = RunFilter { claimable: Some(true), ..RunFilter::default() };
-    let runs = snapshot.runs(&claimable, RunSort::Newest, LATEST).await?.items;
+    let mut runs = snapshot.runs(&claimable, RunSort::Newest, LATEST).await?.items;
+    runs.retain(|run| !reading.hidden.hides(run));
     let feed = JsonFeedDto::new(&runs, &snapshot.chain, &app.config().public_url);
     Ok(reading.answer(feed).header(CONTENT_TYPE, Some(HeaderValue::from_static("application/feed+json"))))
 }

@@ -8,6 +8,7 @@ use url::form_urlencoded;
 
 use crate::{
     error::{ApiError, Invalid},
+    hidden::Hideable,
     http::cursor::Cursor,
     http::dto::page::{Neighbours, Pagination},
     http::extract::query::MIN_BLOCK,
@@ -24,7 +25,7 @@ const PARTS: [&str; 4] = ["page", "limit", "cursor", MIN_BLOCK];
 /// A list, as its query selects and orders it.
 pub(super) trait List: DeserializeOwned {
     /// An item of it.
-    type Item;
+    type Item: Hideable;
     /// What sets items apart.
     type Id: Copy + Display + FromStr;
 
@@ -67,7 +68,8 @@ pub(super) async fn read<L: List>(list: L, text: &str, question: Question) -> Re
         let selection = form_urlencoded::Serializer::new(String::new()).extend_pairs(selection).finish();
         let (Sight { indexed, chain, found: listing }, answer) = question.ask(|reader| list.page(reader, page)).await?;
         let pagination = by_page(&list, &selection, page, &listing);
-        return Ok(Part { items: Sight { indexed, chain, found: listing.items }, pagination, answer });
+        let found = shown(listing.items, &answer);
+        return Ok(Part { items: Sight { indexed, chain, found }, pagination, answer });
     };
     if let Some((name, _)) = query::pairs(text).find(|(name, _)| !PARTS[1..].contains(&&**name)) {
         let detail = format!("{name}: a cursor carries what it was made for, and takes only limit and {MIN_BLOCK} beside it");
@@ -84,7 +86,15 @@ pub(super) async fn read<L: List>(list: L, text: &str, question: Question) -> Re
     let (Sight { indexed, chain, found: stretch }, answer) =
         question.ask(|reader| list.beside(reader, &position, direction, limit)).await?;
     let pagination = by_cursor(&list, &selection, position, direction, limit, &stretch);
-    Ok(Part { items: Sight { indexed, chain, found: stretch.items }, pagination, answer })
+    let found = shown(stretch.items, &answer);
+    Ok(Part { items: Sight { indexed, chain, found }, pagination, answer })
+}
+
+/// Those items that are not hidden. A part is shorter for those that are, and has its place and its neighbours with them: so no part tells again what
+/// another one told, or passes over what none did.
+fn shown<T: Hideable>(mut items: Vec<T>, answer: &Closed) -> Vec<T> {
+    items.retain(|item| !answer.hidden.hides(item));
+    items
 }
 
 /// Where the list goes on beside a page of it.

@@ -118,12 +118,13 @@ pub(super) async fn list(
 /// What an account's runs came to. One that never posted has an empty record.
 #[utoipa::path(get, path = "/api/posters/{address}", operation_id = "getPoster", tag = "posters", params(AccountPath, MinBlock), responses(
     (status = 200, description = "The record.", body = PosterDto),
-))]
+), extensions(("x-problems" = json!(["451 hidden"]))))]
 pub(super) async fn show(
     AccountPath(address): AccountPath,
     ReadQuery(Nothing {}): ReadQuery<Nothing>,
     mut reading: Reading,
 ) -> Result<Stamped<PosterDto>, ApiError> {
+    let address = reading.hidden.shown(address)?;
     let poster = PosterDto::new(address, &reading.snapshot.poster(address).await?);
     Ok(reading.answer(poster))
 }

@@ -1,10 +1,14 @@
 //! What an account can do with a run.
 
+use std::sync::Arc;
+
+use alloy::primitives::Address;
 use clawpay_domain::{
     AgentId,
     options::{self, Verb},
     rules::Circumstances,
 };
+use clawpay_store::AgentRecord;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -35,12 +39,17 @@ pub(super) struct ActionsQuery {
     agent_id: Option<Digits>,
 }
 
+/// The accounts that act for an agent.
+fn acting_for(record: &AgentRecord) -> impl Iterator<Item = Address> {
+    record.agent.owner.into_iter().chain(record.agent.wallet)
+}
+
 /// Get what can be done with a run
 ///
 /// Every verb, for one account at the indexed block: whether it is allowed, from and until when, or why not, and what it would move.
 #[utoipa::path(get, path = "/api/runs/{id}/actions", operation_id = "getRunActions", tag = "runs", params(RunPath, ActionsQuery, MinBlock),
     responses((status = 200, description = "The verbs, in the order of a run's life.", body = RunActionsDto)),
-    extensions(("x-problems" = json!(["400 missing_field", "404 run_not_found", "404 agent_not_found"]))))]
+    extensions(("x-problems" = json!(["400 missing_field", "404 run_not_found", "404 agent_not_found", "451 hidden"]))))]
 pub(super) async fn actions(
     RunPath(id): RunPath,
     ReadQuery(query): ReadQuery<ActionsQuery>,
@@ -50,6 +59,11 @@ pub(super) async fn actions(
     let Facts { run, agent: holder, .. } = Facts::of_run(snapshot, id).await?;
     let run = run.ok_or(ApiError::RunNotFound(id))?;
     let wallet = query.wallet.0;
+    let holds = run.run.claim.map(|claim| claim.wallet).into_iter().chain(holder.iter().flat_map(acting_for));
+    if run.run.terms.poster != wallet && !holds.into_iter().any(|account| account == wallet) {
+        // Who has money in it has to know its deadlines, whatever it says.
+        reading.hidden.shown(&run)?;
+    }
     let claimants = match query.agent_id {
         Some(Digits(agent)) => Facts::of_agent(snapshot, AgentId(agent)).await?.agent.into_iter().collect(),
         None => snapshot.latest_agents(wallet, MOST_AGENTS).await?,
@@ -69,5 +83,6 @@ pub(super) async fn actions(
             actions.extend(claims);
         }
     }
-    Ok(reading.answer(RunActionsDto::new(&run, &indexed, wallet, actions)))
+    let hidden = Arc::clone(&reading.hidden);
+    Ok(reading.answer(RunActionsDto::new(&run, &indexed, &hidden, wallet, actions)))
 }

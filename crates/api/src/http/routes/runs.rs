@@ -198,7 +198,7 @@ pub(super) async fn list(
     question: Question,
 ) -> Result<Stamped<RunsDto>, Unread> {
     let Part { items, pagination, answer } = lists::read(query, text.as_deref().unwrap_or_default(), question).await?;
-    let runs = items.found.iter().map(|record| RunDto::new(record, &items.indexed)).collect();
+    let runs = items.found.iter().map(|record| RunDto::new(record, &items.indexed, &answer.hidden)).collect();
     let link = pagination.link("/api/runs");
     Ok(answer.answer(RunsDto { runs, pagination }).header(header::LINK, link))
 }
@@ -208,16 +208,17 @@ pub(super) async fn list(
 /// One run, its history and its poster's record.
 #[utoipa::path(get, path = "/api/runs/{id}", operation_id = "getRun", tag = "runs", params(RunPath, MinBlock), responses(
     (status = 200, description = "The run.", body = RunDto),
-), extensions(("x-problems" = json!(["404 run_not_found"]))))]
+), extensions(("x-problems" = json!(["404 run_not_found", "451 hidden"]))))]
 pub(super) async fn show(
     RunPath(id): RunPath,
     ReadQuery(Nothing {}): ReadQuery<Nothing>,
     question: Question,
 ) -> Result<Stamped<RunDto>, Unread> {
     let (sight, answer) = question.ask(|reader| async move { reader.run(id).await }).await?;
-    let PostedRun { record, poster } = sight.found.ok_or(ApiError::RunNotFound(id))?;
+    let PostedRun { record, poster } = answer.hidden.shown(sight.found.ok_or(ApiError::RunNotFound(id))?)?;
     let poster = PosterDto::new(record.run.terms.poster, &poster);
-    Ok(answer.answer(RunDto::new(&record, &sight.indexed).with_poster(poster)))
+    let run = RunDto::new(&record, &sight.indexed, &answer.hidden).with_poster(poster);
+    Ok(answer.answer(run))
 }
 
 /// A run's timeline, oldest first.
@@ -232,14 +233,14 @@ pub(super) struct EventsDto {
 /// Everything that happened to a run on the chain, oldest first.
 #[utoipa::path(get, path = "/api/runs/{id}/events", operation_id = "getRunEvents", tag = "runs", params(RunPath, MinBlock), responses(
     (status = 200, description = "The events.", body = EventsDto),
-), extensions(("x-problems" = json!(["404 run_not_found"]))))]
+), extensions(("x-problems" = json!(["404 run_not_found", "451 hidden"]))))]
 pub(super) async fn events(
     RunPath(id): RunPath,
     ReadQuery(Nothing {}): ReadQuery<Nothing>,
     mut reading: Reading,
 ) -> Result<Stamped<EventsDto>, ApiError> {
     let snapshot = &mut reading.snapshot;
-    snapshot.run(id).await?.ok_or(ApiError::RunNotFound(id))?;
+    reading.hidden.shown(snapshot.run(id).await?.ok_or(ApiError::RunNotFound(id))?)?;
     let market = contracts(&snapshot.chain);
     let indexed = snapshot.indexed;
     let events = snapshot.run_events(id).await?.iter().map(|event| EventDto::new(event, &market, &indexed)).collect();
@@ -262,7 +263,7 @@ pub(super) struct EligibilityQuery {
 #[utoipa::path(get, path = "/api/runs/{id}/claim-eligibility", operation_id = "getClaimEligibility", tag = "runs",
     params(RunPath, EligibilityQuery, MinBlock),
     responses((status = 200, description = "The answer, whatever it is.", body = EligibilityDto)),
-    extensions(("x-problems" = json!(["400 missing_field", "404 run_not_found", "404 agent_not_found"]))))]
+    extensions(("x-problems" = json!(["400 missing_field", "404 run_not_found", "404 agent_not_found", "451 hidden"]))))]
 pub(super) async fn claim_eligibility(
     RunPath(id): RunPath,
     ReadQuery(query): ReadQuery<EligibilityQuery>,
@@ -271,8 +272,8 @@ pub(super) async fn claim_eligibility(
     let agent_id = AgentId(query.agent_id.0);
     let (sight, answer) = question.ask(|reader| async move { reader.run_and_agent(id, agent_id).await }).await?;
     let (run, agent) = sight.found;
-    let PostedRun { record: RunRecord { run, .. }, poster } = run.ok_or(ApiError::RunNotFound(id))?;
-    let agent = agent.ok_or(ApiError::AgentNotFound(agent_id))?.agent;
+    let PostedRun { record: RunRecord { run, .. }, poster } = answer.hidden.shown(run.ok_or(ApiError::RunNotFound(id))?)?;
+    let agent = answer.hidden.shown(agent.ok_or(ApiError::AgentNotFound(agent_id))?)?.agent;
     let poster = PosterDto::new(run.terms.poster, &poster);
     let (now, parameters) = (sight.indexed.timestamp, sight.chain.parameters);
     let caller = agent.owner.unwrap_or_default();
