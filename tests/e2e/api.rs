@@ -17,6 +17,7 @@ mod events;
 mod examples;
 mod faults;
 mod feed_json;
+mod hiding;
 mod hygiene;
 mod idempotency;
 mod keys_of_strangers;

@@ -21,7 +21,7 @@ use crate::indexer::{execute, feed_differs, number, trade};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A client of the stream, that reads it as browsers do.
-struct Listener {
+pub(super) struct Listener {
     response: reqwest::Response,
     buffer: String,
     comments: usize,
@@ -32,7 +32,7 @@ struct Listener {
 }
 
 impl Listener {
-    async fn open(api: &Api, query: &str, last: Option<u64>) -> Result<Self> {
+    pub(super) async fn open(api: &Api, query: &str, last: Option<u64>) -> Result<Self> {
         let mut request = reqwest::Client::new().get(api.url().join(&format!("api/events{query}"))?);
         if let Some(last) = last {
             request = request.header("last-event-id", last);
@@ -96,7 +96,7 @@ impl Listener {
         }
     }
 
-    async fn take(&mut self, count: usize) -> Result<Vec<Value>> {
+    pub(super) async fn take(&mut self, count: usize) -> Result<Vec<Value>> {
         let mut items = Vec::with_capacity(count);
         while items.len() < count {
             let item =
@@ -127,7 +127,8 @@ fn kinds(items: &[Value]) -> Vec<&str> {
     items.iter().filter_map(|item| item["type"].as_str()).collect()
 }
 
-async fn events_of(url: &str) -> Result<usize> {
+/// How many events are in the index at `url`.
+pub(super) async fn events_of(url: &str) -> Result<usize> {
     Ok(number(url, "SELECT count(*) FROM events").await?.try_into()?)
 }
 
