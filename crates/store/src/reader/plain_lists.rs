@@ -25,7 +25,8 @@ impl Reader {
             match self.look(statement.query.build(), Found::read).await? {
                 Look::Nothing => return Ok(None),
                 // Numbers without a gap say where a page begins; there are others where the index does not hold all runs of its market.
-                Look::Seen(Sight { indexed, chain, found }) if page.offset() == 0 || found.highest == found.total => {
+                Look::Seen(sight) if page.offset() == 0 || sight.found.highest == sight.found.total => {
+                    let Sight { indexed, chain, found } = *sight;
                     let listing = Listing::of(Stretch::of(found.items, page.limit, Direction::Next), found.total);
                     return Ok(Some(Sight { indexed, chain, found: listing }));
                 }
@@ -50,7 +51,8 @@ impl Reader {
         if let Some(mut statement) = PlainList::beside(filter, sort.order().read(direction), position, limit) {
             match self.look(statement.query.build(), Found::read).await? {
                 Look::Nothing => return Ok(None),
-                Look::Seen(Sight { indexed, chain, found }) => {
+                Look::Seen(sight) => {
+                    let Sight { indexed, chain, found } = *sight;
                     return Ok(Some(Sight { indexed, chain, found: Stretch::of(found.items, limit, direction) }));
                 }
                 Look::Unknown => {}

@@ -79,7 +79,7 @@ pub(super) enum Look<T> {
     /// No indexer has started on this database.
     Nothing,
     /// What was asked for.
-    Seen(Sight<T>),
+    Seen(Box<Sight<T>>),
     /// The database is of an older version, or of a market that is not known yet: a view will tell.
     Unknown,
 }
@@ -89,7 +89,7 @@ impl Reader {
     pub async fn glance(&self) -> Result<Option<Sight<()>>, StoreError> {
         match self.look(sqlx::query(GLANCE), |_| Ok(())).await? {
             Look::Nothing => Ok(None),
-            Look::Seen(sight) => Ok(Some(sight)),
+            Look::Seen(sight) => Ok(Some(*sight)),
             Look::Unknown => Ok(self.snapshot().await?.map(|view| view.sight(()))),
         }
     }
@@ -100,7 +100,7 @@ impl Reader {
         let key = bigint(id.0).unwrap_or(-1);
         match self.look(sqlx::query(RUN).bind(key), |rows| one(rows, PostedRun::take)).await? {
             Look::Nothing => Ok(None),
-            Look::Seen(sight) => Ok(Some(sight)),
+            Look::Seen(sight) => Ok(Some(*sight)),
             Look::Unknown => {
                 let Some(mut view) = self.snapshot().await? else { return Ok(None) };
                 let found = view.posted_run(id).await?;
@@ -122,7 +122,7 @@ impl Reader {
         };
         match self.look(sqlx::query(CLAIM).bind(keys.0).bind(keys.1), |rows| one(rows, read)).await? {
             Look::Nothing => Ok(None),
-            Look::Seen(sight) => Ok(Some(sight)),
+            Look::Seen(sight) => Ok(Some(*sight)),
             Look::Unknown => {
                 let Some(mut view) = self.snapshot().await? else { return Ok(None) };
                 let found = (view.posted_run(id).await?, view.agent(agent).await?);
@@ -153,7 +153,7 @@ impl Reader {
         let indexed = CursorRow::take(&mut cells)?.try_into()?;
         let chain_id = unsigned("chain", cells.take()?)?;
         let Some(chain) = self.chain.with(chain_id, cells.take()?, cells.take()?, cells.take()?) else { return Ok(Look::Unknown) };
-        Ok(Look::Seen(Sight { indexed, chain, found: read(&rows)? }))
+        Ok(Look::Seen(Box::new(Sight { indexed, chain, found: read(&rows)? })))
     }
 }
 
