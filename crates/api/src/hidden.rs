@@ -1,6 +1,6 @@
 //! What the operator has to keep from being shown: runs, agents and accounts that a file names, each with the reason.
 //!
-//! It is about what this server shows, and nothing else. The chain, the index and what is decided by them do not know of it, so that whoever has money
+//! It is about what this server shows, and nothing else. The chain, the index and what is decided by them do not know of it, so that a wallet that has money
 //! in a hidden run can still act.
 
 mod list;

@@ -1,4 +1,4 @@
-//! What the operator keeps from being shown is not, wherever it is asked for; and whoever has money in it acts on.
+//! What the operator keeps from being shown is not, wherever it is asked for; and wallets that have money in it act on.
 
 use std::{
     path::Path,

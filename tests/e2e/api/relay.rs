@@ -218,7 +218,7 @@ async fn the_relayer_is_nobodys_errand_boy() -> Result<()> {
     far["request"]["deadline"] = json!("18446744073709551615");
     post(&served, &far).await?.require_field(400, "invalid_value", "request.deadline")?;
 
-    // Addresses cost nothing: whoever registers at the operator's cost has something to stake.
+    // Addresses cost nothing: a wallet that registers at the operator's cost has something to stake.
     let poor = PrivateKeySigner::random();
     let refused = post(&served, &register(&served, &poor).await?).await?;
     refused.require(422, "insufficient_usdc")?;

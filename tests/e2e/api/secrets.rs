@@ -117,7 +117,7 @@ async fn serve(served: &Served, proxy: &NodeProxy, directory: &Path) -> Result<(
         ("DATABASE_URL", database.as_str()),
         ("RPC_URL", node.as_str()),
         ("CLAWPAY_API_PORT", port.as_str()),
-        // An account of the local node that nobody else sends from.
+        // An account of the local node that no other test sends from.
         ("CLAWPAY_RELAYER_KEY", "0x2a871d0798f97d79848a013d4936a73bf4cc922c825d33c1cf7073dff6d409c6"),
     ];
     let mut api = Clawpay::start(&["serve"], directory, settings)?;

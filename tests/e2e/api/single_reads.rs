@@ -86,7 +86,7 @@ async fn what_a_client_has_costs_a_look_at_the_cursor() -> Result<()> {
         tags.push(answer.headers()["etag"].clone());
     }
     let mut connection = PgConnection::connect(&database.url()).await?;
-    // Whoever reads of these waits.
+    // A read of these waits.
     let lock = "BEGIN; LOCK TABLE runs, run_counts, poster_records, agents IN ACCESS EXCLUSIVE MODE";
     sqlx::raw_sql(lock).execute(&mut connection).await?;
     for (path, tag) in paths.iter().zip(tags) {

@@ -204,7 +204,7 @@ async fn a_reverted_transaction_says_why() -> Result<()> {
     let late = sign(&served.prepare(&path, &signer(1)).await?["steps"][0]["transaction"], &key(1))?;
     served.stack.provider().anvil_set_auto_mine(false).await?;
     assert_eq!(hand_in(&served, &late).await?.body["status"], "pending");
-    // Somebody whose transaction comes first in the block.
+    // An account whose transaction comes first in the block.
     let block = served.stack.provider().get_block_by_number(BlockNumberOrTag::Latest).await?.context("a block")?;
     ensure!(block.header.number > 0);
     served.stack.provider().anvil_drop_transaction(keccak256(&late)).await?;

@@ -79,7 +79,7 @@ impl Subjects {
 }
 
 impl Hideable for Item {
-    /// What happens to a run is hidden where the run is, whoever has it in hand: its poster has to hear of a delivery by a hidden agent. What else
+    /// What happens to a run is hidden where the run is, whichever agent has it in hand: its poster has to hear of a delivery by a hidden agent. What else
     /// happens to an agent is hidden with it, and what happens to accounts with them.
     fn reason<'a>(&self, list: &'a HideList) -> Option<&'a str> {
         let Subjects { run, agent, poster, holder: _, owner, acting, accounts, kind: _ } = &self.subjects;

@@ -123,7 +123,7 @@ pub(super) trait Selection {
         false
     }
 
-    /// How many rows it selects, if somebody keeps count of that.
+    /// How many rows it selects, if a counter says that.
     fn kept_count(&self, snapshot: &mut Snapshot) -> impl Future<Output = Result<Option<u64>, StoreError>> + Send;
 
     /// About how many rows a walk along ids would come by.

@@ -1,7 +1,7 @@
 //! One address against all others: thousands of connections that listen, lie idle, leave answers unread, or begin what they do not end.
 //!
 //! The server is a process of its own with the limits that it has for strangers. While a crowd is there, another address goes on asking; what
-//! its answers take is compared with what they take when nobody else is there. Prints one line of JSON for each crowd, and fails where an answer
+//! its answers take is compared with what they take when no other client is there. Prints one line of JSON for each crowd, and fails where an answer
 //! is missing or takes three times as long.
 
 use std::{
