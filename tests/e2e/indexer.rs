@@ -76,7 +76,7 @@ pub(crate) async fn feed_differs(database_url: &str) -> anyhow::Result<i64> {
 }
 
 /// `clawpay index` as a process of its own, with what it needs in `directory`.
-fn index_process(stack: &Stack, rpc_url: &str, database_url: &str, directory: &Path, log: &str) -> anyhow::Result<Clawpay> {
+pub(crate) fn index_process(stack: &Stack, rpc_url: &str, database_url: &str, directory: &Path, log: &str) -> anyhow::Result<Clawpay> {
     let deployment = directory.join("deployment.json");
     std::fs::write(&deployment, serde_json::to_vec(&stack.deployment)?)?;
     let deployment = deployment.to_string_lossy();

@@ -132,6 +132,11 @@ impl Node {
         self.pool.troubles()
     }
 
+    /// How far the furthest node was when all were last looked at; 0 before.
+    pub(crate) fn height_seen(&self) -> u64 {
+        self.pool.height_seen()
+    }
+
     /// A turn to look through past blocks.
     async fn search(&self) -> Option<SemaphorePermit<'_>> {
         self.pool.searches.acquire().await.ok()

@@ -98,6 +98,18 @@ async fn forget_addresses(app: App) {
     }
 }
 
+/// Says what this server's role may not write, before a request fails for it.
+async fn warn_of_missing_rights(app: &App) {
+    match app.submitted_transactions().tables_not_writable().await {
+        Ok(tables) if tables.is_empty() => {}
+        Ok(tables) => {
+            let tables = tables.join(", ");
+            tracing::error!(tables, "this role may not write these tables: grant it what \"Database roles\" in README.md says");
+        }
+        Err(error) => ApiError::from(error).log(),
+    }
+}
+
 /// Says when the database holds a market, and wakes those who wait for the index, until the server stops. Nothing depends on it: who waits
 /// also looks for himself.
 async fn hear_of_the_index(app: App) {
@@ -106,6 +118,8 @@ async fn hear_of_the_index(app: App) {
         match app.snapshot().await {
             Ok(snapshot) => {
                 tracing::info!(chain = snapshot.chain.chain_id, block = snapshot.indexed.number, "serving the market");
+                drop(snapshot);
+                warn_of_missing_rights(&app).await;
                 break;
             }
             Err(ApiError::NothingIndexed) if told => {}

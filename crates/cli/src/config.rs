@@ -226,7 +226,7 @@ fn rpc_urls(text: &str) -> Result<Vec<Secret<Url>>> {
 
 /// The value may hold a key, and is not quoted in the error.
 fn rpc_url(text: &str) -> Result<Url> {
-    let url = Url::parse(text).context("RPC_URL is not a URL")?;
+    let url = Url::parse(text).context("RPC_URL is not a URL, as http://host:port or wss://host/path")?;
     match url.scheme() {
         "http" | "https" | "ws" | "wss" if url.has_host() => Ok(url),
         _ => bail!("RPC_URL must be an http, https, ws or wss URL"),

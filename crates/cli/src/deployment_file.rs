@@ -14,7 +14,12 @@ use anyhow::{Context, Result, bail};
 use clawpay_bindings::Deployment;
 use clawpay_indexer::origin;
 
-use crate::{config::Config, deploy::is_local, output::progress, wallet};
+use crate::{
+    config::{Config, Secret},
+    deploy::is_local,
+    output::progress,
+    wallet,
+};
 
 /// The embedded chain's own, inside the data directory.
 pub fn of_local_stack(data_dir: &Path) -> PathBuf {
@@ -45,15 +50,38 @@ pub fn write(path: &Path, deployment: &Deployment) -> Result<()> {
         .with_context(|| format!("cannot write the deployment file {}", path.display()))
 }
 
-/// As [`find`], on the first of the configured nodes that answers. Waits for nodes that are away; one on the wrong chain is an error.
+/// As [`find`], on the first of the configured nodes that is on the deployment's chain. Waits for nodes as long as none answers.
+///
+/// # Errors
+/// Those that answer are all on other chains: what the first of them is refused for.
 pub async fn wait_and_find(config: &Config) -> Result<Deployment> {
     config.require_rpc_url()?;
-    let rpc_urls: Vec<_> = config.rpc_urls.iter().map(|url| url.0.clone()).collect();
-    let provider = wallet::wait_for_node(&rpc_urls, |rpc_url, error| {
-        progress(format_args!("Waiting for the node at {}: {error:#}", origin(rpc_url)));
-    })
-    .await;
-    find(config, &provider).await
+    let mut is_reported = false;
+    loop {
+        let mut refusal = None;
+        for Secret(rpc_url) in &config.rpc_urls {
+            let found = match wallet::reach(rpc_url).await {
+                Ok(provider) => find(config, &provider).await,
+                Err(error) => {
+                    if !is_reported {
+                        progress(format_args!("Waiting for the node at {}: {error:#}", origin(rpc_url)));
+                    }
+                    continue;
+                }
+            };
+            match found {
+                Ok(deployment) => return Ok(deployment),
+                Err(error) => {
+                    refusal.get_or_insert(error.context(format!("the node at {} cannot be followed", origin(rpc_url))));
+                }
+            }
+        }
+        if let Some(refusal) = refusal {
+            return Err(refusal);
+        }
+        is_reported = true;
+        tokio::time::sleep(wallet::LAST_WAIT).await;
+    }
 }
 
 /// The deployment on the chain that `provider` leads to: the configured file, or the first of the usual places that is about this chain.

@@ -25,7 +25,7 @@ fn parse(text: &str, is_setting: impl Fn(&str) -> bool, is_set: impl Fn(&str) ->
         let is_known = |variable: &str| is_set(variable) || text.lines().filter_map(assignment).any(|(other, _)| other == variable);
         if !references(value).iter().all(|variable| is_known(variable)) {
             bail!(
-                ".env: {name} has a $ that no variable's name follows, and it would be taken out. Put the value in single quotes, as \
+                ".env: {name} has a $ before no name of a variable that is set, and it would be taken out. Put the value in single quotes, as \
                  {name}='…'; in a URL, $ may be written %24"
             );
         }
@@ -45,7 +45,10 @@ fn explained(text: &str, error: &dotenvy::Error) -> anyhow::Error {
     };
     match text.lines().filter_map(assignment).find(|(_, value)| *value == unreadable) {
         Some((name, _)) => anyhow!(".env: the value of {name} cannot be read; put it in single quotes, as {name}='…'"),
-        None => anyhow!(".env has a line that is not NAME=value"),
+        None => match text.lines().position(|line| line.trim() == unreadable.trim()) {
+            Some(before) => anyhow!(".env: line {} is not NAME=value", before + 1),
+            None => anyhow!(".env has a line that is not NAME=value"),
+        },
     }
 }
 
@@ -119,6 +122,6 @@ mod tests {
     fn a_line_that_cannot_be_read_names_its_setting() {
         let refusal = read("DATABASE_URL=postgres://u:ecret word@h/d").unwrap_err().to_string();
         assert!(refusal.contains("DATABASE_URL='…'") && !refusal.contains("ecret"), "{refusal}");
-        assert_eq!(read("ecret").unwrap_err().to_string(), ".env has a line that is not NAME=value");
+        assert_eq!(read("ecret").unwrap_err().to_string(), ".env: line 1 is not NAME=value");
     }
 }

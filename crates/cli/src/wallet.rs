@@ -47,25 +47,14 @@ async fn client(rpc_url: &Url) -> Result<RpcClient> {
     }
 }
 
-/// A connection to the first of these nodes that answers, however long it takes. `report` hears once of each why it does not.
-pub async fn wait_for_node(rpc_urls: &[Url], report: impl Fn(&Url, &anyhow::Error)) -> DynProvider {
-    let mut is_reported = false;
-    loop {
-        for rpc_url in rpc_urls {
-            let attempt = async {
-                let provider = connect(rpc_url).await?;
-                tokio::time::timeout(CALL_TIMEOUT, provider.get_chain_id()).await.context("no answer came")??;
-                Ok(provider)
-            };
-            match attempt.await {
-                Ok(provider) => return provider,
-                Err(error) if !is_reported => report(rpc_url, &error),
-                Err(_) => {}
-            }
-        }
-        is_reported = true;
-        tokio::time::sleep(LAST_WAIT).await;
-    }
+/// A connection to a node that answers.
+///
+/// # Errors
+/// It cannot be reached, or does not answer in time.
+pub async fn reach(rpc_url: &Url) -> Result<DynProvider> {
+    let provider = connect(rpc_url).await?;
+    tokio::time::timeout(CALL_TIMEOUT, provider.get_chain_id()).await.context("no answer came")??;
+    Ok(provider)
 }
 
 /// Whether there is a contract at `address`.

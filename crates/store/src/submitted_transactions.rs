@@ -57,6 +57,16 @@ impl SubmittedTransactions {
         Ok(Self { pool, nonce_turns: Arc::new(Semaphore::new(1)) })
     }
 
+    /// Those of the API's own tables that this role may not write.
+    pub async fn tables_not_writable(&self) -> Result<Vec<String>, StoreError> {
+        let tables = sqlx::query_scalar(
+            "SELECT name FROM unnest(ARRAY['answered', 'idempotency_keys', 'relayed', 'sent']) AS own (name)
+             WHERE to_regclass(name) IS NOT NULL
+               AND NOT (has_table_privilege(name, 'INSERT') AND has_table_privilege(name, 'UPDATE') AND has_table_privilege(name, 'DELETE'))",
+        );
+        Ok(tables.fetch_all(&self.pool).await?)
+    }
+
     /// Notes a transaction, and forgets some that are a month old. False if it was noted before.
     pub async fn note(&self, sent: &SubmittedTransaction) -> Result<bool, StoreError> {
         let noted = sqlx::query!(

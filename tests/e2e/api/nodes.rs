@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use clawpay_cli::local::free_port;
 use clawpay_domain::{RunId, Usdc};
-use clawpay_tests::{Indexer, Stack, key};
+use clawpay_tests::{Indexer, Stack, key, scratch};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -14,6 +14,7 @@ use super::{
     served::{Served, account, signer, with},
     strict_wallet::sign_steps,
 };
+use crate::indexer::index_process;
 
 /// Often enough that no test waits long for what a look finds.
 const OFTEN: Duration = Duration::from_millis(50);
@@ -230,5 +231,40 @@ async fn reads_are_ready_without_any_node_and_prepares_are_not() -> Result<()> {
     nodes.until_nodes_are(["unreachable", "ok"]).await?;
     let ready: Value = nodes.served.read("/readyz").await?;
     ensure!(ready["prepares"]["ready"] == true, "{ready:#}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn prepares_are_not_ready_while_the_chain_goes_on_without_the_indexer() -> Result<()> {
+    let mut nodes = TwoNodes::start(Oddity::None, OFTEN).await?;
+    nodes.served.settle().await?;
+    nodes.until_nodes_are(["ok", "ok"]).await?;
+    nodes.served.indexer.take().context("an indexer")?.stop().await??;
+    nodes.served.stack.mine(40).await?;
+    for _ in 0..400 {
+        let ready = nodes.served.read("/readyz").await?;
+        if ready["prepares"]["ready"] == false {
+            let staleness = ready["stalenessSeconds"].as_u64().context("stalenessSeconds")?;
+            ensure!(staleness < 30 && ready["status"] == "ready" && ready["prepares"]["nodes"] == json!(["ok", "ok"]), "{ready:#}");
+            return Ok(());
+        }
+        tokio::time::sleep(OFTEN).await;
+    }
+    anyhow::bail!("an indexer that has stopped goes unnoticed: {:#}", nodes.served.read("/readyz").await?)
+}
+
+#[tokio::test]
+async fn an_indexer_whose_first_node_is_on_another_chain_follows_the_second() -> Result<()> {
+    let stack = Stack::with_database().await?;
+    let other = NodeProxy::start(stack.rpc_url(), Oddity::OtherChain).await?;
+    let (database, directory) = (stack.database_url()?, scratch()?);
+    let both = format!("{},{}", other.url, stack.rpc_url());
+    let indexing = index_process(&stack, &both, &database, directory.path(), "warn")?;
+    stack.until_indexed(&database).await?;
+    drop(indexing);
+    let mut alone = index_process(&stack, other.url.as_str(), &database, directory.path(), "warn")?;
+    ensure!(!alone.end(Duration::from_secs(60)).await?.success());
+    let (said, node) = (alone.output(), other.url.origin().ascii_serialization());
+    ensure!(said.contains(&node) && said.contains("on chain 1"), "{said}");
     Ok(())
 }

@@ -80,7 +80,10 @@ async fn under_its_own_role_the_api_reads_everything_and_writes_its_own_tables_a
     let superuser = stack.database_url()?;
     let indexer = Indexer::start(stack.index_config(), &writer)?;
     stack.until_indexed(&superuser).await?;
+    let notes = SubmittedTransactions::new(&api)?;
+    assert_eq!(notes.tables_not_writable().await?, ["answered", "idempotency_keys", "relayed", "sent"]);
     run(&superuser, "in the database clawpay, with its tables").await?;
+    assert!(notes.tables_not_writable().await?.is_empty());
     let mut served = Served::unindexed(stack, |config| {
         config.database_url = api.clone();
         config.relay = Some(RelayOptions::new(key(RELAYER)));
@@ -107,7 +110,6 @@ async fn under_its_own_role_the_api_reads_everything_and_writes_its_own_tables_a
     until_mined(&served, accepted(&served, &register(&served, &wallet).await?).await?).await?;
 
     // Two things alike in one transaction, of which one is handed out.
-    let notes = SubmittedTransactions::new(&api)?;
     assert_eq!(notes.answer(alloy::primitives::B256::repeat_byte(1), &[3, 4], None).await?, Some((3, false)));
 
     // Every read.

@@ -2,7 +2,10 @@
 
 use std::{
     fmt, slice,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -41,6 +44,8 @@ pub(super) struct Pool {
     pause: Duration,
     /// The market's chain, once it is known.
     chain_id: SetOnce<u64>,
+    /// How far the furthest node was when all were last looked at; 0 before.
+    height: AtomicU64,
     /// Turns to look through past blocks.
     pub(super) searches: Semaphore,
 }
@@ -50,7 +55,14 @@ impl Pool {
     pub(super) fn new(urls: impl IntoIterator<Item = Url>, timeout: Duration, pause: Duration) -> Self {
         let endpoints: Arc<[_]> = urls.into_iter().map(|url| Arc::new(Endpoint::new(url))).collect();
         let count = u32::try_from(endpoints.len()).unwrap_or(u32::MAX).max(1);
-        Self { endpoints, limit: timeout / count, pause, chain_id: SetOnce::new(), searches: Semaphore::new(SEARCHES) }
+        Self {
+            endpoints,
+            limit: timeout / count,
+            pause,
+            chain_id: SetOnce::new(),
+            height: AtomicU64::new(0),
+            searches: Semaphore::new(SEARCHES),
+        }
     }
 
     /// All nodes by number, in the order in which they are asked.
@@ -68,6 +80,11 @@ impl Pool {
     /// What is held against each node, in the operator's order.
     pub(super) fn troubles(&self) -> Vec<Option<NodeTrouble>> {
         self.endpoints.iter().map(|endpoint| endpoint.standing().trouble()).collect()
+    }
+
+    /// How far the furthest node was when all were last looked at; 0 before.
+    pub(super) fn height_seen(&self) -> u64 {
+        self.height.load(Ordering::Relaxed)
     }
 
     /// Asks node `index` all of it at once.
@@ -204,6 +221,7 @@ impl Pool {
             }
         }
         let Some(best) = heights.iter().filter_map(|height| height.as_ref().ok()).max().copied() else { return };
+        self.height.store(best, Ordering::Relaxed);
         for (endpoint, height) in self.endpoints.iter().zip(heights) {
             if let Ok(height) = height {
                 endpoint.standing().measure(height, best, Instant::now());

@@ -72,8 +72,11 @@ pub(super) async fn readyz(State(app): State<App>, Query(Nothing {}): Query<Noth
         max_staleness_seconds: config.max_staleness.as_secs(),
     };
     let troubles = app.node().troubles();
+    // An indexer that has stopped does not say how far the chain has come since.
+    let is_behind = app.node().height_seen().saturating_sub(indexed.number) > config.max_lag_blocks;
+    let is_decided_by = !is_behind && !app.is_stale(&indexed) && indexed.number >= config.ready_at_block;
     let prepares = Prepares {
-        ready: !app.is_stale(&indexed) && indexed.number >= config.ready_at_block && troubles.iter().any(Option::is_none),
+        ready: is_decided_by && troubles.iter().any(Option::is_none),
         nodes: troubles.iter().map(|trouble| trouble.map_or("ok", NodeTrouble::word)).collect(),
     };
     let reasons = in_the_way(&app, &indexed);
