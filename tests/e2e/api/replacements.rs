@@ -17,6 +17,7 @@ use anyhow::{Context, Result, ensure};
 use clawpay_bindings::{Call, ERC2771Forwarder, ForwardRequest, forwarder::ERC2771Forwarder::ForwardRequestData, forwarder_domain};
 use clawpay_domain::{AgentId, RunId, Usdc};
 use clawpay_tests::{Indexer, Stack, key};
+use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 
@@ -93,6 +94,9 @@ async fn a_claim_that_was_sped_up_is_done_by_its_successor() -> Result<()> {
     require_waiting(&waiting, "pending", keccak256(&first))?;
 
     let second = send(&served, &sign(&dearer(&transaction)?, &key(2))?).await?;
+    // While the dearer one waits in its place, nothing has been let go of: a wallet that is told so does it twice.
+    require_waiting(&served.post(&path, &handing_in(&claim(agent), keccak256(&first))).await?, "pending", keccak256(&first))?;
+    assert_eq!(served.read(&format!("/api/transactions/{}", keccak256(&first))).await?["status"], "pending");
     served.stack.mine(1).await?;
     served.settle().await?;
     for body in [handing_in(&claim(agent), keccak256(&first)), with(&claim(agent), "signedTransactions", json!([first]))] {
@@ -100,6 +104,27 @@ async fn a_claim_that_was_sped_up_is_done_by_its_successor() -> Result<()> {
     }
     let standing = served.read(&format!("/api/transactions/{}", keccak256(&first))).await?;
     assert_eq!((&standing["status"], &standing["replacedBy"]), (&json!("replaced"), &json!(second)), "{standing:#}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_key_whose_transaction_was_sped_up_is_answered_alike_each_time() -> Result<()> {
+    let served = Served::start_with(|config| config.confirmation_wait = Duration::from_secs(2)).await?;
+    let (run, agent) = claimable(&served).await?;
+    let path = format!("/api/runs/{run}/claim");
+    let keyed = async |body: &Value| served.send(served.request(Method::POST, &path).header("Idempotency-Key", "claim 1").json(body)).await;
+    let transaction = keyed(&claim(agent)).await?.body["steps"][0]["transaction"].clone();
+    served.stack.provider().anvil_set_auto_mine(false).await?;
+    let first = sign(&transaction, &key(2))?;
+    let hash = keccak256(&first);
+    require_waiting(&keyed(&with(&claim(agent), "signedTransactions", json!([first]))).await?, "pending", hash)?;
+    let second = send(&served, &sign(&dearer(&transaction)?, &key(2))?).await?;
+    served.stack.mine(1).await?;
+    served.settle().await?;
+    // A client that has lost the first answer asks for it again.
+    for _ in 0..2 {
+        require_done_by(&keyed(&handing_in(&claim(agent), hash)).await?, second, hash)?;
+    }
     Ok(())
 }
 

@@ -202,7 +202,10 @@ impl Confirmer<'_> {
             }
             Signed::Sent(hash) => {
                 self.node.require_chain(chain.chain_id).await?;
-                if let Some((done, pinned)) = done_by.zip(pinned).filter(|(done, _)| *done != hash) {
+                let by_another = done_by.zip(pinned).filter(|(done, _)| *done != hash);
+                if let Some((done, pinned)) = by_another
+                    && self.has_done(intent, hash, &market).await?
+                {
                     let detail = format!("what the key stands for was done by {done}; hand in another transaction without the key");
                     return Err(ApiError::KeySpent { nonce: pinned.last_nonce(), detail });
                 }
@@ -222,6 +225,13 @@ impl Confirmer<'_> {
     async fn done_before(&self, pinned: Option<PinnedRequest>) -> Result<Option<B256>, ApiError> {
         let Some(hash) = pinned.and_then(|pinned| pinned.done_by) else { return Ok(None) };
         Ok(self.node.receipt(hash).await?.map(|_| hash))
+    }
+
+    /// Whether a transaction has done the action itself. One that has not is another attempt at what is done by now.
+    async fn has_done(&self, intent: &Intent, hash: B256, market: &Contracts) -> Result<bool, ApiError> {
+        let receipt = self.node.receipt(hash).await?.filter(Receipt::succeeded);
+        let events = receipt.map(|receipt| proof::of_receipt(&receipt.logs, market)).unwrap_or_default();
+        Ok(!proof::find(&intent.call, intent.wallet, &events, market).is_empty())
     }
 
     /// Lets a key that was not there when the steps were prepared stand for them from now on. Refuses steps that are not those that it stands

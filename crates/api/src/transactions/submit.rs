@@ -99,7 +99,8 @@ async fn why_refused(node: &Node, transaction: &SignedTransaction, words: &str) 
              sign what you get then"
         ),
         R::NonceWaiting => format!(
-            "another transaction of {sender} with nonce {nonce} waits to be mined; prepare again with the next nonce, or offer at least an \
+            "another transaction of {sender} with nonce {nonce} waits to be mined. If it is this action, sent before or sped up, wait for it and \
+             hand in its hash: sent again it would be done twice. If it is another, prepare again with the next nonce, or offer at least an \
              eighth more for gas to replace it"
         ),
         R::InsufficientFunds => format!(

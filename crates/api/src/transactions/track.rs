@@ -92,12 +92,16 @@ impl Tracker<'_> {
         }
         let noted = self.notes.find(hash).await?.map(|noted| Place { sender: noted.sender, nonce: noted.nonce });
         let Some(place) = noted.or(hint) else { return Ok(located(None, Whereabouts::Unknown)) };
-        let whereabouts = if self.node.mined_nonce(place.sender, None).await? > place.nonce {
+        let (mined, next) = self.node.nonces(place.sender).await?;
+        let whereabouts = if mined > place.nonce {
             self.overtaken(hash, place, noted.is_some()).await?
         } else if noted.is_none() {
             Whereabouts::Unknown
         } else if self.notes.is_looked_after(hash).await? {
             Whereabouts::LookedAfter
+        } else if next > place.nonce {
+            // Another transaction waits in its place, which the wallet may have sent to speed this one up: nothing is to be done until it is mined.
+            Whereabouts::Waiting { for_nonce: None }
         } else {
             Whereabouts::Dropped
         };
