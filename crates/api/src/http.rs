@@ -4,6 +4,7 @@
 
 mod app;
 mod cursor;
+mod documents;
 pub(crate) mod dto;
 mod event_stream;
 mod extract;

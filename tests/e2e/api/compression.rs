@@ -73,6 +73,26 @@ async fn answers_above_a_kilobyte_come_as_gzip_or_br_and_say_the_same() -> Resul
 }
 
 #[tokio::test]
+async fn documents_are_compressed_once_and_kept() -> Result<()> {
+    let served = Served::start().await?;
+    for path in ["/openapi.json", "/llms.txt", "/skill.md", "/docs/openapi.json", "/docs/swagger-ui.css"] {
+        let (_, plain) = unpack(served.request(Method::GET, path).send().await?).await?;
+        for coding in ["br", "gzip"] {
+            let head = served.request(Method::HEAD, path).header(header::ACCEPT_ENCODING, coding).send().await?;
+            assert_eq!(head.status(), StatusCode::OK, "{path}");
+            for _ in 0..2 {
+                let answer = served.request(Method::GET, path).header(header::ACCEPT_ENCODING, coding).send().await?;
+                // What is being compressed while it is sent has no length that could be told before.
+                assert!(answer.content_length().is_some(), "{path} as {coding}");
+                let (sent, text) = unpack(answer).await?;
+                assert_eq!((sent.as_str(), text == plain), (coding, true), "{path}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_client_that_refuses_what_is_plain_is_answered_all_the_same() -> Result<()> {
     let served = Served::start().await?;
     for refusal in ["identity;q=0", "*;q=0", "zstd, identity;q=0, *;q=0"] {

@@ -207,6 +207,17 @@ async fn a_body_that_does_not_come_is_not_waited_for() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_body_that_says_that_it_is_too_large_is_not_waited_for() -> Result<()> {
+    let served = Served::start_with(|config| config.body_timeout = FOREVER * 2).await?;
+    let mut stream = TcpStream::connect(served.api.url().socket_addrs(|| None)?[0]).await?;
+    let head = "POST /api/runs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9999999999\r\n\r\n";
+    stream.write_all(head.as_bytes()).await?;
+    let answer = one_answer(&mut stream).await?;
+    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("body_too_large"), "{answer}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_database_that_says_nothing_is_not_waited_for() -> Result<()> {
     let database = Database::start()?;
     empty_index(&database.url()).await?;

@@ -59,6 +59,9 @@ async fn requests_of_the_wrong_form_are_refused_before_anything_is_looked_up() -
     send(Method::POST, "/api/runs", json_type, permit.to_owned()).await?.require_field(400, "duplicate_field", "deadline")?;
     send(Method::POST, "/api/runs/1/claim", json_type, format!("\u{feff}{}", claim(1, 2))).await?.require(404, "run_not_found")?;
 
+    let compressed = served.request(Method::POST, "/api/runs/1/claim").header("content-encoding", "gzip").json(&claim(1, 2));
+    served.send(compressed).await?.require(415, "unsupported_media_type")?;
+
     let padded = |length: usize| {
         let body = claim(1, 2).to_string();
         let padding = " ".repeat(length - body.len());

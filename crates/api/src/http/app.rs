@@ -6,7 +6,7 @@ use clawpay_store::{IndexedBlock, Reader, ReaderOptions, Snapshot, StoreError, S
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use super::gate::Gate;
+use super::{documents::Documents, gate::Gate};
 use crate::{
     Config,
     actions::{Preparer, TokenDomain, confirm::Confirmer},
@@ -29,6 +29,9 @@ const ALL_BODIES_BYTES: usize = 32 * 1024 * 1024;
 /// Connections to the database that clients' reads cannot use up, at most.
 const APART: NonZeroU32 = NonZeroU32::MIN.saturating_add(11);
 
+/// Connections for those who wait for a transaction, at most: a hash costs nothing to invent, and keeps no other from preparing.
+const WAITING: NonZeroU32 = NonZeroU32::MIN.saturating_add(7);
+
 /// The server's state. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct App {
@@ -42,6 +45,8 @@ struct Inner {
     reads: Reader,
     /// Answers probes, listeners, and what wallets decide by: however much is read, it has connections of its own.
     reader: Reader,
+    /// Answers those who wait for a transaction, or ask after one.
+    confirming: Reader,
     submitted_transactions: SubmittedTransactions,
     replica: Option<Replica>,
     node: Node,
@@ -61,6 +66,7 @@ struct Inner {
     _watching: [AbortOnDropHandle<()>; 3],
     hub: Arc<Hub>,
     listeners: ListenerLimiter,
+    documents: Documents,
     shutdown: CancellationToken,
     started: Instant,
 }
@@ -90,6 +96,8 @@ impl App {
         let reads = Reader::new(&config.database_url, config.database)?;
         let apart = ReaderOptions { connections: config.database.connections.min(APART), ..config.database };
         let reader = Reader::new(&config.database_url, apart)?;
+        let waiting = ReaderOptions { connections: config.database.connections.min(WAITING), ..config.database };
+        let confirming = Reader::new(&config.database_url, waiting)?;
         let submitted_transactions = SubmittedTransactions::new(&config.database_url)?;
         let urls = [&config.rpc_url].into_iter().chain(&config.fallback_rpc_urls).cloned();
         let node = Node::new(urls, config.node_timeout, config.node_check);
@@ -108,6 +116,7 @@ impl App {
             replica,
             reads,
             reader,
+            confirming,
             submitted_transactions,
             node,
             node_facts: NodeFacts::default(),
@@ -120,6 +129,7 @@ impl App {
             _watching: watching,
             hub,
             listeners,
+            documents: Documents::default(),
             shutdown,
             started: Instant::now(),
         };
@@ -133,6 +143,11 @@ impl App {
     /// For probes, listeners and decisions; clients' reads have [`App::read`].
     pub(crate) fn reader(&self) -> &Reader {
         &self.inner.reader
+    }
+
+    /// For those who wait for a transaction, or ask after one that anybody may have invented.
+    pub(crate) fn confirming(&self) -> &Reader {
+        &self.inner.confirming
     }
 
     pub(crate) fn submitted_transactions(&self) -> &SubmittedTransactions {
@@ -158,6 +173,11 @@ impl App {
     /// Nothing where there is no rate limit.
     pub(crate) fn gate(&self) -> Option<&Gate> {
         self.inner.gate.as_ref()
+    }
+
+    /// Documents, compressed.
+    pub(super) fn documents(&self) -> &Documents {
+        &self.inner.documents
     }
 
     /// What all bodies that are being read share.
@@ -196,7 +216,7 @@ impl App {
     pub(crate) fn confirmer(&self) -> Confirmer<'_> {
         Confirmer {
             node: self.node(),
-            reader: self.reader(),
+            reader: self.confirming(),
             notes: self.submitted_transactions(),
             blocks: &self.inner.blocks,
             index: self.index(),

@@ -55,7 +55,7 @@ fn wrap(router: Router<App>, app: &App) -> Router<App> {
         .layer(hygiene::cors())
         .layer(from_fn_with_state(app.clone(), links::lead_outside))
         .layer(from_fn(hygiene::protect))
-        .layer(from_fn(compression::compress))
+        .layer(from_fn_with_state(app.clone(), compression::compress))
         .layer(from_fn(log::log))
         .layer(trace())
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))

@@ -5,6 +5,9 @@ use clawpay_store::Page;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+/// Bytes of a Link header that proxies take with all other headers in the 4 KiB that they commonly have for them.
+const LONGEST_LINK: usize = 2_048;
+
 /// Where a list goes on. Read by page, it says how long the list is; read by cursor, only where it goes on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -56,14 +59,15 @@ impl Pagination {
         Self { page: None, limit, total: None, total_is_estimate: false, total_pages: None, next, previous }
     }
 
-    /// The neighbours as a Link header; nothing where there are none.
+    /// The neighbours as a Link header; nothing where there are none, or they are longer than proxies take. The body has them all the same.
     pub(crate) fn link(&self, path: &str) -> Option<HeaderValue> {
         let limit = self.limit;
         let link = |cursor: &Option<String>, relation: &str| {
             cursor.as_ref().map(|cursor| format!("<{path}?cursor={cursor}&limit={limit}>; rel=\"{relation}\""))
         };
         let links: Vec<String> = link(&self.next, "next").into_iter().chain(link(&self.previous, "prev")).collect();
-        if links.is_empty() { None } else { HeaderValue::try_from(links.join(", ")).ok() }
+        let links = links.join(", ");
+        if links.is_empty() || links.len() > LONGEST_LINK { None } else { HeaderValue::try_from(links).ok() }
     }
 }
 

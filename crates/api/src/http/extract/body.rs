@@ -2,7 +2,7 @@
 
 use alloy::primitives::U256;
 use axum::{
-    body::Body as RawBody,
+    body::{Body as RawBody, HttpBody},
     extract::{FromRequest, Request},
     http::{HeaderMap, header},
 };
@@ -133,11 +133,19 @@ impl<T: DeserializeOwned + ToSchema> FromRequest<App> for Body<T> {
 
 /// All of a body that is declared as JSON.
 async fn bytes(request: Request, app: &App) -> Result<Vec<u8>, ApiError> {
-    if !is_json(request.headers()) {
+    if !is_json(request.headers()) || is_compressed(request.headers()) {
         return Err(ApiError::NotJson);
+    }
+    // A client that says so much need not send it.
+    if request.body().size_hint().lower() > MAX_BODY_BYTES as u64 {
+        return Err(ApiError::BodyTooLarge);
     }
     let read = tokio::time::timeout(app.config().body_timeout, gather(request.into_body(), app.bodies().share(OWN_BYTES))).await;
     read.map_err(|_| ApiError::BodyTimeout)?
+}
+
+fn is_compressed(headers: &HeaderMap) -> bool {
+    headers.get_all(header::CONTENT_ENCODING).iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 /// Copies what comes into one piece: kept as they come, a body's bytes could each bring a buffer of their own along.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::{Path, State},
     http::{
         HeaderValue,
@@ -20,6 +20,7 @@ use utoipa_swagger_ui::Config;
 use crate::{
     App,
     error::ApiError,
+    http::documents::Document,
     http::extract::{Nothing, Query},
     http::layers::DOCS_PAGE,
     http::openapi::DESCRIPTION,
@@ -55,7 +56,12 @@ const SHOWN: &str = "openapi.json";
     (status = 200, description = "An OpenAPI 3.1 document.", body = Object, content_type = "application/json"),
 ))]
 pub(super) async fn openapi_json(State(app): State<App>, Query(Nothing {}): Query<Nothing>) -> Response {
-    ([(CONTENT_TYPE, "application/json")], document(&app.config().public_url)).into_response()
+    named("openapi.json", ([(CONTENT_TYPE, "application/json")], document(&app.config().public_url)))
+}
+
+/// An answer that is the same each time.
+fn named(name: impl Into<Cow<'static, str>>, answer: impl IntoResponse) -> Response {
+    (Extension(Document(name.into())), answer).into_response()
 }
 
 /// The document, naming the server as the world sees it.
@@ -81,7 +87,7 @@ fn shown(document: &str) -> Result<String, ApiError> {
     (status = 200, description = "Markdown.", body = String, content_type = "text/plain"),
 ))]
 pub(super) async fn llms_txt(State(app): State<App>, Query(Nothing {}): Query<Nothing>) -> Response {
-    ([(CONTENT_TYPE, "text/plain; charset=utf-8")], guide(LLMS, &app.config().public_url)).into_response()
+    named("llms.txt", ([(CONTENT_TYPE, "text/plain; charset=utf-8")], guide(LLMS, &app.config().public_url)))
 }
 
 /// A short reference for agents
@@ -91,7 +97,7 @@ pub(super) async fn llms_txt(State(app): State<App>, Query(Nothing {}): Query<No
     (status = 200, description = "Markdown.", body = String, content_type = "text/markdown"),
 ))]
 pub(super) async fn skill_md(State(app): State<App>, Query(Nothing {}): Query<Nothing>) -> Response {
-    ([(CONTENT_TYPE, "text/markdown; charset=utf-8")], guide(SKILL, &app.config().public_url)).into_response()
+    named("skill.md", ([(CONTENT_TYPE, "text/markdown; charset=utf-8")], guide(SKILL, &app.config().public_url)))
 }
 
 /// A guide, saying below its title where the world sees the server.
@@ -112,7 +118,7 @@ pub(super) fn page() -> Router<App> {
             "/docs/openapi.json",
             get(async |State(app): State<App>| {
                 let document = shown(&document(&app.config().public_url))?;
-                Ok::<_, ApiError>(([(CONTENT_TYPE, "application/json")], document))
+                Ok::<_, ApiError>(named("docs/openapi.json", ([(CONTENT_TYPE, "application/json")], document)))
             }),
         )
         .route("/docs/{*file}", get(async |Path(name): Path<String>| file(&name)))
@@ -126,7 +132,8 @@ fn file(name: &str) -> Result<Response, ApiError> {
     let file = utoipa_swagger_ui::serve(name, Arc::clone(&CONFIG)).map_err(|_| ApiError::Internal("the docs page cannot be made"))?;
     let file = file.ok_or(ApiError::UnknownPath)?;
     let policy = HeaderValue::from_static(POLICY);
-    Ok(([(CONTENT_SECURITY_POLICY, policy)], [(CONTENT_TYPE, file.content_type)], file.bytes.into_owned()).into_response())
+    let answer = ([(CONTENT_SECURITY_POLICY, policy)], [(CONTENT_TYPE, file.content_type)], file.bytes.into_owned());
+    Ok(named(format!("docs/{name}"), answer))
 }
 
 #[cfg(test)]

@@ -95,7 +95,7 @@ pub(super) async fn show(
         return Err(Invalid::value("nonce", "nonce: is one that no account reaches").into());
     }
     let claimed = Claimed { sender: wallet.map(|wallet| wallet.0), nonce: nonce.map(|nonce| nonce.0) };
-    let status = app.tracker().status(app.reader(), hash, claimed).await?;
+    let status = app.tracker().status(app.confirming(), hash, claimed).await?;
     Ok(Stamped::new(&app, &status.indexed.clone(), TransactionDto::from(status)))
 }
 
