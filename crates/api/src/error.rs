@@ -247,6 +247,8 @@ pub(crate) enum RelayShare {
     Registrations,
     /// Transactions that it has made revert.
     Reverts,
+    /// Transactions that may still revert, with those that have.
+    Waiting,
 }
 
 /// A request that can never succeed as it is.

@@ -103,6 +103,8 @@ pub struct SpentOnSigner {
     pub registrations: u64,
     /// Those that the signer has made revert.
     pub reverts: u64,
+    /// Those that are not mined yet.
+    pub waiting: u64,
 }
 
 /// The right to give one relayer's nonces, held until dropped: no other server gives one meanwhile. All that is asked of it fails with its
@@ -150,7 +152,7 @@ impl SubmittedTransactions {
     /// What the jobs of the last 24 hours cost.
     pub async fn spent(&self, relayer: Address) -> Result<Spent, StoreError> {
         // No account has the zero address.
-        Ok(spent(&self.pool, relayer, Address::ZERO).await?.0)
+        Ok(spent(&self.pool, relayer, Address::ZERO, 0).await?.0)
     }
 
     /// Notes what a mined job has cost.
@@ -242,9 +244,10 @@ impl SubmittedTransactions {
 }
 
 impl NonceLock {
-    /// What the jobs of the last 24 hours cost, and how many of them were for `signer`.
-    pub async fn spent(&mut self, signer: Address) -> Result<(Spent, SpentOnSigner), StoreError> {
-        spent(&mut *self.transaction, self.relayer, signer).await
+    /// What the jobs of the last 24 hours cost, and how many of them were for `signer`, where `mined` is the relayer's first nonce that is in no
+    /// block.
+    pub async fn spent(&mut self, signer: Address, mined: u64) -> Result<(Spent, SpentOnSigner), StoreError> {
+        spent(&mut *self.transaction, self.relayer, signer, mined).await
     }
 
     /// The nonce that is next, where `mined` is the first that the chain has not seen.
@@ -296,25 +299,33 @@ impl NonceLock {
     }
 }
 
-async fn spent(executor: impl PgExecutor<'_>, relayer: Address, signer: Address) -> Result<(Spent, SpentOnSigner), StoreError> {
+async fn spent(executor: impl PgExecutor<'_>, relayer: Address, signer: Address, mined: u64) -> Result<(Spent, SpentOnSigner), StoreError> {
     let row = sqlx::query!(
         r#"WITH day AS (
              SELECT coalesce(charged, gas::numeric * max_fee + data_fee) AS wei, data_fee, is_registration, is_signers_revert,
-                    signer = $2::bytea AS is_signers
+                    signer = $2::bytea AS is_signers, nonce >= $3 AS is_waiting
              FROM relayed WHERE relayer = $1::bytea AND accepted_at > clock_timestamp() - interval '24 hours')
            SELECT coalesce(sum(wei), 0) AS "wei!: Amount",
                   coalesce(sum(wei) FILTER (WHERE is_registration), 0) AS "for_registrations!: Amount",
                   coalesce(max(data_fee), 0) AS "largest_data_fee!: Amount",
                   count(*) FILTER (WHERE is_signers) AS "jobs!",
                   count(*) FILTER (WHERE is_signers AND is_registration) AS "registrations!",
-                  count(*) FILTER (WHERE is_signers AND is_signers_revert) AS "reverts!"
+                  count(*) FILTER (WHERE is_signers AND is_signers_revert) AS "reverts!",
+                  count(*) FILTER (WHERE is_signers AND is_waiting) AS "waiting!"
            FROM day"#,
         Account(relayer) as Account,
         Account(signer) as Account,
+        bigint(mined)?,
     )
     .fetch_one(executor)
     .await?;
     let number = |number| unsigned("relayed", number);
     let spent = Spent { wei: row.wei.0.0, for_registrations: row.for_registrations.0.0, largest_data_fee: row.largest_data_fee.0.0 };
-    Ok((spent, SpentOnSigner { jobs: number(row.jobs)?, registrations: number(row.registrations)?, reverts: number(row.reverts)? }))
+    let of_signer = SpentOnSigner {
+        jobs: number(row.jobs)?,
+        registrations: number(row.registrations)?,
+        reverts: number(row.reverts)?,
+        waiting: number(row.waiting)?,
+    };
+    Ok((spent, of_signer))
 }

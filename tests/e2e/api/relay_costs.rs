@@ -21,6 +21,7 @@ use super::{
     node_proxy::{NodeProxy, Oddity},
     relay::{RELAYER, accepted, newcomer, post, register, registration, relaying, sent_by_relayer, signed, until_mined},
     served::{Served, account, signer, with},
+    signing::in_a_month,
 };
 use crate::indexer::{number, text};
 
@@ -301,5 +302,47 @@ async fn what_is_not_paid_for_is_not_offered() -> Result<()> {
     accepted(&served, &signed(&prepared, &wallet)?).await?;
     let other = PrivateKeySigner::random().address();
     assert_eq!(served.prepare("/api/agents/register", &registration(other)).await?["typedData"], Value::Null);
+    Ok(())
+}
+
+#[tokio::test]
+async fn of_one_signer_no_more_is_on_its_way_than_may_revert() -> Result<()> {
+    let served = relaying(|options| options.signer_reverts_per_day = 2).await?;
+    let wallet = newcomer(&served).await?;
+    served.settle().await?;
+    served.stack.provider().anvil_set_auto_mine(false).await?;
+    let post_run =
+        json!({ "posterAddress": wallet.address(), "reward": "10000000", "deadline": in_a_month(&served).await?, "ipfsHash": "ipfs://a" });
+    let mut bodies = Vec::new();
+    for _ in 0..3 {
+        bodies.push(signed(&served.prepare("/api/runs", &post_run).await?, &wallet)?);
+    }
+    accepted(&served, &bodies[0]).await?;
+    accepted(&served, &bodies[1]).await?;
+    let refused = post(&served, &bodies[2]).await?;
+    refused.require(429, "relay_quota_exceeded")?;
+    assert!(refused.body["detail"].as_str().unwrap_or_default().contains("at a time"), "{:#}", refused.body);
+    served.stack.mine(1).await?;
+    accepted(&served, &bodies[2]).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn stakes_that_cost_next_to_nothing_are_not_relayed() -> Result<()> {
+    let served = relaying(|_| ()).await?;
+    let (_, agent) = served.stack.staked_agent(2).await?;
+    let wallet = newcomer(&served).await?;
+    served.settle().await?;
+    let path = format!("/api/agents/{agent}/stake");
+    let stake = |amount: &str| json!({ "walletAddress": wallet.address(), "amount": amount, "allowForeign": true });
+    let enough = served.prepare(&path, &stake("10000000")).await?;
+    let little = served.prepare(&path, &stake("9999999")).await?;
+    assert!(enough["relay"].is_object() && little.get("relay").is_none_or(Value::is_null), "{little:#}");
+    // Nor is one that was put together from what was offered for more.
+    let body = signed(&enough, &wallet)?;
+    let less: Value = serde_json::from_str(&body.to_string().replace("0000989680", "000098967f"))?;
+    ensure!(less != body, "{body:#}");
+    post(&served, &less).await?.require(403, "not_relayable")?;
+    accepted(&served, &body).await?;
     Ok(())
 }

@@ -52,7 +52,7 @@ fn offer(deadline: &str) -> Value {
     json!({ "posterAddress": account(1), "reward": "10000000", "deadline": deadline, "ipfsHash": "ipfs://wörk", "maxRevisions": 1 })
 }
 
-async fn in_a_month(served: &Served) -> Result<String> {
+pub(super) async fn in_a_month(served: &Served) -> Result<String> {
     let at = served.stack.now().await?.0 + 30 * 86_400;
     Ok(time::OffsetDateTime::from_unix_timestamp(at.try_into()?)?.format(&time::format_description::well_known::Rfc3339)?)
 }

@@ -11,7 +11,7 @@ use clawpay_bindings::{
     Call, CallWithSignature, Contracts, ERC2771Forwarder, ForwardRequest, Permit, ReceiveWithAuthorization, SignedAuthorization, TestUSDC,
     create_and_fund_nonce, forwarder_domain, fund_nonce, stake_nonce,
 };
-use clawpay_domain::Timestamp;
+use clawpay_domain::{StakeParameters, Timestamp};
 use clawpay_store::Chain;
 
 use super::{Facts, Intent, Payment, Preparer};
@@ -97,7 +97,7 @@ pub(super) struct Nonces {
 /// What the operator still pays for; nothing where nothing is relayed, or that cannot be told.
 pub(super) async fn funds_left(preparer: &Preparer<'_>, call: &Call, chain: &Chain) -> Option<FundsLeft> {
     match preparer.relay {
-        Some(purse) if refused_by_relayers(call).is_none() => purse.left(preparer.node, chain).await,
+        Some(purse) if refused_by_relayers(call, &chain.parameters.stake).is_none() => purse.left(preparer.node, chain).await,
         _ => None,
     }
 }
@@ -105,7 +105,7 @@ pub(super) async fn funds_left(preparer: &Preparer<'_>, call: &Call, chain: &Cha
 /// Asks for whatever a signature may need, all at once.
 pub(super) async fn nonces(preparer: &Preparer<'_>, asking: &Asking<'_>, chain: &Chain) -> Result<Nonces, NodeError> {
     let (node, owner) = (preparer.node, asking.wallet);
-    let is_relayed = preparer.relay.is_some() && refused_by_relayers(asking.call).is_none();
+    let is_relayed = preparer.relay.is_some() && refused_by_relayers(asking.call, &chain.parameters.stake).is_none();
     let domain = async {
         let is_wanted = asking.missing.is_some() || is_relayed && asking.pays.is_some();
         if is_wanted { preparer.token_domain.get(node, chain).await } else { Ok(None) }
@@ -138,7 +138,7 @@ pub(super) fn offer(
     market: &Contracts,
 ) -> Option<Gasless> {
     let is_too_large = verb.gas > relay.max_gas || verb.data.len() > MOST_RELAYED_BYTES;
-    if is_too_large || refused_by_relayers(verb.call).is_some() {
+    if is_too_large || refused_by_relayers(verb.call, &chain.parameters.stake).is_some() {
         return None;
     }
     // Nothing is offered that the operator pays for no more; what cannot be told now is decided when it is posted.
@@ -153,7 +153,7 @@ pub(super) fn offer(
 }
 
 /// Why no relayer pays for a call, if none does: what costs its signer nothing else could be asked for without end.
-pub(crate) const fn refused_by_relayers(call: &Call) -> Option<&'static str> {
+pub(crate) fn refused_by_relayers(call: &Call, parameters: &StakeParameters) -> Option<&'static str> {
     match call {
         Call::ApproveUsdc { .. } => Some("the token takes no forwarded calls"),
         Call::Create(_) => Some("a draft is not relayed, since it costs its poster nothing; create and fund it at once"),
@@ -163,6 +163,9 @@ pub(crate) const fn refused_by_relayers(call: &Call) -> Option<&'static str> {
         Call::Register { agent_uri } if agent_uri.len() > MOST_RELAYED_URI_BYTES => {
             Some("of an agent's URI at most 256 bytes are relayed, since they cost its owner nothing; send a longer one from the wallet")
         }
+        Call::Stake { amount, .. } if *amount < parameters.stake_at_risk => Some(
+            "less stake than one run puts at risk is not relayed, since it costs next to nothing; stake more at once, or send it from the wallet",
+        ),
         _ => None,
     }
 }

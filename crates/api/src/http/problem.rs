@@ -35,6 +35,8 @@ pub(crate) struct Problem {
 
 /// When a day's quota or budget may have room again: it is used up bit by bit, and comes back so.
 const RELAY_RETRY: u32 = 3_600;
+/// Seconds after which a transaction is likely to be mined.
+const WAITING_RETRY: u32 = 5;
 
 impl Problem {
     /// A problem of this status.
@@ -139,7 +141,7 @@ impl From<ApiError> for Problem {
             )
             .with("limit", crate::MAX_BODY_BYTES),
             ApiError::NotJson => {
-                Self::new(S::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "send JSON, with the header Content-Type: application/json")
+                Self::new(S::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "send JSON, not compressed, with the header Content-Type: application/json")
             }
             ApiError::BodyTimeout => Self::new(S::REQUEST_TIMEOUT, "body_timeout", "the request body did not arrive in time"),
             ApiError::RunNotFound(run) => refusal_problem(S::NOT_FOUND, &Refusal::RunNotFound { run }),
@@ -226,8 +228,13 @@ impl From<ApiError> for Problem {
                     RelayShare::Reverts => {
                         format!("{limit} transactions of 24 hours reverted by what their signer did: send a transaction")
                     }
+                    RelayShare::Waiting => format!(
+                        "of one signer {limit} transactions are relayed at a time, less those of 24 hours that it made revert: post this again \
+                         once one of them is mined"
+                    ),
                 };
-                Self::new(S::TOO_MANY_REQUESTS, "relay_quota_exceeded", detail).with("limit", limit).retry_after(RELAY_RETRY)
+                let retry = if of == RelayShare::Waiting { WAITING_RETRY } else { RELAY_RETRY };
+                Self::new(S::TOO_MANY_REQUESTS, "relay_quota_exceeded", detail).with("limit", limit).retry_after(retry)
             }
             ApiError::RelayBudget { of_registrations } => {
                 let what = if of_registrations { " for registrations" } else { "" };
@@ -242,7 +249,7 @@ impl From<ApiError> for Problem {
             ApiError::IndexBehind { indexed, head, staleness } => Self::new(
                 S::SERVICE_UNAVAILABLE,
                 "index_behind",
-                format!("the index is at block {indexed}, the chain at {head}; the node was last heard of {staleness} s ago"),
+                format!("the index is at block {indexed}, the chain at {head}; the indexer last heard of a node {staleness} s ago"),
             )
             .with("indexedBlock", indexed)
             .with("head", head)
@@ -315,7 +322,10 @@ fn node_problem(error: &NodeError) -> Problem {
                 .with("expected", expected)
                 .with("actual", actual)
         }
-        NodeError::Away(_) | NodeError::TimedOut(_) => Problem::new(status, "node_unavailable", "the node did not answer in time"),
+        NodeError::Away(_) => {
+            Problem::new(status, "node_unavailable", "no node can be reached: nothing can be prepared or sent until one is back")
+        }
+        NodeError::TimedOut(_) => Problem::new(status, "node_unavailable", "the node did not answer in time"),
         NodeError::Refused { .. } | NodeError::Nonsense(_) => {
             Problem::new(status, "node_unavailable", "the node did not give a usable answer")
         }

@@ -74,7 +74,7 @@ impl Relayer<'_> {
         let ((), head) = tokio::try_join!(self.node.require_chain(chain.chain_id), self.node.head())?;
         let task = match posted {
             Posted::Request(request) => self.of_request(request, target, data, chain, &head).await?,
-            Posted::Call { .. } => self.of_call(target, data, &contracts(chain), &head).await?,
+            Posted::Call { .. } => self.of_call(target, data, chain, &head).await?,
         };
         if let Some(hash) = self.purse.notes.relayed(posted_hash, task.signed).await? {
             return Ok(hash);
@@ -110,7 +110,7 @@ impl Relayer<'_> {
         let AttributedCall { call, .. } =
             AttributedCall::exact(request.from, request.to, &request.data, &market).map_err(|error| refuse(error.to_string()))?;
         require_short(&request.data)?;
-        if let Some(reason) = refused_by_relayers(&call) {
+        if let Some(reason) = refused_by_relayers(&call, &chain.parameters.stake) {
             return Err(refuse(reason.to_owned()));
         }
         require_soon("request.deadline", U256::from(request.deadline), head.pending_at)?;
@@ -124,10 +124,14 @@ impl Relayer<'_> {
         Ok(Task { signer: from, call, target, data, signed, inner: Some(CallRequest { from, to, data: inner }) })
     }
 
-    async fn of_call(&self, target: Address, data: Bytes, market: &Contracts, head: &Head) -> Result<Task, ApiError> {
+    async fn of_call(&self, target: Address, data: Bytes, chain: &Chain, head: &Head) -> Result<Task, ApiError> {
+        let market = &contracts(chain);
         let unreadable = || ApiError::Internal("a call that was just written cannot be read");
         let mut signed = CallWithSignature::decode(target, &data, market).map_err(|_| unreadable())?;
         let call = signed.plain();
+        if let Some(reason) = refused_by_relayers(&call, &chain.parameters.stake) {
+            return Err(ApiError::NotRelayable { detail: reason.to_owned() });
+        }
         let payer = signed.payer(Address::ZERO);
         let authorization = signed.authorization_mut().ok_or_else(unreadable)?;
         require_soon("call.data", authorization.valid_before, head.pending_at)?;
@@ -172,9 +176,9 @@ impl Relayer<'_> {
     async fn send(&self, chain: &Chain, head: &Head, mut job: RelayJob) -> Result<B256, ApiError> {
         let (node, options) = (self.node, self.purse.options);
         let relayer = options.key.address();
-        let (fees, mined, funds) = tokio::try_join!(node.fees(head.base_fee), node.next_nonce(relayer), node.ether_balance(relayer))?;
+        let (fees, (mined, next), funds) = tokio::try_join!(node.fees(head.base_fee), node.nonces(relayer), node.ether_balance(relayer))?;
         let gas = attempt::priced(fees)?;
-        let likely = attempt::signed(&options.key, chain.chain_id, mined, &job, gas)?;
+        let likely = attempt::signed(&options.key, chain.chain_id, next, &job, gas)?;
         let data_fee = node.data_fee(&likely.raw).await?;
         // It may rise until the transaction is mined.
         job.data_fee = data_fee.saturating_add(data_fee / U256::from(4));
@@ -184,7 +188,7 @@ impl Relayer<'_> {
             return Err(ApiError::RelayOutOfFunds);
         }
         let mut lock = self.purse.notes.nonce_lock(relayer).await?;
-        let (spent, on_signer) = lock.spent(job.signer).await?;
+        let (spent, on_signer) = lock.spent(job.signer, mined).await?;
         within_share(options, &on_signer, job.is_registration)?;
         if spent.wei.saturating_add(cost) > options.budget_per_day {
             tracing::warn!(account = %relayer, "the relayer's budget for the day is used up");
@@ -194,7 +198,7 @@ impl Relayer<'_> {
             tracing::warn!(account = %relayer, "the part of the relayer's budget that registrations have is used up for the day");
             return Err(ApiError::RelayBudget { of_registrations: true });
         }
-        let nonce = lock.next_nonce(mined).await?;
+        let nonce = lock.next_nonce(next).await?;
         let attempt = attempt::signed(&options.key, chain.chain_id, nonce, &job, gas)?;
         if !lock.take_on(nonce, &job, &attempt).await? {
             // The same was posted at the same moment.
@@ -255,6 +259,8 @@ fn within_share(options: &RelayOptions, spent: &SpentOnSigner, is_registration: 
         (spent.jobs, options.signer_per_day, RelayShare::Transactions),
         (registrations, options.signer_registrations_per_day, RelayShare::Registrations),
         (spent.reverts, options.signer_reverts_per_day, RelayShare::Reverts),
+        // All of it may revert, if what was signed cannot all be paid for.
+        (spent.reverts.saturating_add(spent.waiting), options.signer_reverts_per_day, RelayShare::Waiting),
     ] {
         if used >= u64::from(limit) {
             return Err(ApiError::RelayQuota { limit, of });
