@@ -4,6 +4,7 @@
 //! happened, `runs` and `agents` are folds of them. Queries are checked against the migrations at build time.
 
 mod agents;
+mod begin;
 mod blocks;
 mod chain;
 mod columns;

@@ -31,7 +31,7 @@ use sqlx::{
 };
 
 use crate::{
-    AgentRecord, Block, Chain, EventRecord, FeedBounds, FeedRecord, Hash, IndexedBlock, RunRecord, StateDigest, StoreError,
+    AgentRecord, Block, Chain, EventRecord, FeedBounds, FeedRecord, Hash, IndexedBlock, RunRecord, StateDigest, StoreError, begin,
     blocks::{self, CURSOR_COLUMNS, CursorRow},
     chain::{self, ChainRow},
     columns::{bigint, unsigned},
@@ -132,7 +132,7 @@ impl Reader {
     pub async fn snapshot(&self) -> Result<Option<Snapshot>, StoreError> {
         // Seen before the view begins, what was there then is in the view.
         let kept_all = self.keeps_all.load(Ordering::Relaxed);
-        let mut transaction = self.pool.begin_with(AssertSqlSafe(self.begin.to_string())).await?;
+        let mut transaction = begin::begin(&self.pool, AssertSqlSafe(self.begin.to_string())).await?;
         let mut read = QueryBuilder::new("SELECT ");
         read.push(CURSOR_COLUMNS).push(", ").push(chain::COLUMNS).push(" FROM cursor, chain");
         let there: Option<There> = match read.build_query_as().fetch_optional(&mut *transaction).await {

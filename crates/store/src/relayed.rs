@@ -9,6 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     Account, Amount, Hash, StoreError, SubmittedTransactions,
+    begin::begin,
     columns::{bigint, unsigned},
 };
 
@@ -121,7 +122,7 @@ impl SubmittedTransactions {
     /// Waits for the right to give the nonces of `relayer`, across all servers of this database.
     pub async fn nonce_lock(&self, relayer: Address) -> Result<NonceLock, StoreError> {
         let turn = Arc::clone(&self.nonce_turns).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = begin(&self.pool, "BEGIN").await?;
         let [.., a, b, c, d] = relayer.into_array();
         sqlx::query!("SELECT pg_advisory_xact_lock($1, $2)", LOCKS, i32::from_be_bytes([a, b, c, d])).fetch_one(&mut *transaction).await?;
         Ok(NonceLock { transaction, relayer, _turn: turn })
@@ -240,6 +241,24 @@ impl SubmittedTransactions {
         .execute(&self.pool)
         .await?;
         Ok(replaced.rows_affected() == 1)
+    }
+}
+
+impl SubmittedTransactions {
+    /// How much `relayer` has taken on for `signer` in the last 24 hours, where what is on its way is not told from the rest.
+    pub async fn spent_on(&self, relayer: Address, signer: Address) -> Result<SpentOnSigner, StoreError> {
+        let row = sqlx::query!(
+            r#"SELECT count(*) AS "jobs!", count(*) FILTER (WHERE is_registration) AS "registrations!",
+                      count(*) FILTER (WHERE is_signers_revert) AS "reverts!"
+               FROM relayed
+               WHERE signer = $2::bytea AND relayer = $1::bytea AND accepted_at > clock_timestamp() - interval '24 hours'"#,
+            Account(relayer) as Account,
+            Account(signer) as Account,
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        let number = |number| unsigned("relayed", number);
+        Ok(SpentOnSigner { jobs: number(row.jobs)?, registrations: number(row.registrations)?, reverts: number(row.reverts)?, waiting: 0 })
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     Account, Hash, StoreError,
+    begin::begin,
     columns::{bigint, unsigned},
 };
 
@@ -102,7 +103,7 @@ impl SubmittedTransactions {
     pub async fn answer(&self, transaction: B256, positions: &[u32], key: Option<B256>) -> Result<Option<(u32, bool)>, StoreError> {
         let positions = positions.iter().map(|position| i32::try_from(*position)).collect::<Result<Vec<_>, _>>();
         let positions = positions.map_err(|_| StoreError::Corrupt { table: "answered", value: "a place among logs".to_owned() })?;
-        let mut view = self.pool.begin().await?;
+        let mut view = begin(&self.pool, "BEGIN").await?;
         let [a, b, c, d, ..] = transaction.0;
         sqlx::query!("SELECT pg_advisory_xact_lock($1, $2)", LOCKS, i32::from_be_bytes([a, b, c, d])).fetch_one(&mut *view).await?;
         let answer = sqlx::query!(

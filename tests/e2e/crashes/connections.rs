@@ -1,6 +1,10 @@
 //! The connection to the database is lost at each statement in turn, before it arrives or before its answer does.
 
+use std::time::Duration;
+
+use alloy::primitives::{Address, B256};
 use anyhow::Result;
+use clawpay_store::{SubmittedTransaction, SubmittedTransactions};
 use clawpay_tests::{DatabaseProxy, Indexer, Loss, Stack};
 
 use super::Busy;
@@ -38,6 +42,30 @@ async fn a_connection_lost_at_any_statement_costs_nothing() -> Result<()> {
     assert_eq!(number(&url, "SELECT count(*) FROM pg_prepared_xacts").await?, 0);
     let indexer = Indexer::start(stack.index_config(), &url)?;
     assert_equals_fresh(&stack, &url, "fresh").await?;
+    indexer.stop().await??;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_not_waited_for_leaves_no_transaction_open_behind_it() -> Result<()> {
+    let stack = Stack::with_database().await?;
+    let url = stack.database_url()?;
+    let indexer = Indexer::start(stack.index_config(), &url)?;
+    stack.until_indexed(&url).await?;
+    let proxy = DatabaseProxy::start(&url).await?;
+    let notes = SubmittedTransactions::new(proxy.url())?;
+    // One connection, whose next user is another.
+    notes.relayed(B256::ZERO, B256::ZERO).await?;
+    proxy.hold();
+    let given_up = tokio::time::timeout(Duration::from_millis(200), notes.nonce_lock(Address::ZERO)).await;
+    assert!(given_up.is_err(), "the line is dead");
+    proxy.release();
+    for nonce in 0..8 {
+        notes.note(&SubmittedTransaction { hash: B256::random(), sender: Address::ZERO, nonce }).await?;
+    }
+    assert_eq!(number(&url, "SELECT count(*) FROM sent").await?, 8, "a note that was written is there");
+    let left_open = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'clawpay api' AND state LIKE 'idle in transaction%'";
+    assert_eq!(number(&url, left_open).await?, 0);
     indexer.stop().await??;
     Ok(())
 }
