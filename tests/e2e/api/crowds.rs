@@ -172,7 +172,7 @@ async fn a_client_that_does_not_read_is_hung_up_on() -> Result<()> {
 
 #[tokio::test]
 async fn what_is_no_request_is_told_so_in_words() -> Result<()> {
-    let served = limiting(|config| config.rate_limit = RateLimit { per_second: 1, burst: 6, includes_loopback: true }).await?;
+    let served = limiting(|config| config.rate_limit = RateLimit { per_second: 1, burst: 7, includes_loopback: true }).await?;
     for nonsense in ["nonsense\r\n\r\n", "GET / HTTP/1.1\r\nHost: x\r\nno header\r\n\r\n", "GET  HTTP/1.1\r\n\r\n"] {
         let (status, problem) = answer(&served, nonsense).await?;
         assert_eq!(
@@ -183,6 +183,9 @@ async fn what_is_no_request_is_told_so_in_words() -> Result<()> {
     }
     let (status, problem) = answer(&served, &format!("GET / HTTP/1.1\r\nHost: x\r\nX-Fat: {}", "x".repeat(64 * 1024))).await?;
     assert_eq!((status, &problem["code"]), (431, &"head_too_large".into()), "{problem}");
+    // One that is whole, and came in one piece.
+    let whole = format!("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Fat: {}\r\n\r\n", "x".repeat(64 * 1024));
+    assert_eq!(answer(&served, &whole).await?.0, 431);
     // Each counts like a request.
     let mut limited = false;
     for _ in 0..5 {
@@ -203,7 +206,7 @@ async fn a_request_names_one_host() -> Result<()> {
     let served = Served::start().await?;
     let ask =
         async |version: &str, hosts: &str| answer(&served, &format!("GET /nothing {version}\r\n{hosts}Connection: close\r\n\r\n")).await;
-    for hosts in ["", "Host: a\r\nHost: b\r\n", "Host: a\r\nhost: a\r\n"] {
+    for hosts in ["", "Host: a\r\nHost: b\r\n", "Host: a\r\nhost: a\r\n", "Host: a b\r\n", "Host: a/b\r\n"] {
         let (status, problem) = ask("HTTP/1.1", hosts).await?;
         assert_eq!((status, &problem["code"], &problem["field"]), (400, &"invalid_value".into(), &"Host".into()), "{hosts:?}: {problem}");
     }

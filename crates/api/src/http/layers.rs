@@ -4,6 +4,7 @@
 
 mod client;
 mod compression;
+mod heads;
 mod host;
 mod hygiene;
 mod links;
@@ -32,6 +33,7 @@ use tracing::Span;
 use crate::{App, error::ApiError};
 use hygiene::REQUEST_ID;
 
+pub(crate) use heads::HEAD_BYTES;
 pub(crate) use slashes::DOCS_PAGE;
 pub(crate) use time::PATIENCE;
 
@@ -50,6 +52,7 @@ fn wrap(router: Router<App>, app: &App) -> Router<App> {
     router
         .layer(CatchPanicLayer::custom(answer_panic))
         .layer(from_fn_with_state(app.clone(), time::limit))
+        .layer(from_fn(heads::limit))
         .layer(from_fn(host::require_one))
         .layer(from_fn_with_state(app.clone(), rate::limit))
         .layer(hygiene::cors())

@@ -20,13 +20,18 @@ use super::{
     places::{Full, Place, Places},
     refusal::{self, Worded},
 };
-use crate::{App, client::Client, error::ApiError, http::Listens, metrics, room::Room, tally::Tally};
+use crate::{
+    App,
+    client::Client,
+    error::ApiError,
+    http::{Listens, layers::HEAD_BYTES},
+    metrics,
+    room::Room,
+    tally::Tally,
+};
 
 /// How long open requests may take to end once the server has been told to stop.
 const LAST_REQUESTS: Duration = Duration::from_secs(3);
-
-/// Largest head of a request: the longest cursor fits twice.
-const HEAD_BYTES: usize = 64 * 1024;
 
 /// Bytes of all incomplete heads, beyond those that every connection may have.
 const ALL_HEADS_BYTES: usize = 16 * 1024 * 1024;
