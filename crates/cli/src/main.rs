@@ -29,7 +29,12 @@ fn main() -> ExitCode {
     // Blocking work that is still going on must not hold up the exit.
     runtime.shutdown_background();
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            if matches!(arguments.command, Command::Index | Command::Serve) {
+                output::progress("Stopped, as it was told to");
+            }
+            ExitCode::SUCCESS
+        }
         Err(error) => output::failure(&error, FAILED),
     }
 }

@@ -68,6 +68,15 @@ impl StoreError {
         else {
             return None;
         };
+        match error {
+            sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) => {
+                return Some("see that Postgres is running, and that DATABASE_URL has its host and port");
+            }
+            sqlx::Error::Tls(_) => {
+                return Some("this server takes no encrypted connections: end DATABASE_URL with ?sslmode=disable, or let it");
+            }
+            _ => {}
+        }
         Some(match error.as_database_error()?.code()?.as_ref() {
             "28P01" => "check the user and the password in DATABASE_URL; in a URL # is written %23, $ %24, / %2F, : %3A, @ %40 and % %25",
             "28000" => "let this user reach this database from here, in the server's pg_hba.conf, or name another in DATABASE_URL",

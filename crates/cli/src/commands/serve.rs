@@ -33,8 +33,11 @@ async fn look_at_index(database_url: &str) -> Result<()> {
         Ok(None) => output::progress(
             "Nothing is indexed in this database yet: start `clawpay index` with the same database. Until then reads are answered 503",
         ),
-        Err(error) if error.advice().is_some() => return Err(error).context("DATABASE_URL"),
-        Err(error) => output::progress(format_args!("Waiting for the database: {error}")),
+        Err(error) if error.advice().is_some() && !error.is_transient() => return Err(error).context("DATABASE_URL"),
+        Err(error) => {
+            let advice = error.advice().unwrap_or("it is asked again every second");
+            output::progress(format_args!("Waiting for the database: {error}; {advice}"));
+        }
     }
     Ok(())
 }
