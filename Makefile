@@ -34,7 +34,7 @@ CLIENTS_COMPILED := $(CLIENTS)/compiled/.made
 WALLET_VENV := target/tools/wallet-venv
 WALLET_TOOLS := $(WALLET_VENV)/.installed
 
-.PHONY: help up demo test install test-contracts build-rust test-rust try-api try-clients try-clients-deep test-deep crowds mutants coverage symbolic slither evidence check fresh gas bench bench-index bench-api dist clean
+.PHONY: help up demo test install test-contracts build-rust test-rust try-api try-clients try-clients-deep test-deep crowds mutants coverage symbolic slither evidence check fresh gas bench bench-index bench-api bench-scale dist clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -142,6 +142,11 @@ bench-index: $(INSTALLED) ## Measure the indexer beside what node and database a
 bench-api: $(INSTALLED) $(API_TOOLS) ## Measure the API at a million runs beside what its SQL and HTTP allow, one JSON line each
 	cargo build --quiet --release --package clawpay-cli --package clawpay-tests --bin clawpay --bin bench_api
 	@target/release/bench_api
+
+# Needs some 30 GB of disk, and an hour.
+bench-scale: $(INSTALLED) ## The same at ten million runs and twenty million events
+	cargo build --quiet --release --package clawpay-cli --package clawpay-tests --bin clawpay --bin bench_api
+	@target/release/bench_api 10000000 5 events
 
 dist: ## Build the program that is shipped, stripped and with its checksum, in target/dist
 	tools/dist

@@ -72,3 +72,51 @@ pub async fn bulk_runs(url: &str, ids: RangeInclusive<u64>) -> Result<()> {
     connection.close().await?;
     Ok(())
 }
+
+/// Builds indexes after rows are written and not with each of them, where there are very many.
+pub async fn bulk_runs_at_once(url: &str, ids: RangeInclusive<u64>) -> Result<()> {
+    let mut connection = PgConnection::connect(url).await?;
+    sqlx::raw_sql("SELECT leave_out_indexes()").execute(&mut connection).await?;
+    let (first, last) = ids.into_inner();
+    for from in (first..=last).step_by(BATCH) {
+        bulk_runs(url, from..=last.min(from + BATCH as u64 - 1)).await?;
+    }
+    sqlx::raw_sql("SET maintenance_work_mem = '2GB'; SELECT build_left_out_indexes()").execute(&mut connection).await?;
+    connection.close().await?;
+    Ok(())
+}
+
+/// Rows written in one statement.
+const BATCH: usize = 500_000;
+
+/// Gives each of these runs the events that the index has of `model`, a run of the chain, and tells of them. No indexer may be writing.
+pub async fn bulk_events(url: &str, model: u64, ids: RangeInclusive<u64>) -> Result<u64> {
+    let mut connection = PgConnection::connect(url).await?;
+    // Block numbers and runs are as they should be.
+    sqlx::raw_sql("SET session_replication_role = replica").execute(&mut connection).await?;
+    let (first, last) = ids.into_inner();
+    let mut told = 0;
+    for from in (first..=last).step_by(BATCH) {
+        let to = last.min(from + BATCH as u64 - 1);
+        // A run's id is the second topic.
+        let written = sqlx::query(
+            "WITH written AS (
+                 INSERT INTO events (block_number, log_index, block_hash, tx_hash, tx_index, contract, topics, data, name, run_id, agent_id)
+                 SELECT block_number, 1000000 + id * 100 + log_index, block_hash, sha256(int8send(id)), tx_index, contract,
+                        overlay(topics PLACING int8send(id) FROM 57 FOR 8), data, name, id, agent_id
+                 FROM events CROSS JOIN generate_series($2::bigint, $3) AS id WHERE run_id = $1 AND log_index < 1000000
+                 RETURNING block_number, log_index
+             ), told AS (
+                 INSERT INTO feed (seq, block_number, log_index)
+                 SELECT feed + row_number() OVER (ORDER BY log_index), block_number, log_index FROM written CROSS JOIN (SELECT feed FROM cursor) AS last
+                 RETURNING seq
+             )
+             UPDATE cursor SET feed = feed + (SELECT count(*) FROM told) RETURNING (SELECT count(*) FROM told)",
+        );
+        let (model, from, to) = (i64::try_from(model)?, i64::try_from(from)?, i64::try_from(to)?);
+        let count: i64 = sqlx::Row::try_get(&written.bind(model).bind(from).bind(to).fetch_one(&mut connection).await?, 0)?;
+        told += u64::try_from(count)?;
+    }
+    connection.close().await?;
+    Ok(told)
+}

@@ -24,7 +24,7 @@ mod stack;
 mod websocket_proxy;
 
 pub use api::Api;
-pub use bulk::{BULK_NOW, bulk_runs, empty_index};
+pub use bulk::{BULK_NOW, bulk_events, bulk_runs, bulk_runs_at_once, empty_index};
 pub use clawpay::{Clawpay, clawpay, memory_kib, processes_of, until_no_process_of};
 pub use database::{Database, create_database, create_database_like, scratch, start as start_database};
 pub use database_proxy::{DatabaseProxy, Loss};

@@ -2,11 +2,13 @@
 //! on standard output.
 //!
 //! The server is the program as it is shipped, in a process of its own; its million runs are written straight into the index. With a number
-//! as argument there are so many runs instead, and a second argument says how many seconds each figure takes.
+//! as argument there are so many runs instead, a second argument says how many seconds each figure takes, and with `events` as third each run has
+//! its events, which other figures do not depend on.
 
 mod floors;
 mod listeners;
 mod load;
+mod node;
 
 use std::{
     fmt::Write,
@@ -22,7 +24,7 @@ use clawpay_cli::{
     output::{self, progress},
 };
 use clawpay_domain::Usdc;
-use clawpay_tests::{Indexer, Stack, bulk_runs, create_database, empty_index, key, memory_kib};
+use clawpay_tests::{Indexer, Stack, bulk_events, bulk_runs_at_once, create_database, empty_index, key, memory_kib};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 use tokio::net::TcpListener;
@@ -31,6 +33,7 @@ use crate::{
     floors::{DEEP, ELIGIBILITY, GET, LIST, Place, ROW, SETTLE, Sql},
     listeners::{Listener, Miner},
     load::{Dice, Measured, get, load, percentile, post},
+    node::NodeLine,
 };
 
 const RUNS: u64 = 1_000_000;
@@ -41,6 +44,8 @@ const TURNS: u32 = 10;
 /// Blocks whose way to a listener is timed.
 const BLOCKS: u32 = 300;
 const LISTENERS: usize = 5_000;
+/// Blocks without events that are mined, one a second, while an indexer's questions are counted.
+const COUNTED_BLOCKS: u32 = 30;
 /// The first run that is written and not made: those below are the chain's own.
 const FIRST: u64 = 1_000;
 /// Longest for the server to answer first.
@@ -65,10 +70,10 @@ async fn run() -> Result<()> {
         return floors::constant(port.parse()?, std::fs::read_to_string(body)?).await;
     }
     let number = |position: usize, default| arguments.get(position).map_or(Ok(default), |text| text.parse().context("not a number"));
-    bench(number(0, RUNS)?, number(1, SECONDS)?).await
+    bench(number(0, RUNS)?, number(1, SECONDS)?, arguments.get(2).is_some_and(|word| word == "events")).await
 }
 
-async fn bench(runs: u64, seconds: u64) -> Result<()> {
+async fn bench(runs: u64, seconds: u64, has_events: bool) -> Result<()> {
     let toolbox = Toolbox::find()?;
     // On a disk, with a server that keeps its promises.
     let directory = tempfile::Builder::new().prefix("bench-api-").tempdir_in(toolbox.root().join("target"))?;
@@ -79,8 +84,18 @@ async fn bench(runs: u64, seconds: u64) -> Result<()> {
     let (owner, agent) = stack.staked_agent(2).await?;
     stack.until_indexed(&postgres.url()).await?;
     let bench = Bench { root: toolbox.root().to_owned(), scratch: directory.path().to_owned(), database: postgres.url(), seconds, runs };
-    bulk_runs(&bench.database, FIRST..=FIRST + runs - 1).await?;
+    bulk_runs_at_once(&bench.database, FIRST..=FIRST + runs - 1).await?;
+    let indexer = if has_events {
+        indexer.stop().await??;
+        let started = Instant::now();
+        let events = bulk_events(&bench.database, 1, FIRST..=FIRST + runs - 1).await?;
+        progress(format_args!("bench-api: {events} events were written in {} s", started.elapsed().as_secs()));
+        Indexer::start(stack.index_config(), &bench.database)?
+    } else {
+        indexer
+    };
     vacuum(&bench.database).await?;
+    bench.sizes().await?;
     let server = Served::start(&bench.scratch, &bench.database, &stack).await?;
     bench.lengths(&server, &stack, &postgres).await?;
     let page: Value = reqwest::get(format!("http://{}/api/runs?page={}", server.address, runs / 40)).await?.json().await?;
@@ -123,6 +138,7 @@ async fn bench(runs: u64, seconds: u64) -> Result<()> {
     drop(listeners);
     drop(server);
     indexer.stop().await??;
+    bench.node(&stack).await?;
     postgres.stop();
     Ok(())
 }
@@ -141,6 +157,26 @@ impl Bench {
         Duration::from_secs(self.seconds)
     }
 
+    /// What runs and events take up on the disk, with their indexes.
+    async fn sizes(&self) -> Result<()> {
+        let mut connection = PgConnection::connect(&self.database).await?;
+        let bytes = "SELECT pg_total_relation_size('runs'), pg_total_relation_size('events') + pg_total_relation_size('feed'),
+                            (SELECT count(*) FROM runs), (SELECT count(*) FROM events), pg_database_size(current_database())";
+        let (runs_bytes, events_bytes, runs, events, all): (i64, i64, i64, i64, i64) =
+            sqlx::query_as(bytes).fetch_one(&mut connection).await?;
+        line(
+            "size",
+            &[
+                ("runs", runs.to_string()),
+                ("bytesPerRun", (runs_bytes / runs.max(1)).to_string()),
+                ("events", events.to_string()),
+                ("bytesPerEvent", (events_bytes / events.max(1)).to_string()),
+                ("databaseMb", (all / 1_000_000).to_string()),
+            ],
+        );
+        Ok(())
+    }
+
     /// The first page, and a page by cursor in the middle of everything, of markets a hundredth and a tenth as large and of this one. They take
     /// turns, so that whatever else the machine does happens to all of them.
     async fn lengths(&self, server: &Served, stack: &Stack, postgres: &Postgres) -> Result<()> {
@@ -148,7 +184,7 @@ impl Bench {
         for runs in [self.runs / 100, self.runs / 10] {
             let database = create_database(&postgres.url(), &format!("runs_{runs}")).await?;
             empty_index(&database).await?;
-            bulk_runs(&database, FIRST..=FIRST + runs - 1).await?;
+            bulk_runs_at_once(&database, FIRST..=FIRST + runs - 1).await?;
             vacuum(&database).await?;
             smaller.push((runs, Served::start(&self.scratch, &database, stack).await?));
         }
@@ -171,6 +207,32 @@ impl Bench {
                 line(bench, &[("runs", runs.to_string()), ("p50Ms", milliseconds(percentile(&latencies, 50)))]);
             }
         }
+        Ok(())
+    }
+
+    /// What a node is asked for by an indexer of blocks without events, and by a server whose clients ask for nothing.
+    async fn node(&self, stack: &Stack) -> Result<()> {
+        let line_to_node = NodeLine::start(&stack.rpc_url()).await?;
+        let database = create_database(&self.database, "counted").await?;
+        let config = clawpay_indexer::Config { rpc_url: line_to_node.url.clone(), ..stack.index_config() };
+        let indexer = Indexer::start(config, &database)?;
+        stack.until_indexed(&database).await?;
+        line_to_node.carried();
+        for _ in 0..COUNTED_BLOCKS {
+            stack.mine(1).await?;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        let (calls, bytes) = line_to_node.carried();
+        let each = |number: u64| format!("{:.1}", number as f64 / f64::from(COUNTED_BLOCKS));
+        line("nodeOfIndexer", &[("callsPerBlock", each(calls)), ("bytesPerBlock", each(bytes))]);
+        indexer.stop().await??;
+
+        let asks = Served::start_with(&self.scratch, &self.database, line_to_node.url.as_str()).await?;
+        line_to_node.carried();
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        let (calls, bytes) = line_to_node.carried();
+        line("nodeOfServer", &[("callsPerMinute", (calls * 2).to_string()), ("bytesPerMinute", (bytes * 2).to_string())]);
+        drop(asks);
         Ok(())
     }
 
@@ -251,13 +313,17 @@ struct Served {
 
 impl Served {
     async fn start(scratch: &Path, database: &str, stack: &Stack) -> Result<Self> {
+        Self::start_with(scratch, database, stack.rpc_url().as_str()).await
+    }
+
+    async fn start_with(scratch: &Path, database: &str, rpc_url: &str) -> Result<Self> {
         let program = std::env::current_exe()?.with_file_name("clawpay");
         ensure!(program.exists(), "{} is not built", program.display());
         let address = free_address().await?;
         let child = Command::new(program)
             .arg("serve")
             .env("DATABASE_URL", database)
-            .env("RPC_URL", stack.rpc_url().as_str())
+            .env("RPC_URL", rpc_url)
             .env("CLAWPAY_API_PORT", address.port().to_string())
             .env("CLAWPAY_LOG", "warn")
             .env("CLAWPAY_RATE_LIMIT", "0")
