@@ -1,5 +1,6 @@
 //! What goes wrong. [`ApiError`] is an enum because its variants become different statuses, all in one place: the `problem` module of `http`.
 
+use alloy::primitives::B256;
 use clawpay_bindings::{Call, Revert};
 use clawpay_domain::{AgentId, Refusal, RunId, Timestamp, Usdc};
 use clawpay_store::StoreError;
@@ -60,7 +61,14 @@ pub(crate) enum ApiError {
     /// The chain would refuse the call, for a reason that is no rule of the market.
     WouldRevert(Revert),
     /// The transaction was mined and reverted.
-    Reverted(Revert),
+    Reverted {
+        /// Its hash.
+        hash: B256,
+        /// The block it was mined in.
+        block: u64,
+        /// Why.
+        reason: Box<Revert>,
+    },
     /// A transaction was given that is not what the request asks for.
     NotThisAction {
         /// Which part of the request held it.
@@ -214,6 +222,17 @@ pub(crate) struct SendRefusal {
     pub reason: RefusalReason,
     /// For people: what is wrong, and what to do.
     pub detail: String,
+}
+
+impl SendRefusal {
+    /// Its gas limit is `limit`, and it needs `needed`.
+    pub(crate) fn gas_too_low(limit: u64, needed: u64) -> Self {
+        let detail = format!(
+            "its gas limit is {limit}, and it needs {needed}: it would be mined without effect. Sign it with the `gas` that was prepared; a \
+             library may know it by another name, such as gasLimit"
+        );
+        Self { reason: RefusalReason::GasTooLow, detail }
+    }
 }
 
 /// Each reason why a signed transaction is not taken.

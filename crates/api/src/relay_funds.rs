@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use alloy::primitives::U256;
+use alloy::primitives::{Address, U256};
 use clawpay_bindings::Call;
-use clawpay_store::{Chain, Spent, SubmittedTransactions};
+use clawpay_store::{Chain, Spent, SpentOnSigner, SubmittedTransactions};
 use tokio::{
     sync::Mutex,
     time::{Instant, timeout},
@@ -15,7 +15,7 @@ use tokio::{
 
 use crate::{
     config::RelayOptions,
-    error::ApiError,
+    error::{ApiError, RelayShare},
     node::{Fees, Node},
 };
 
@@ -23,8 +23,10 @@ use crate::{
 const FRESH: Duration = Duration::from_secs(2);
 /// Longest that a request waits for it.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// Less gas than any verb of the market takes.
-const LEAST_GAS: u64 = 60_000;
+/// Less gas than any verb of the market takes by itself.
+const LEAST_GAS: u64 = 50_000;
+/// Gas that it takes, beside what is relayed, to check who signed it.
+const GAS_TO_RELAY: u64 = 50_000;
 
 /// Of the operator's day, what was last seen.
 #[derive(Debug, Default)]
@@ -78,6 +80,18 @@ impl RelayPurse<'_> {
         seen.left
     }
 
+    /// Whether one more job of `signer` is within its share of the day. What cannot be told now is decided when it is posted.
+    pub(crate) async fn has_share(&self, signer: Address, is_registration: bool) -> bool {
+        match timeout(PATIENCE, self.notes.spent_on(self.options.key.address(), signer)).await {
+            Ok(Ok(spent)) => within_share(self.options, &spent, is_registration).is_ok(),
+            Ok(Err(error)) => {
+                ApiError::from(error).log();
+                true
+            }
+            Err(_) => true,
+        }
+    }
+
     /// Lets the next one who asks look again.
     pub(crate) async fn forget(&self) {
         self.funds.0.lock().await.good_until = None;
@@ -97,11 +111,7 @@ impl RelayPurse<'_> {
             Some(base_fee) => Fees::dynamic(base_fee, priority_fee?),
             None => node.legacy_fees().await?,
         };
-        let gas_price = match fees {
-            Fees::Dynamic { max_fee, .. } => max_fee,
-            Fees::Legacy { gas_price } => gas_price,
-        };
-        Ok(FundsLeft::of(self.options, spent, ether, gas_price))
+        Ok(FundsLeft::of(self.options, spent, ether, fees.most()))
     }
 }
 
@@ -116,13 +126,36 @@ impl FundsLeft {
     /// Whether one more `call` that uses so much gas is paid for.
     pub(crate) fn pay_for(&self, call: &Call, gas: u64) -> bool {
         let left = if matches!(call, Call::Register { .. }) { self.registrations } else { self.any };
-        U256::from(gas).saturating_mul(self.gas_price).saturating_add(self.data_fee) <= left
+        self.cost(gas) <= left
+    }
+
+    /// The most wei that it may cost to relay a call that uses so much gas.
+    fn cost(&self, gas: u64) -> U256 {
+        let gas = gas.saturating_add(GAS_TO_RELAY);
+        U256::from(gas.saturating_add(gas / 4)).saturating_mul(self.gas_price).saturating_add(self.data_fee)
     }
 
     /// Whether no verb at all is paid for any more.
     pub(crate) fn are_used_up(&self) -> bool {
-        U256::from(LEAST_GAS).saturating_mul(self.gas_price).saturating_add(self.data_fee) > self.any
+        self.cost(LEAST_GAS) > self.any
     }
+}
+
+/// Whether one more job is within what its signer may have relayed in a day.
+pub(crate) fn within_share(options: &RelayOptions, spent: &SpentOnSigner, is_registration: bool) -> Result<(), ApiError> {
+    let registrations = if is_registration { spent.registrations } else { 0 };
+    for (used, limit, of) in [
+        (spent.jobs, options.signer_per_day, RelayShare::Transactions),
+        (registrations, options.signer_registrations_per_day, RelayShare::Registrations),
+        (spent.reverts, options.signer_reverts_per_day, RelayShare::Reverts),
+        // All of it may revert, if what was signed cannot all be paid for.
+        (spent.reverts.saturating_add(spent.waiting), options.signer_reverts_per_day, RelayShare::Waiting),
+    ] {
+        if used >= u64::from(limit) {
+            return Err(ApiError::RelayQuota { limit, of });
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -143,16 +176,17 @@ mod tests {
     fn what_is_left_is_the_least_of_budget_and_account() {
         let start = Call::Start { run: clawpay_domain::RunId(1) };
         let plenty = u64::MAX;
-        assert!(left(0, 0, plenty).pay_for(&start, 399_000) && !left(0, 0, plenty).pay_for(&start, 399_001));
-        assert!(left(3_390_000, 0, plenty).pay_for(&start, 60_000) && !left(3_390_000, 0, plenty).are_used_up());
-        assert!(left(3_390_001, 0, plenty).are_used_up() && left(0, 0, 609_999).are_used_up() && !left(0, 0, 610_000).are_used_up());
+        // A quarter more than 269,200 and 50,000 is 399,000, at 10 wei each, and 10,000 for the data.
+        assert!(left(0, 0, plenty).pay_for(&start, 269_200) && !left(0, 0, plenty).pay_for(&start, 269_201));
+        assert!(left(2_740_000, 0, plenty).pay_for(&start, 50_000) && !left(2_740_000, 0, plenty).are_used_up());
+        assert!(left(2_740_001, 0, plenty).are_used_up() && left(0, 0, 1_259_999).are_used_up() && !left(0, 0, 1_260_000).are_used_up());
     }
 
     #[test]
     fn registrations_leave_three_quarters_of_the_budget_to_others() {
         let (register, start) = (Call::Register { agent_uri: String::new() }, Call::Start { run: clawpay_domain::RunId(1) });
-        assert!(left(0, 0, u64::MAX).pay_for(&register, 99_000) && !left(0, 0, u64::MAX).pay_for(&register, 99_001));
+        assert!(left(0, 0, u64::MAX).pay_for(&register, 29_200) && !left(0, 0, u64::MAX).pay_for(&register, 29_201));
         let used_up = left(1_000_000, 1_000_000, u64::MAX);
-        assert!(!used_up.pay_for(&register, 1) && used_up.pay_for(&start, 299_000) && !used_up.are_used_up());
+        assert!(!used_up.pay_for(&register, 1) && used_up.pay_for(&start, 189_200) && !used_up.are_used_up());
     }
 }

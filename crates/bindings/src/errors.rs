@@ -11,6 +11,9 @@ use crate::{
     TestUSDC::TestUSDCErrors,
 };
 
+/// The code of a call that ran out of gas, which no contract says.
+pub const OUT_OF_GAS: &str = "out_of_gas";
+
 /// What revert data says. [`Revert::code`] is stable; the sentence is for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Revert {
@@ -110,6 +113,7 @@ impl Revert {
         "not_paused",
         "not_poster",
         "not_run_agent",
+        OUT_OF_GAS,
         "paused",
         "poster_cannot_claim",
         "reentrant_call",

@@ -20,7 +20,7 @@ pub use attributed_call::{AttributedCall, forwarded_request};
 pub use broadcast_policy::is_of_market;
 pub use calldata::{Call, Custody, NotACall, WalletConsent};
 pub use deployment::{Contracts, Deployment};
-pub use errors::Revert;
+pub use errors::{OUT_OF_GAS, Revert};
 pub use events::{AGENT_WALLET, DecodeError, Decoded, Facts, decode, event_names, metadata_entry, named_accounts, signatures};
 pub use parameters::ParameterOutOfRange;
 pub use signed::{

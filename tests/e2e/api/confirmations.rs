@@ -10,7 +10,9 @@ use anyhow::Result;
 use clawpay_bindings::{Call, TestUSDC};
 use clawpay_domain::{AgentId, RunId, Usdc};
 use clawpay_tests::key;
+use futures::future::join_all;
 use serde_json::{Value, json};
+use sqlx::Connection;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -182,12 +184,97 @@ async fn a_transaction_that_reverts_is_explained() -> Result<()> {
     served.act(3, &path, &claim(rival, 3)).await?;
 
     let raw = sign(&prepared["steps"][0]["transaction"], &key(2))?;
+    let receipt = served.stack.provider().send_raw_transaction(&raw).await?.get_receipt().await?;
     for (name, value) in [("signedTransactions", json!([raw])), ("transactionHash", json!(transaction_hash(&raw)))] {
         let refused = served.post(&path, &with(&claim(agent, 2), name, value)).await?;
         refused.require(422, "transaction_reverted")?;
         assert_eq!(refused.body["reason"]["code"], "wrong_state", "{:#}", refused.body);
         assert!(refused.body["detail"].as_str().unwrap().contains("is CLAIMED, not OPEN"), "{:#}", refused.body);
+        assert_eq!(
+            (&refused.body["transactionHash"], &refused.body["blockNumber"]),
+            (&json!(transaction_hash(&raw)), &json!(receipt.block_number))
+        );
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_transaction_that_would_revert_is_not_sent() -> Result<()> {
+    let served = Served::start().await?;
+    let (run, agent) = claimable(&served).await?;
+    let (_, rival) = served.stack.staked_agent(3).await?;
+    let other = served.stack.actor(1).await?.post(served.stack.offer(Usdc::whole(10)).await?).await?;
+    served.settle().await?;
+    let path = format!("/api/runs/{run}/claim");
+    let prepared = served.prepare(&path, &claim(agent, 2)).await?;
+    served.act(3, &path, &claim(rival, 3)).await?;
+    let nonce = served.stack.provider().get_transaction_count(account(2)).await?;
+
+    let late = sign(&prepared["steps"][0]["transaction"], &key(2))?;
+    let refused = served.post(&path, &with(&claim(agent, 2), "signedTransactions", json!([late]))).await?;
+    refused.require(400, "wrong_state")?;
+    let status = served.get(&format!("/api/transactions/{}", transaction_hash(&late))).await?;
+    assert_eq!(status.body["status"], "unknown", "{:#}", status.body);
+
+    // With less gas than it needs.
+    let path = format!("/api/runs/{other}/claim");
+    let mut transaction = served.prepare(&path, &claim(agent, 2)).await?["steps"][0]["transaction"].clone();
+    let gas = u64::from_str_radix(transaction["gas"].as_str().unwrap().trim_start_matches("0x"), 16)?;
+    transaction["gas"] = json!(format!("{:#x}", gas / 2));
+    let short = sign(&transaction, &key(2))?;
+    let refused = served.post(&path, &with(&claim(agent, 2), "signedTransactions", json!([short]))).await?;
+    refused.require(422, "transaction_refused")?;
+    assert_eq!(refused.body["reason"], "gas_too_low", "{:#}", refused.body);
+    assert_eq!(served.stack.provider().get_transaction_count(account(2)).await?, nonce, "the wallet has paid for nothing");
+
+    // Sent by the wallet itself it uses its gas up, and the answer says that this is why.
+    served.stack.provider().send_raw_transaction(&short).await?.get_receipt().await?;
+    let reverted = served.post(&path, &with(&claim(agent, 2), "transactionHash", json!(transaction_hash(&short)))).await?;
+    reverted.require(422, "transaction_reverted")?;
+    assert_eq!(reverted.body["reason"]["code"], "out_of_gas", "{:#}", reverted.body);
+    served.act(2, &path, &claim(agent, 2)).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_wallet_has_done_already_is_not_paid_for_again() -> Result<()> {
+    let served = Served::start().await?;
+    let (run, agent) = claimable(&served).await?;
+    let path = format!("/api/runs/{run}/claim");
+    let prepared = served.prepare(&path, &claim(agent, 2)).await?;
+    let mut again = prepared["steps"][0]["transaction"].clone();
+    let done = served.post(&path, &with(&claim(agent, 2), "signedTransactions", json!(sign_steps(&prepared, &key(2))?))).await?;
+    let nonce = served.stack.provider().get_transaction_count(account(2)).await?;
+    again["nonce"] = json!(format!("{nonce:#x}"));
+    let again = served.post(&path, &with(&claim(agent, 2), "signedTransactions", json!([sign(&again, &key(2))?]))).await?;
+    assert_eq!((again.status.as_u16(), &again.body["transactionHash"]), (200, &done.body["transactionHash"]), "{:#}", again.body);
+    assert_eq!(served.stack.provider().get_transaction_count(account(2)).await?, nonce);
+    Ok(())
+}
+
+#[tokio::test]
+async fn hashes_that_nobody_sent_keep_no_wallet_from_preparing() -> Result<()> {
+    const CONNECTIONS: u32 = 4;
+    let served = Served::start_with(|config| config.database.connections = CONNECTIONS.try_into().unwrap()).await?;
+    let (run, agent) = claimable(&served).await?;
+    let path = format!("/api/runs/{run}/claim");
+    // Whoever waits for a transaction of a run looks at what has happened to it; who prepares a claim does not.
+    let mut blocker = sqlx::PgConnection::connect(&served.stack.database_url()?).await?;
+    sqlx::raw_sql("BEGIN; LOCK TABLE events").execute(&mut blocker).await?;
+    let invented: Vec<_> = (0..20_u8).map(|nth| with(&claim(agent, 2), "transactionHash", json!(B256::repeat_byte(nth)))).collect();
+    let waiting = join_all(invented.iter().map(|body| served.post(&path, body)));
+    let preparing = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        for _ in 0..5 {
+            served.prepare(&path, &claim(agent, 2)).await?;
+        }
+        served.read("/readyz").await
+    };
+    tokio::select! {
+        _all = waiting => anyhow::bail!("they did not wait"),
+        prepared = preparing => prepared?,
+    };
+    sqlx::raw_sql("ROLLBACK").execute(&mut blocker).await?;
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! Asking twice: what is signed under one key can be mined once, and what was done before is said.
 
 use alloy::{
-    primitives::B256,
+    primitives::{Address, B256},
     providers::{Provider, ext::AnvilApi},
 };
 use anyhow::{Context, Result};
@@ -173,5 +173,25 @@ async fn a_signer_that_counts_for_itself_prepares_several_actions_in_a_row() -> 
         let bad = with(&body("ipfs://d", 3), "nonce", bad);
         served.post(path, &bad).await?.require_field(400, "invalid_value", "nonce")?;
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_wallet_is_warned_of_what_waits_and_of_gas_that_it_cannot_pay() -> Result<()> {
+    let served = Served::start().await?;
+    let path = "/api/agents/register";
+    let poor = json!({ "walletAddress": Address::repeat_byte(0x51), "agentURI": "ipfs://a" });
+    let prepared = served.prepare(path, &poor).await?;
+    assert_eq!(prepared["warningCodes"], json!(["SHORT_OF_ETHER"]), "{prepared:#}");
+    assert!(prepared["warnings"][0].as_str().context("a warning")?.contains("has 0 wei"), "{prepared:#}");
+
+    let body = with(&signer(2), "agentURI", json!("ipfs://a"));
+    let steps = sign_steps(&served.prepare(path, &body).await?, &key(2))?;
+    served.stack.provider().anvil_set_auto_mine(false).await?;
+    let _waits = served.stack.provider().send_raw_transaction(&steps[0]).await?;
+    assert_eq!(served.prepare(path, &body).await?["warningCodes"], json!(["WAITING"]));
+    served.stack.mine(1).await?;
+    served.settle().await?;
+    assert_eq!(served.prepare(path, &body).await?["warningCodes"], json!(["REPEATED"]));
     Ok(())
 }

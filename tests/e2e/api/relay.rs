@@ -58,6 +58,22 @@ pub(super) async fn register(served: &Served, key: &PrivateKeySigner) -> Result<
     signed(&served.prepare("/api/agents/register", &registration(key.address())).await?, key)
 }
 
+/// What the wallet has to post to register, as a server offers it that sets no limits to one signer.
+pub(super) async fn registering(served: &mut Served, wallet: &PrivateKeySigner) -> Result<Value> {
+    let unlimited = unlimited(served).await?;
+    let limited = std::mem::replace(&mut served.api, unlimited);
+    let body = register(served, wallet).await;
+    served.api = limited;
+    body
+}
+
+async fn unlimited(served: &Served) -> Result<Api> {
+    const NONE: u32 = u32::MAX;
+    let options = RelayOptions::new(key(RELAYER));
+    let options = RelayOptions { signer_per_day: NONE, signer_registrations_per_day: NONE, signer_reverts_per_day: NONE, ..options };
+    Api::start(Config { relay: Some(options), ..Config::new(served.stack.rpc_url(), served.stack.database_url()?) }).await
+}
+
 pub(super) async fn post(served: &Served, body: &Value) -> Result<Answer> {
     served.post("/api/relay", body).await
 }
@@ -220,7 +236,11 @@ async fn the_relayer_is_nobodys_errand_boy() -> Result<()> {
 
     // Addresses cost nothing: a wallet that registers at the operator's cost has something to stake.
     let poor = PrivateKeySigner::random();
-    let refused = post(&served, &register(&served, &poor).await?).await?;
+    let mut of_poor = prepared.clone();
+    for part in ["/typedData/message", "/relay/request"] {
+        of_poor.pointer_mut(part).context("a part")?["from"] = json!(poor.address().to_checksum(None));
+    }
+    let refused = post(&served, &signed(&of_poor, &poor)?).await?;
     refused.require(422, "insufficient_usdc")?;
     assert_eq!((&refused.body["asked"], &refused.body["available"]), (&json!("20000000"), &json!("0")));
     assert_eq!(sent_by_relayer(&served).await?, 0);
@@ -288,10 +308,11 @@ async fn an_authorization_is_relayed_for_what_it_is_for() -> Result<()> {
 
 #[tokio::test]
 async fn what_relaying_costs_is_bounded() -> Result<()> {
-    let served = relaying(|options| options.signer_per_day = 1).await?;
+    let mut served = relaying(|options| options.signer_per_day = 1).await?;
     let wallet = newcomer(&served).await?;
     until_mined(&served, accepted(&served, &register(&served, &wallet).await?).await?).await?;
-    let refused = post(&served, &register(&served, &wallet).await?).await?;
+    let again = registering(&mut served, &wallet).await?;
+    let refused = post(&served, &again).await?;
     refused.require(429, "relay_quota_exceeded")?;
     assert_eq!((&refused.headers["retry-after"], &refused.body["limit"]), (&reqwest::header::HeaderValue::from(3_600), &json!(1)));
     accepted(&served, &register(&served, &newcomer(&served).await?).await?).await?;

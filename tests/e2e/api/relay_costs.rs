@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use super::{
     node_proxy::{NodeProxy, Oddity},
-    relay::{RELAYER, accepted, newcomer, post, register, registration, relaying, sent_by_relayer, signed, until_mined},
+    relay::{RELAYER, accepted, newcomer, post, register, registering, registration, relaying, sent_by_relayer, signed, until_mined},
     served::{Served, account, signer, with},
     signing::in_a_month,
 };
@@ -118,7 +118,8 @@ async fn registrations_have_a_share_of_their_own() -> Result<()> {
     for _ in 0..2 {
         until_mined(&served, accepted(&served, &register(&served, &wallet).await?).await?).await?;
     }
-    let refused = post(&served, &register(&served, &wallet).await?).await?;
+    let body = registering(&mut served, &wallet).await?;
+    let refused = post(&served, &body).await?;
     refused.require(429, "relay_quota_exceeded")?;
     assert_eq!(refused.body["limit"], 2);
     assert!(refused.body["detail"].as_str().unwrap_or_default().contains("registrations"), "{:#}", refused.body);
@@ -207,7 +208,7 @@ async fn ahead(served: &Served, from: Address, to: Address, data: Bytes) -> Resu
 
 #[tokio::test]
 async fn a_signer_that_uses_its_nonce_directly_pays_with_its_share() -> Result<()> {
-    let served = relaying(|options| options.signer_reverts_per_day = 1).await?;
+    let mut served = relaying(|options| options.signer_reverts_per_day = 1).await?;
     let (wallet, url) = (newcomer(&served).await?, served.stack.database_url()?);
     served.settle().await?;
     let body = register(&served, &wallet).await?;
@@ -220,7 +221,8 @@ async fn a_signer_that_uses_its_nonce_directly_pays_with_its_share() -> Result<(
     ensure!(!receipt.status(), "the direct one came first");
     until(&url, "SELECT count(*) FROM relayed WHERE is_signers_revert").await?;
     served.settle().await?;
-    let refused = post(&served, &register(&served, &wallet).await?).await?;
+    let body = registering(&mut served, &wallet).await?;
+    let refused = post(&served, &body).await?;
     refused.require(429, "relay_quota_exceeded")?;
     assert!(refused.body["detail"].as_str().unwrap_or_default().contains("reverted"), "{:#}", refused.body);
     // It cost something, and others are relayed as before.
@@ -295,13 +297,63 @@ async fn what_is_not_paid_for_is_not_offered() -> Result<()> {
     let prepared = served.prepare("/api/agents/register", &body).await?;
     let step = &prepared["steps"][0]["transaction"];
     let hex = |name: &str| -> Result<u128> { Ok(u128::from_str_radix(step[name].as_str().context("hex")?.trim_start_matches("0x"), 16)?) };
-    let budget = U256::from(hex("gas")? * hex("maxFeePerGas")? * 6);
+    let budget = U256::from(hex("gas")? * hex("maxFeePerGas")? * 8);
     with_limits(&mut served, |options| options.budget_per_day = budget).await?;
+    let other = newcomer(&served).await?.address();
     served.stack.provider().anvil_set_auto_mine(false).await?;
-    assert!(served.prepare("/api/agents/register", &body).await?["typedData"].is_object());
+    assert!(served.prepare("/api/agents/register", &registration(other)).await?["typedData"].is_object());
     accepted(&served, &signed(&prepared, &wallet)?).await?;
-    let other = PrivateKeySigner::random().address();
     assert_eq!(served.prepare("/api/agents/register", &registration(other)).await?["typedData"], Value::Null);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_would_not_be_relayed_for_its_signer_is_not_offered() -> Result<()> {
+    let served = relaying(|options| options.signer_per_day = 3).await?;
+    let (poor, wallet) = (PrivateKeySigner::random(), newcomer(&served).await?);
+    served.settle().await?;
+    let is_offered = async |path: &str, body: &Value| -> Result<bool> { Ok(served.prepare(path, body).await?["typedData"].is_object()) };
+    assert!(!is_offered("/api/agents/register", &registration(poor.address())).await?, "it has no stake");
+    for _ in 0..2 {
+        assert!(is_offered("/api/agents/register", &registration(wallet.address())).await?);
+        until_mined(&served, accepted(&served, &register(&served, &wallet).await?).await?).await?;
+        served.settle().await?;
+    }
+    assert!(!is_offered("/api/agents/register", &registration(wallet.address())).await?, "it has registered twice");
+    let offer =
+        json!({ "posterAddress": wallet.address(), "reward": "10000000", "deadline": in_a_month(&served).await?, "ipfsHash": "ipfs://a" });
+    let prepared = served.prepare("/api/runs", &offer).await?;
+    until_mined(&served, accepted(&served, &signed(&prepared, &wallet)?).await?).await?;
+    served.settle().await?;
+    assert!(!is_offered("/api/runs", &offer).await?, "it has had its share");
+    assert!(is_offered("/api/runs", &with(&offer, "posterAddress", json!(newcomer(&served).await?.address()))).await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_offered_is_paid_for() -> Result<()> {
+    let mut served = relaying(|_| ()).await?;
+    let wallet = newcomer(&served).await?;
+    served.settle().await?;
+    let offer =
+        json!({ "posterAddress": wallet.address(), "reward": "10000000", "deadline": in_a_month(&served).await?, "ipfsHash": "ipfs://a" });
+    let whole = served.prepare("/api/runs", &offer).await?;
+    let step = whole["steps"].as_array().and_then(|steps| steps.last()).context("steps")?["transaction"].clone();
+    let hex = |name: &str| -> Result<u128> { Ok(u128::from_str_radix(step[name].as_str().context("hex")?.trim_start_matches("0x"), 16)?) };
+    let cost = hex("gas")? * hex("maxFeePerGas")?;
+    // From less than the verb costs by itself to more than it costs when it is relayed.
+    let mut offered = 0;
+    for tenths in [9, 11, 13, 15, 17, 19] {
+        with_limits(&mut served, |options| options.budget_per_day = U256::from(cost * tenths / 10)).await?;
+        let prepared = served.prepare("/api/runs", &offer).await?;
+        if prepared["typedData"].is_object() {
+            offered += 1;
+            assert_eq!(served.read("/api/config").await?["relaying"], true, "{tenths}");
+            until_mined(&served, accepted(&served, &signed(&prepared, &wallet)?).await?).await?;
+            break;
+        }
+    }
+    assert_eq!(offered, 1, "it is never offered");
     Ok(())
 }
 

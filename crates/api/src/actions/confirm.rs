@@ -21,7 +21,7 @@ use super::{
     waiting::{Missing, News, Waiting},
 };
 use crate::{
-    error::{ApiError, SendRefusal},
+    error::ApiError,
     feed::Hub,
     index_watch::IndexWatch,
     market::{contracts, snapshot},
@@ -160,8 +160,8 @@ struct Handed {
     place: Option<Place>,
     /// Whether it was on its way when it was last looked at.
     was_seen: bool,
-    /// Why the node did not take it, if it did not.
-    refusal: Option<SendRefusal>,
+    /// Why it was not sent, if it was not.
+    refusal: Option<ApiError>,
 }
 
 /// What one look brings.
@@ -196,8 +196,7 @@ impl Confirmer<'_> {
                     // Nothing is done twice under one key.
                     Handed { hash, place: None, was_seen: true, refusal: None }
                 } else {
-                    steps::require_no_gap(self.node, &steps).await?;
-                    self.send(&steps).await?
+                    self.send(intent, &steps, &market).await?
                 }
             }
             Signed::Sent(hash) => {
@@ -276,19 +275,23 @@ impl Confirmer<'_> {
     }
 
     /// Sends the steps in order. Whether the last one was refused is for its outcome to say: another transaction may have done the same.
-    async fn send(&self, steps: &[SignedTransaction]) -> Result<Handed, ApiError> {
-        let mut handed = Err(ApiError::Internal("a list of steps is empty"));
-        for (position, step) in steps.iter().enumerate() {
-            let refusal = submit(self.node, self.notes, step).await?.err();
-            if position + 1 < steps.len()
-                && let Some(refusal) = refusal
-            {
-                return Err(ApiError::TransactionRefused(refusal));
-            }
+    async fn send(&self, intent: &Intent, steps: &[SignedTransaction], market: &Contracts) -> Result<Handed, ApiError> {
+        let can_be_tried = steps::require_no_gap(self.node, steps).await?;
+        let handed = |step: &SignedTransaction, refusal: Option<ApiError>| {
             let place = Some(Place { sender: step.sender, nonce: step.nonce });
-            handed = Ok(Handed { hash: step.hash, place, was_seen: refusal.is_none(), refusal });
+            Handed { hash: step.hash, place, was_seen: refusal.is_none(), refusal }
+        };
+        if let ([step], true) = (steps, can_be_tried)
+            && let Some(refusal) = Box::pin(steps::would_fail(self.node, step, &intent.call, market)).await
+        {
+            return Ok(handed(step, Some(refusal)));
         }
-        handed
+        let Some((last, before)) = steps.split_last() else { return Err(ApiError::Internal("a list of steps is empty")) };
+        for step in before {
+            submit(self.node, self.notes, step).await?.map_err(ApiError::TransactionRefused)?;
+        }
+        let refusal = submit(self.node, self.notes, last).await?.err();
+        Ok(handed(last, refusal.map(ApiError::TransactionRefused)))
     }
 }
 
@@ -335,7 +338,10 @@ impl Pursuit<'_> {
                 Err(error) => return Err(error),
             };
             if is_last {
-                return Ok(self.answer(last).await);
+                return match self.handed.refusal.take() {
+                    Some(refusal) => Err(refusal),
+                    None => Ok(self.answer(last).await),
+                };
             }
             let until = match failed {
                 // What is missing is heard of when it is back, and this is in case that it is not.
@@ -427,10 +433,11 @@ impl Pursuit<'_> {
             // What cannot be found may come yet.
             Progress::Unknown | Progress::Dropped | Progress::Replaced { by: None } => self.started.elapsed() >= TRAVELS,
         };
-        match &self.handed.refusal {
-            Some(refusal) if !matches!(progress, Progress::Pending { .. }) => Err(ApiError::TransactionRefused(refusal.clone())),
-            _ if is_certain => Ok(Look::Answer(Box::new(self.answer(progress).await))),
-            _ => Ok(Look::Wait(progress)),
+        let refusal = if matches!(progress, Progress::Pending { .. }) { None } else { self.handed.refusal.take() };
+        match refusal {
+            Some(refusal) => Err(refusal),
+            None if is_certain => Ok(Look::Answer(Box::new(self.answer(progress).await))),
+            None => Ok(Look::Wait(progress)),
         }
     }
 
@@ -585,10 +592,11 @@ impl Pursuit<'_> {
 
     /// Why it had no effect.
     async fn reverted(&self, hash: B256, receipt: &Receipt) -> Result<ApiError, ApiError> {
-        Ok(ApiError::Reverted(match self.with.node.transaction(hash).await? {
-            Some(transaction) => why(self.with.node, transaction, receipt.block_number(), &self.market).await?,
+        let reason = match self.with.node.transaction(hash).await? {
+            Some(transaction) => why(self.with.node, transaction, receipt, &self.market).await?,
             None => Revert::Unknown(Default::default()),
-        }))
+        };
+        Ok(ApiError::Reverted { hash, block: receipt.block_number(), reason: Box::new(reason) })
     }
 
     async fn is_same_call(&self, hash: B256) -> Result<bool, ApiError> {

@@ -94,12 +94,27 @@ pub(super) struct Nonces {
     request: Option<U256>,
 }
 
-/// What the operator still pays for; nothing where nothing is relayed, or that cannot be told.
-pub(super) async fn funds_left(preparer: &Preparer<'_>, call: &Call, chain: &Chain) -> Option<FundsLeft> {
-    match preparer.relay {
-        Some(purse) if refused_by_relayers(call, &chain.parameters.stake).is_none() => purse.left(preparer.node, chain).await,
-        _ => None,
-    }
+/// Whether the operator may pay for a verb, as far as that can be told before its gas is known.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Outlook {
+    /// Whether it is anything that is relayed for its signer today.
+    is_relayed: bool,
+    /// What is left for all signers, where that can be told.
+    left: Option<FundsLeft>,
+}
+
+/// Asks what is left of the day, for all signers and for this one, and whether who registers has the stake of an agent.
+pub(super) async fn outlook(preparer: &Preparer<'_>, intent: &Intent, chain: &Chain) -> Result<Outlook, NodeError> {
+    let (node, parameters) = (preparer.node, &chain.parameters.stake);
+    let Some(purse) = preparer.relay.filter(|_| refused_by_relayers(&intent.call, parameters).is_none()) else {
+        return Ok(Outlook::default());
+    };
+    let is_registration = matches!(intent.call, Call::Register { .. });
+    let has_stake = async { Ok(!is_registration || node.usdc_balance(chain.usdc, intent.wallet).await? >= parameters.minimum_stake) };
+    let left = async { Ok(purse.left(node, chain).await) };
+    let has_share = async { Ok(purse.has_share(intent.wallet, is_registration).await) };
+    let (left, has_share, has_stake) = tokio::try_join!(left, has_share, has_stake)?;
+    Ok(Outlook { is_relayed: has_share && has_stake, left })
 }
 
 /// Asks for whatever a signature may need, all at once.
@@ -133,12 +148,12 @@ pub(super) fn offer(
     verb: &Verb<'_>,
     signing: Signing,
     nonces: Nonces,
-    left: Option<FundsLeft>,
+    Outlook { is_relayed, left }: Outlook,
     chain: &Chain,
     market: &Contracts,
 ) -> Option<Gasless> {
     let is_too_large = verb.gas > relay.max_gas || verb.data.len() > MOST_RELAYED_BYTES;
-    if is_too_large || refused_by_relayers(verb.call, &chain.parameters.stake).is_some() {
+    if is_too_large || !is_relayed {
         return None;
     }
     // Nothing is offered that the operator pays for no more; what cannot be told now is decided when it is posted.

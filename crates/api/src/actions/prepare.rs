@@ -4,7 +4,7 @@
 //! pending block, and the node has the last word by trying it out. Nothing is prepared that would revert. It takes two rounds of questions:
 //! how things stand at the node, and what comes of the steps that follow from it.
 
-use alloy::primitives::{Address, B256, Bytes};
+use alloy::primitives::{Address, B256, Bytes, U256};
 use clawpay_bindings::{Call, CallWithSignature, Contracts, with_recovery_id};
 use clawpay_domain::{Refusal, Seconds, Timestamp, Usdc};
 use clawpay_store::{Chain, IndexedBlock, PinnedRequest};
@@ -111,17 +111,18 @@ impl Preparer<'_> {
         let Known { facts, past, chain, indexed } = known;
         let (node, market) = (self.node, contracts(chain));
         let payee = payee(&intent.call, &market);
-        let (head, code, new_code, funds, nonce, priority_fee, relay_left) = tokio::try_join!(
+        let (head, code, new_code, funds, nonce, priority_fee, ether, outlook) = tokio::try_join!(
             self.agreed_head(chain, indexed),
-            self.signers_code(intent, payee.is_some()),
+            async { Ok(node.code(intent.wallet).await?) },
             self.new_wallets_code(intent),
             self.funds(intent.wallet, payee, &market),
             self.first_nonce(intent, pinned.is_some()),
             // Chains without a base fee may not know the question.
             async { Ok::<_, ApiError>(node.priority_fee().await) },
-            async { Ok(gasless::funds_left(self, &intent.call, chain).await) },
+            async { Ok(node.ether_balance(intent.wallet).await?) },
+            async { Ok(gasless::outlook(self, intent, chain).await?) },
         )?;
-        let intent = &with_signatures_in_form(intent, code.as_ref(), new_code.as_ref());
+        let intent = &with_signatures_in_form(intent, &code, new_code.as_ref());
         let plan = plan(intent, facts, head.pending_at, &chain.parameters, &market).map_err(|refusal| refused(intent, facts, refusal))?;
         let allowance_missing = match (plan.pays, funds) {
             (Some(payment), Some(funds)) => funds.is_allowance_missing(payment)?,
@@ -131,6 +132,10 @@ impl Preparer<'_> {
         let (first_nonce, with_allowance) = match pinned {
             Some(pinned) => pinned.steps(wants_allowance, intent.permit.is_some())?,
             None => (intent.nonce, wants_allowance),
+        };
+        let waiting = match nonce {
+            FirstNonce::Next { waiting, .. } if intent.is_repeatable() => waiting,
+            FirstNonce::Next { .. } | FirstNonce::Free(_) => 0,
         };
         let nonce = nonce.from(intent.wallet, first_nonce)?;
         let missing = plan.pays.filter(|_| with_allowance);
@@ -154,10 +159,8 @@ impl Preparer<'_> {
             }
         };
         let signing = async {
-            match &code {
-                Some(code) if missing.is_some() || self.relay.is_some() => Ok(Some(node.signing_by(intent.wallet, code).await?)),
-                _ => Ok(None),
-            }
+            let matters = missing.is_some() || self.relay.is_some();
+            Ok(if matters { Some(node.signing_by(intent.wallet, &code).await?) } else { None })
         };
         let asking = Asking { wallet: intent.wallet, call: &plan.call, missing, pays: plan.pays.filter(|_| intent.permit.is_none()) };
         let priced = tokio::try_join!(price(node, intent, nonce, fees, drafts, chain, &head), signing, async {
@@ -181,18 +184,16 @@ impl Preparer<'_> {
         let forwarder_nonce = pinned.map(|pinned| pinned.request.forwarder_nonce);
         let (call, pays, until) = (&plan.call, plan.pays, expires_at);
         let verb = gasless::Verb { intent, facts, call, pays, to, data: &data, gas, until, salt, forwarder_nonce };
-        let gasless = signing.and_then(|signing| gasless::offer(self.relay?.options, &verb, signing, nonces, relay_left, chain, &market));
+        let gasless = signing.and_then(|signing| gasless::offer(self.relay?.options, &verb, signing, nonces, outlook, chain, &market));
         let now = head.pending_at;
         let repeated = past.as_ref().and_then(|past| Warning::repeated(past, now));
-        let warnings = plan.warnings.into_iter().chain(repeated).collect();
+        let waiting = Warning::waiting(waiting);
+        let cost = steps.iter().fold(U256::ZERO, |cost, step| cost.saturating_add(step.transaction.most_it_costs()));
+        // A wallet that is a contract has its transactions paid for by another account.
+        let short = Warning::short_of_ether(intent.wallet, ether, cost, gasless.is_some()).filter(|_| signs_by_key(&code));
+        let warnings = plan.warnings.into_iter().chain(repeated).chain(waiting).chain(short).collect();
         let (chain, indexed, facts) = (*chain, *indexed, facts.clone());
         Ok(Prepared { chain, indexed, facts, message: plan.sentence, warnings, steps, gasless, salt, now, expires_at })
-    }
-
-    /// The code of the signer's account, where it matters how it signs.
-    async fn signers_code(&self, intent: &Intent, pays: bool) -> Result<Option<Bytes>, ApiError> {
-        let matters = pays || intent.permit.is_some() || self.relay.is_some();
-        Ok(if matters { Some(self.node.code(intent.wallet).await?) } else { None })
     }
 
     /// The code of the account that consents to be an agent's wallet.
@@ -216,7 +217,8 @@ impl Preparer<'_> {
         Ok(if is_pinned || intent.nonce.is_some() {
             FirstNonce::Free(self.node.mined_nonce(intent.wallet, None).await?)
         } else {
-            FirstNonce::Next(self.node.next_nonce(intent.wallet).await?)
+            let (mined, next) = self.node.nonces(intent.wallet).await?;
+            FirstNonce::Next { next, waiting: next.saturating_sub(mined) }
         })
     }
 
@@ -266,8 +268,8 @@ impl Funds {
 /// From which nonce a signer's steps are counted.
 #[derive(Clone, Copy)]
 enum FirstNonce {
-    /// This is the next, counting those that wait.
-    Next(u64),
+    /// This is the next, counting those that wait to be mined, which are so many.
+    Next { next: u64, waiting: u64 },
     /// Any from this one on.
     Free(u64),
 }
@@ -279,17 +281,17 @@ impl FirstNonce {
             (Self::Free(next), Some(wanted)) if wanted < next => {
                 Err(Invalid::value("nonce", format!("nonce: {wanted} is used already; the next of {wallet} is {next}")).into())
             }
-            (Self::Next(next) | Self::Free(next), None) => Ok(next),
+            (Self::Next { next, .. } | Self::Free(next), None) => Ok(next),
             (_, Some(wanted)) => Ok(wanted),
         }
     }
 }
 
 /// The signatures of keys as the contracts take them; those of contract wallets as they are.
-fn with_signatures_in_form(intent: &Intent, code: Option<&Bytes>, new_code: Option<&Bytes>) -> Intent {
+fn with_signatures_in_form(intent: &Intent, code: &Bytes, new_code: Option<&Bytes>) -> Intent {
     let mut intent = intent.clone();
     if let Some(permit) = &mut intent.permit
-        && code.is_some_and(|code| signs_by_key(code))
+        && signs_by_key(code)
     {
         permit.signature = with_recovery_id(&permit.signature);
     }

@@ -1,6 +1,6 @@
 //! Steps, tried out in their order and priced.
 
-use alloy::primitives::{Address, Bytes};
+use alloy::primitives::{Address, Bytes, U256};
 use clawpay_bindings::Permit;
 use clawpay_store::Chain;
 
@@ -52,6 +52,13 @@ pub(crate) struct UnsignedTransaction {
     pub nonce: u64,
     /// What it offers for gas.
     pub fees: Fees,
+}
+
+impl UnsignedTransaction {
+    /// The most wei that its sender pays for its gas.
+    pub(super) fn most_it_costs(&self) -> U256 {
+        U256::from(self.gas).saturating_mul(self.fees.most())
+    }
 }
 
 /// Tries the steps out in their order, and puts nonces, gas and prices to them, from `first_nonce`.

@@ -6,9 +6,9 @@ use futures::FutureExt;
 
 use super::{Facts, Intent};
 use crate::{
-    error::{ApiError, Invalid},
-    node::Node,
-    transactions::signed::SignedTransaction,
+    error::{ApiError, Invalid, SendRefusal},
+    node::{CallError, CallRequest, Node},
+    transactions::{explain::forwarded, signed::SignedTransaction},
 };
 
 const FIELD: &str = "signedTransactions";
@@ -38,16 +38,39 @@ pub(super) fn read(raw: &[Bytes], expected: &Expected<'_>) -> Result<Vec<SignedT
     Ok(steps)
 }
 
-/// Refuses steps that could not be mined, because one before them is neither among them nor known to the node.
-pub(super) async fn require_no_gap(node: &Node, steps: &[SignedTransaction]) -> Result<(), ApiError> {
-    let Some(first) = steps.first() else { return Ok(()) };
+/// Refuses steps that could not be mined, because one before them is neither among them nor known to the node. Whether the first is new to
+/// the node, and the very next of its sender: what it will do can then be tried out.
+pub(super) async fn require_no_gap(node: &Node, steps: &[SignedTransaction]) -> Result<bool, ApiError> {
+    let Some(first) = steps.first() else { return Ok(false) };
     let (hash, sender) = (first.hash, first.sender);
-    let ask = move |node: Node| async move { tokio::try_join!(node.transaction_and_receipt(hash), node.next_nonce(sender)) };
-    let ((known, receipt), next) = node.at_one(|node| ask(node).boxed()).await?;
+    let ask = move |node: Node| async move { tokio::try_join!(node.transaction_and_receipt(hash), node.nonces(sender)) };
+    let ((known, receipt), (mined, next)) = node.at_one(|node| ask(node).boxed()).await?;
     if known.is_some() || receipt.is_some() {
-        return Ok(());
+        return Ok(false);
     }
-    require_nonces(steps, next)
+    require_nonces(steps, next)?;
+    Ok(first.nonce == mined && mined == next)
+}
+
+/// Why the one step that does `call` would be mined without effect, if it would: its sender would pay for nothing. A node that cannot tell
+/// is no reason to keep it back.
+pub(super) async fn would_fail(node: &Node, step: &SignedTransaction, call: &Call, market: &Contracts) -> Option<ApiError> {
+    let to = step.to?;
+    let (from, gas) = (step.sender, step.gas_limit());
+    let whole = CallRequest { from, to, data: step.input.clone() };
+    if node.succeeds_with(&whole, gas).await {
+        return None;
+    }
+    let mut needed = 0;
+    // The forwarder only says that the call failed which it was to make, so that call is tried first.
+    for call_request in forwarded(to, &step.input, market).into_iter().chain([whole]) {
+        match node.estimate_gas(&call_request).await {
+            Ok(gas) => needed = needed.max(gas),
+            Err(error @ CallError::Reverted(_)) => return Some(ApiError::of_trial(call, error)),
+            Err(CallError::Unsupported | CallError::Node(_)) => return None,
+        }
+    }
+    (gas < needed).then(|| ApiError::TransactionRefused(SendRefusal::gas_too_low(gas, needed)))
 }
 
 /// `next` is the first nonce that nothing known of the first step's sender uses.

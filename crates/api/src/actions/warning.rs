@@ -1,5 +1,6 @@
 //! What a signer may not have meant.
 
+use alloy::primitives::{Address, U256};
 use clawpay_bindings::Call;
 use clawpay_domain::{AgentId, RunId, Seconds, Timestamp, Usdc};
 use clawpay_store::Content;
@@ -25,6 +26,21 @@ impl Warning {
         let PastAction { subject, at, .. } = past;
         let detail = format!("this wallet did the same at {}: see {subject}; signing does it once more", IsoDate(*at));
         (*at + RECENT > now).then_some(Self { code: "REPEATED", detail })
+    }
+
+    /// So many transactions of the wallet wait to be mined, and what they do has not happened yet; nothing if none does.
+    pub(super) fn waiting(transactions: u64) -> Option<Self> {
+        let detail = format!(
+            "{transactions} of this wallet's transactions wait to be mined: if one of them is this very action, signing does it once more"
+        );
+        (transactions > 0).then_some(Self { code: "WAITING", detail })
+    }
+
+    /// The wallet has less ether than the steps may cost; nothing if it has enough.
+    pub(super) fn short_of_ether(wallet: Address, ether: U256, cost: U256, is_relayed: bool) -> Option<Self> {
+        let or = if is_relayed { ", or sign `typedData` in place of the steps" } else { "" };
+        let detail = format!("{wallet} has {ether} wei, and the steps may cost {cost} wei of gas: send it ether first{or}");
+        (ether < cost).then_some(Self { code: "SHORT_OF_ETHER", detail })
     }
 
     /// With a deposit of `amount`, an agent has `stake` and still less than the `minimum`.

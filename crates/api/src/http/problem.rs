@@ -166,12 +166,14 @@ impl From<ApiError> for Problem {
             ApiError::WouldRevert(revert) => {
                 Self::new(S::UNPROCESSABLE_ENTITY, revert.code(), format!("the call would revert: {}", revert_sentence(&revert)))
             }
-            ApiError::Reverted(revert) => Self::new(
+            ApiError::Reverted { hash, block, reason } => Self::new(
                 S::UNPROCESSABLE_ENTITY,
                 "transaction_reverted",
-                format!("the transaction was mined and reverted: {}", revert_sentence(&revert)),
+                format!("{hash} was mined in block {block} and reverted: {}", revert_sentence(&reason)),
             )
-            .with("reason", json!({ "code": revert.code(), "detail": revert_sentence(&revert) })),
+            .with("transactionHash", hash)
+            .with("blockNumber", block)
+            .with("reason", json!({ "code": reason.code(), "detail": revert_sentence(&reason) })),
             ApiError::NotThisAction { field, detail } => Self::new(S::BAD_REQUEST, "not_this_action", detail).at(Some(field)),
             ApiError::ForeignTransaction { field, detail } => Self::new(S::FORBIDDEN, "foreign_transaction", detail).at(Some(field)),
             ApiError::TransactionRefused(SendRefusal { reason, detail }) => {

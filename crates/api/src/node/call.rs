@@ -63,6 +63,13 @@ impl Node {
         }
     }
 
+    /// Whether the call succeeds on the pending state with so much gas. A node that does not answer says no.
+    pub(crate) async fn succeeds_with(&self, call: &CallRequest, gas: u64) -> bool {
+        let CallRequest { from, to, data } = call;
+        let limited = json!({ "from": from, "to": to, "data": data, "gas": U64::from(gas) });
+        self.try_ask::<_, Bytes>("eth_call", (limited, "pending")).await.is_ok()
+    }
+
     /// Gas that each call uses when they follow each other in one block at `now`; the first refusal if one is refused.
     pub(crate) async fn simulate(&self, calls: &[CallRequest], now: Timestamp) -> Result<Vec<u64>, CallError> {
         let method = "eth_simulateV1";

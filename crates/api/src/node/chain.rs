@@ -45,6 +45,14 @@ pub(crate) enum Fees {
 }
 
 impl Fees {
+    /// The most wei that one gas may cost.
+    pub(crate) const fn most(self) -> U256 {
+        match self {
+            Self::Dynamic { max_fee, .. } => max_fee,
+            Self::Legacy { gas_price } => gas_price,
+        }
+    }
+
     /// Enough while the base fee doubles.
     pub(crate) fn dynamic(base_fee: U256, max_priority_fee: U256) -> Self {
         let max_fee = base_fee.saturating_mul(U256::from(2)).saturating_add(max_priority_fee);

@@ -20,6 +20,7 @@ pub(crate) struct SentTransaction {
     /// Wei sent along.
     pub value: U256,
     nonce: U64,
+    gas: U64,
 }
 
 impl SentTransaction {
@@ -42,6 +43,7 @@ pub(crate) struct Receipt {
     block_number: U64,
     /// Hash of its block.
     pub block_hash: B256,
+    gas_used: U64,
     /// What it emitted.
     #[serde(default)]
     pub logs: Vec<ReceiptLog>,
@@ -59,6 +61,14 @@ pub(crate) struct ReceiptLog {
     pub data: Bytes,
     #[serde(default, rename = "logIndex")]
     log_index: U64,
+}
+
+impl Receipt {
+    /// Whether its transaction has used its gas up: what a contract is left with after a call of its own that has, is a small part.
+    pub(crate) fn used_up(&self, transaction: &SentTransaction) -> bool {
+        let (used, limit) = (self.gas_used.to::<u64>(), transaction.gas.to::<u64>());
+        used >= limit - limit / 32
+    }
 }
 
 impl ReceiptLog {

@@ -9,15 +9,15 @@ use clawpay_bindings::{
     forwarder_domain, with_recovery_id,
 };
 use clawpay_domain::Timestamp;
-use clawpay_store::{Chain, RelayJob, SpentOnSigner};
+use clawpay_store::{Chain, RelayJob};
 
 use super::{Relayer, attempt};
 use crate::{
-    RelayOptions,
     actions::{GOOD_FOR, MOST_RELAYED_BYTES, refused_by_relayers},
-    error::{ApiError, Invalid, RelayShare},
+    error::{ApiError, Invalid},
     market::{contracts, snapshot},
     node::{CallRequest, Head},
+    relay_funds::within_share,
 };
 
 /// What is to be relayed.
@@ -250,23 +250,6 @@ fn in_form(target: Address, data: &Bytes, market: &Contracts) -> Option<Bytes> {
     let authorization = call.authorization_mut()?;
     authorization.signature = with_recovery_id(&authorization.signature);
     Some(call.calldata())
-}
-
-/// Whether one more job is within what its signer may have relayed in a day.
-fn within_share(options: &RelayOptions, spent: &SpentOnSigner, is_registration: bool) -> Result<(), ApiError> {
-    let registrations = if is_registration { spent.registrations } else { 0 };
-    for (used, limit, of) in [
-        (spent.jobs, options.signer_per_day, RelayShare::Transactions),
-        (registrations, options.signer_registrations_per_day, RelayShare::Registrations),
-        (spent.reverts, options.signer_reverts_per_day, RelayShare::Reverts),
-        // All of it may revert, if what was signed cannot all be paid for.
-        (spent.reverts.saturating_add(spent.waiting), options.signer_reverts_per_day, RelayShare::Waiting),
-    ] {
-        if used >= u64::from(limit) {
-            return Err(ApiError::RelayQuota { limit, of });
-        }
-    }
-    Ok(())
 }
 
 /// The operator pays for each byte, and what a contract wallet signs with may have any number of them.

@@ -1,26 +1,35 @@
 //! Why a transaction reverted: receipts do not say.
 
-use alloy::primitives::Bytes;
-use clawpay_bindings::{Contracts, Revert, forwarded_request};
+use alloy::primitives::{Address, Bytes};
+use clawpay_bindings::{Contracts, OUT_OF_GAS, Revert, forwarded_request};
 
 use crate::{
     error::ApiError,
-    node::{CallRequest, Node, SentTransaction},
+    node::{CallRequest, Node, Receipt, SentTransaction},
 };
 
 /// Tries a reverted transaction's call again, in the block where it was mined and in the one before. The forwarder only says that the call
 /// failed which it was to make, so that call is tried first.
-pub(crate) async fn why(node: &Node, transaction: SentTransaction, block: u64, market: &Contracts) -> Result<Revert, ApiError> {
+pub(crate) async fn why(node: &Node, transaction: SentTransaction, receipt: &Receipt, market: &Contracts) -> Result<Revert, ApiError> {
+    let (block, has_run_out) = (receipt.block_number(), receipt.used_up(&transaction));
     let SentTransaction { from, to, input, .. } = transaction;
     let Some(to) = to else { return Ok(Revert::Unknown(Bytes::new())) };
-    let request = forwarded_request(&input).filter(|_| to == market.forwarder);
-    let forwarded = request.map(|request| CallRequest { from: request.from, to: request.to, data: request.data });
-    for call in forwarded.into_iter().chain([CallRequest { from, to, data: input }]) {
+    for call in forwarded(to, &input, market).into_iter().chain([CallRequest { from, to, data: input }]) {
         for block in [block, block.saturating_sub(1)] {
             if let Some(revert) = node.refusal_in(&call, block).await? {
                 return Ok(revert);
             }
         }
     }
+    if has_run_out {
+        let detail = "it used all the gas that it was given: sign it anew with the `gas` that is prepared".to_owned();
+        return Ok(Revert::Named { code: OUT_OF_GAS, detail });
+    }
     Ok(Revert::Unknown(Bytes::new()))
+}
+
+/// The call that the forwarder is to make, if that is what a transaction asks for.
+pub(crate) fn forwarded(to: Address, input: &Bytes, market: &Contracts) -> Option<CallRequest> {
+    let request = forwarded_request(input).filter(|_| to == market.forwarder)?;
+    Some(CallRequest { from: request.from, to: request.to, data: request.data })
 }

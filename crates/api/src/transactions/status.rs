@@ -133,7 +133,7 @@ impl Tracker<'_> {
                     return Ok(TransactionStatus { block, indexed: view.indexed, ..status(state) });
                 }
                 let reason = match transaction {
-                    Some(transaction) => Some(why(self.node, transaction, receipt.block_number(), &market).await?),
+                    Some(transaction) => Some(why(self.node, transaction, &receipt, &market).await?),
                     None => None,
                 };
                 TransactionStatus { block, reason, ..status(State::Reverted) }

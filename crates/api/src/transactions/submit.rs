@@ -75,11 +75,7 @@ async fn why_refused(node: &Node, transaction: &SignedTransaction, words: &str) 
     let SignedTransaction { sender, nonce, most_it_costs, .. } = transaction;
     let gas_limit = transaction.gas_limit();
     if gas_limit < LEAST_GAS {
-        let detail = format!(
-            "its gas limit is {gas_limit}, and none needs less than {LEAST_GAS}: the library that signed it knows `gas` by another name, such as \
-             gasLimit; sign it with the `gas` that was prepared"
-        );
-        return Ok(SendRefusal { reason: R::GasTooLow, detail });
+        return Ok(SendRefusal::gas_too_low(gas_limit, LEAST_GAS));
     }
     let sender = *sender;
     let account = move |node: Node| async move { tokio::try_join!(node.nonces(sender), node.ether_balance(sender)) };

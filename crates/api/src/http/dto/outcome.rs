@@ -213,7 +213,8 @@ fn replaced(hash: B256, by: Option<B256>) -> String {
 fn unknown(hash: B256) -> String {
     format!(
         "No node and no server here has heard of {hash}, so nothing can be said of it: it has not failed, and it may never have been sent. See \
-         in the wallet what became of it, and hand in the hash that it shows now; before signing anew, make sure that this one is not mined \
+         in the wallet what became of it, and hand in the hash that it shows now (of a Safe or a smart account that of the transaction which carried \
+         it out, not its safeTxHash or userOpHash); before signing anew, make sure that this one is not mined \
          after all (GET /api/transactions/{hash}?wallet= tells what the account has used its nonces for)."
     )
 }

@@ -49,7 +49,7 @@ pub(crate) struct PreparedDto {
     message: String,
     /// What is allowed, and yet may be a mistake, in words.
     warnings: Vec<String>,
-    /// For programs, one for each of `warnings`: `REPEATED`, `BELOW_MINIMUM_STAKE`, `FOREIGN_AGENT`, `UNREADABLE`, `NO_REVISIONS`.
+    /// For programs, one for each of `warnings`: `REPEATED`, `BELOW_MINIMUM_STAKE`, `FOREIGN_AGENT`, `UNREADABLE`, `NO_REVISIONS`, `WAITING`, `SHORT_OF_ETHER`.
     warning_codes: Vec<&'static str>,
     /// What to sign, in order.
     steps: Vec<StepDto>,
