@@ -12,7 +12,7 @@ pub(crate) struct Checksummed(pub Address);
 
 impl Serialize for Checksummed {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0.to_checksum_buffer(None).as_str())
+        serializer.serialize_str(self.0.to_checksum_buffer(None).as_str())
     }
 }
 
@@ -42,7 +42,8 @@ impl std::fmt::Display for IsoDate {
 
 impl Serialize for IsoDate {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        // In one piece: each piece of a text is looked through for what has to be escaped.
+        serializer.serialize_str(&self.to_string())
     }
 }
 
