@@ -39,7 +39,7 @@ pub use reader::{
     PosterRecord, PosterSort, Reader, ReaderOptions, RunFilter, RunSearch, RunSort, Sight, Snapshot, SortKey, StateTotals, Stretch,
 };
 pub use rebuild::{Rebuild, Replaced};
-pub use relayed::{GasOffer, NonceLock, RelayAttempt, RelayCharge, RelayJob, Relayed, Spent, SpentOnSigner};
+pub use relayed::{GasOffer, NonceLock, RelayAttempt, RelayCharge, RelayJob, RelayTurn, Relayed, Spent, SpentOnSigner};
 pub use runs::{RunRecord, RunRow};
 pub use submitted_transactions::{SubmittedTransaction, SubmittedTransactions};
 pub use writer::{Batch, Rewound, Session, Standby, Writer};

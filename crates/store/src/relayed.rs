@@ -108,24 +108,31 @@ pub struct SpentOnSigner {
     pub waiting: u64,
 }
 
+/// The turn of one request of this server to try out what it asks for and to have it sent: what the next one is tried out on knows of it. Only who
+/// has it waits for the database's lock, on a connection that the holder's next statement may need.
+#[derive(Debug)]
+pub struct RelayTurn(#[expect(dead_code, reason = "it is held, and not used")] OwnedSemaphorePermit);
+
 /// The right to give one relayer's nonces, held until dropped: no other server gives one meanwhile. All that is asked of it fails with its
 /// connection, which gives the right back.
 #[derive(Debug)]
 pub struct NonceLock {
     transaction: Transaction<'static, Postgres>,
     relayer: Address,
-    /// No other request of this server waits for the database's lock, on a connection that the holder's next statement may need.
-    _turn: OwnedSemaphorePermit,
 }
 
 impl SubmittedTransactions {
+    /// Waits for this request's turn, among those of this server.
+    pub async fn relay_turn(&self) -> Result<RelayTurn, StoreError> {
+        Ok(RelayTurn(Arc::clone(&self.relay_turns).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?))
+    }
+
     /// Waits for the right to give the nonces of `relayer`, across all servers of this database.
-    pub async fn nonce_lock(&self, relayer: Address) -> Result<NonceLock, StoreError> {
-        let turn = Arc::clone(&self.nonce_turns).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
+    pub async fn nonce_lock(&self, _turn: &RelayTurn, relayer: Address) -> Result<NonceLock, StoreError> {
         let mut transaction = begin(&self.pool, "BEGIN").await?;
         let [.., a, b, c, d] = relayer.into_array();
         sqlx::query!("SELECT pg_advisory_xact_lock($1, $2)", LOCKS, i32::from_be_bytes([a, b, c, d])).fetch_one(&mut *transaction).await?;
-        Ok(NonceLock { transaction, relayer, _turn: turn })
+        Ok(NonceLock { transaction, relayer })
     }
 
     /// The transaction that was last made for what was posted, or for what is signed in it.

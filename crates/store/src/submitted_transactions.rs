@@ -28,8 +28,8 @@ const STATEMENT_TIMEOUT: &str = "5000";
 #[derive(Clone, Debug)]
 pub struct SubmittedTransactions {
     pub(crate) pool: PgPool,
-    /// Whose turn it is to give a relayer's nonces, among the requests of this server.
-    pub(crate) nonce_turns: Arc<Semaphore>,
+    /// Whose turn it is to have something relayed, among the requests of this server.
+    pub(crate) relay_turns: Arc<Semaphore>,
 }
 
 /// A transaction that was sent or seen.
@@ -55,7 +55,7 @@ impl SubmittedTransactions {
             .application_name("clawpay api")
             .options([("statement_timeout", STATEMENT_TIMEOUT), ("idle_in_transaction_session_timeout", "30000")]);
         let pool = PgPoolOptions::new().max_connections(CONNECTIONS.get()).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(connect);
-        Ok(Self { pool, nonce_turns: Arc::new(Semaphore::new(1)) })
+        Ok(Self { pool, relay_turns: Arc::new(Semaphore::new(1)) })
     }
 
     /// Those of the API's own tables that this role may not write.

@@ -362,7 +362,8 @@ async fn written_down_and_not_sent(served: &Served, body: &Value) -> Result<B256
         is_registration: false,
     };
     let submitted_transactions = SubmittedTransactions::new(&served.stack.database_url()?)?;
-    let mut lane = submitted_transactions.nonce_lock(account(RELAYER)).await?;
+    let turn = submitted_transactions.relay_turn().await?;
+    let mut lane = submitted_transactions.nonce_lock(&turn, account(RELAYER)).await?;
     let nonce = lane.next_nonce(sent_by_relayer(served).await?).await?;
     let transaction = TxEip1559 {
         chain_id: served.stack.deployment.chain_id,

@@ -13,8 +13,9 @@ use alloy::{
 use anyhow::{Context, Result, ensure};
 use clawpay_api::{Config, RelayOptions};
 use clawpay_bindings::{Call, CallWithSignature, ERC2771Forwarder, forwarder::ERC2771Forwarder::ForwardRequestData};
-use clawpay_domain::Usdc;
+use clawpay_domain::{Seconds, Usdc};
 use clawpay_tests::{Api, key};
+use futures::future::try_join_all;
 use serde_json::{Value, json};
 
 use super::{
@@ -396,5 +397,33 @@ async fn stakes_that_cost_next_to_nothing_are_not_relayed() -> Result<()> {
     ensure!(less != body, "{body:#}");
     post(&served, &less).await?.require(403, "not_relayable")?;
     accepted(&served, &body).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_can_be_done_once_is_paid_for_once_however_many_ask_at_the_same_time() -> Result<()> {
+    let served = relaying(|_| ()).await?;
+    let (actor, agent) = served.stack.staked_agent(2).await?;
+    let poster = served.stack.funded_actor(1, Usdc::whole(100)).await?;
+    let run = poster.post(served.stack.offer(Usdc::whole(10)).await?).await?;
+    actor.claim(run, agent).await?;
+    // Past the agent's time and the poster's precedence.
+    served.stack.warp(Seconds::days(15)).await?;
+    served.settle().await?;
+    let path = format!("/api/runs/{run}/slash");
+    let mut bodies = Vec::new();
+    for _ in 0..6 {
+        let stranger = PrivateKeySigner::random();
+        bodies.push(signed(&served.prepare(&path, &json!({ "walletAddress": stranger.address() })).await?, &stranger)?);
+    }
+    served.stack.provider().anvil_set_auto_mine(false).await?;
+    let answers = try_join_all(bodies.iter().map(|body| post(&served, body))).await?;
+    let statuses: Vec<u16> = answers.iter().map(|answer| answer.status.as_u16()).collect();
+    assert_eq!(statuses.iter().filter(|status| **status == 202).count(), 1, "{statuses:?}");
+    for refused in answers.iter().filter(|answer| answer.status != 202) {
+        refused.require(409, "wrong_state")?;
+    }
+    served.stack.mine(1).await?;
+    assert_eq!(sent_by_relayer(&served).await?, 1);
     Ok(())
 }

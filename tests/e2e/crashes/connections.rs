@@ -56,8 +56,9 @@ async fn what_is_not_waited_for_leaves_no_transaction_open_behind_it() -> Result
     let notes = SubmittedTransactions::new(proxy.url())?;
     // One connection, whose next user is another.
     notes.relayed(B256::ZERO, B256::ZERO).await?;
+    let turn = notes.relay_turn().await?;
     proxy.hold();
-    let given_up = tokio::time::timeout(Duration::from_millis(200), notes.nonce_lock(Address::ZERO)).await;
+    let given_up = tokio::time::timeout(Duration::from_millis(200), notes.nonce_lock(&turn, Address::ZERO)).await;
     assert!(given_up.is_err(), "the line is dead");
     proxy.release();
     for nonce in 0..8 {

@@ -9,7 +9,7 @@ use clawpay_bindings::{
     forwarder_domain, with_recovery_id,
 };
 use clawpay_domain::Timestamp;
-use clawpay_store::{Chain, RelayJob};
+use clawpay_store::{Chain, RelayJob, RelayTurn};
 
 use super::{Relayer, attempt};
 use crate::{
@@ -80,11 +80,13 @@ impl Relayer<'_> {
             return Ok(hash);
         }
         self.require_funds(&task, chain).await?;
+        // One after the other: of several that can be done once, each would be found possible.
+        let turn = self.purse.notes.relay_turn().await?;
         let gas = self.tried(&task).await?;
         let is_registration = matches!(task.call, Call::Register { .. });
         let Task { signer, data, signed, .. } = task;
         let job = RelayJob { posted: posted_hash, signed, signer, target, data, gas, data_fee: U256::ZERO, is_registration };
-        let sent = self.send(chain, &head, job).await;
+        let sent = self.send(&turn, chain, &head, job).await;
         // What is left is another sum by now, or was never what it was taken for.
         self.purse.forget().await;
         sent
@@ -173,7 +175,7 @@ impl Relayer<'_> {
     }
 
     /// Gives the job its nonce, writes it down, and sends it.
-    async fn send(&self, chain: &Chain, head: &Head, mut job: RelayJob) -> Result<B256, ApiError> {
+    async fn send(&self, turn: &RelayTurn, chain: &Chain, head: &Head, mut job: RelayJob) -> Result<B256, ApiError> {
         let (node, options) = (self.node, self.purse.options);
         let relayer = options.key.address();
         let (fees, (mined, next), funds) = tokio::try_join!(node.fees(head.base_fee), node.nonces(relayer), node.ether_balance(relayer))?;
@@ -187,7 +189,7 @@ impl Relayer<'_> {
             tracing::error!(account = %relayer, "the relayer has too little ether");
             return Err(ApiError::RelayOutOfFunds);
         }
-        let mut lock = self.purse.notes.nonce_lock(relayer).await?;
+        let mut lock = self.purse.notes.nonce_lock(turn, relayer).await?;
         let (spent, on_signer) = lock.spent(job.signer, mined).await?;
         within_share(options, &on_signer, job.is_registration)?;
         if spent.wei.saturating_add(cost) > options.budget_per_day {
