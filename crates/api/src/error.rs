@@ -1,6 +1,6 @@
 //! What goes wrong. [`ApiError`] is an enum because its variants become different statuses, all in one place: the `problem` module of `http`.
 
-use alloy::primitives::B256;
+use alloy::primitives::{Address, B256, U256};
 use clawpay_bindings::{Call, Revert};
 use clawpay_domain::{AgentId, Refusal, RunId, Timestamp, Usdc};
 use clawpay_store::StoreError;
@@ -41,6 +41,8 @@ pub(crate) enum ApiError {
         call: Box<Call>,
         /// Why not.
         refusal: Refusal,
+        /// Whether only by what waits to be mined, or is not indexed yet.
+        is_ahead: bool,
     },
     /// The run that was to be claimed is not open any more.
     Taken {
@@ -225,6 +227,15 @@ pub(crate) struct SendRefusal {
 }
 
 impl SendRefusal {
+    /// `sender` has `ether`, and what it signed may cost `cost`.
+    pub(crate) fn short_of_ether(sender: Address, ether: U256, cost: U256) -> Self {
+        let detail = format!(
+            "{sender} has {ether} wei, and what it signed may cost {cost} wei of gas; send it ether, or, where this server relays (GET \
+             /api/config), act by a signature alone"
+        );
+        Self { reason: RefusalReason::InsufficientFunds, detail }
+    }
+
     /// Its gas limit is `limit`, and it needs `needed`.
     pub(crate) fn gas_too_low(limit: u64, needed: u64) -> Self {
         let detail = format!(
@@ -330,7 +341,15 @@ impl MayBlameNode for ApiError {
 impl ApiError {
     /// Why `call` is not allowed.
     pub(crate) fn refused(call: &Call, refusal: Refusal) -> Self {
-        Self::Refused { call: Box::new(call.clone()), refusal }
+        Self::Refused { call: Box::new(call.clone()), refusal, is_ahead: false }
+    }
+
+    /// The same, where the index allows it: what refuses it is not in the index yet.
+    pub(crate) fn ahead(self) -> Self {
+        match self {
+            Self::Refused { call, refusal, .. } => Self::Refused { call, refusal, is_ahead: true },
+            other => other,
+        }
     }
 
     /// Why `call` came to nothing when it was tried out.

@@ -14,6 +14,8 @@ use crate::{
 /// The code of a call that ran out of gas, which no contract says.
 pub const OUT_OF_GAS: &str = "out_of_gas";
 
+const FORWARDED_CALL_FAILED: &str = "forwarded_call_failed";
+
 /// What revert data says. [`Revert::code`] is stable; the sentence is for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Revert {
@@ -79,7 +81,7 @@ impl Revert {
         "deadline_out_of_range",
         "deadline_passed",
         "exceeds_withdrawable",
-        "forwarded_call_failed",
+        FORWARDED_CALL_FAILED,
         "incorrect_owner",
         "insufficient_allowance",
         "insufficient_approval",
@@ -139,6 +141,11 @@ impl Revert {
         "wrong_amount_received",
         "wrong_state",
     ];
+
+    /// Whether the forwarder says no more than that the call failed which it was to make.
+    pub fn is_of_forwarded(&self) -> bool {
+        self.code() == FORWARDED_CALL_FAILED
+    }
 
     /// Reads revert data.
     pub fn decode(data: &[u8]) -> Self {
@@ -321,7 +328,7 @@ impl Revert {
                 Self::named("untrustful_target", format!("{} does not trust the forwarder {}", e.target, e.forwarder))
             }
             E::ERC2771ForwarderNoRefundReceiver(_) => Self::named("no_refund_receiver", "nobody is named to take back what is left"),
-            E::FailedCall(_) => Self::named("forwarded_call_failed", "the call that was forwarded failed"),
+            E::FailedCall(_) => Self::named(FORWARDED_CALL_FAILED, "the call that was forwarded failed"),
             E::InsufficientBalance(e) => {
                 Self::named("insufficient_balance", format!("{} wei are needed, {} are there", e.needed, e.balance))
             }

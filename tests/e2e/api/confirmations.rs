@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     served::{Served, account, signer, with},
+    signing::in_a_month,
     strict_wallet::{sign, sign_steps},
 };
 
@@ -233,6 +234,39 @@ async fn a_transaction_that_would_revert_is_not_sent() -> Result<()> {
     reverted.require(422, "transaction_reverted")?;
     assert_eq!(reverted.body["reason"]["code"], "out_of_gas", "{:#}", reverted.body);
     served.act(2, &path, &claim(agent, 2)).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn of_two_steps_none_is_sent_where_the_last_could_not_be() -> Result<()> {
+    let served = Served::start().await?;
+    served.stack.funded_actor(1, Usdc::whole(100)).await?;
+    let deadline = in_a_month(&served).await?;
+    let offer = json!({ "posterAddress": account(1), "reward": "10000000", "deadline": deadline, "ipfsHash": "ipfs://a" });
+    let prepared = served.prepare("/api/runs", &offer).await?;
+    let (steps, provider) = (sign_steps(&prepared, &key(1))?, served.stack.provider());
+    let nonce = provider.get_transaction_count(account(1)).await?;
+    let mut last = prepared["steps"][1]["transaction"].clone();
+    last["gas"] = json!("0xea60");
+    let hand_in = async |steps: &[Bytes]| served.post("/api/runs", &with(&offer, "signedTransactions", json!(steps))).await;
+    let short = hand_in(&[steps[0].clone(), sign(&last, &key(1))?]).await?;
+    short.require(422, "transaction_refused")?;
+    assert_eq!(short.body["reason"], "gas_too_low", "{:#}", short.body);
+
+    // Ether for the first, and not for both.
+    let ether = provider.get_balance(account(1)).await?;
+    let hex = |step: usize, name: &str| {
+        let text = prepared["steps"][step]["transaction"][name].as_str().unwrap_or_default().to_owned();
+        u128::from_str_radix(text.trim_start_matches("0x"), 16)
+    };
+    let first = hex(0, "gas")? * hex(0, "maxFeePerGas")?;
+    provider.anvil_set_balance(account(1), U256::from(first + 1)).await?;
+    let poor = hand_in(&steps).await?;
+    poor.require(422, "transaction_refused")?;
+    assert_eq!(poor.body["reason"], "insufficient_funds", "{:#}", poor.body);
+    assert_eq!(provider.get_transaction_count(account(1)).await?, nonce, "an allowance alone is of no use");
+    provider.anvil_set_balance(account(1), ether).await?;
+    assert_eq!(hand_in(&steps).await?.status.as_u16(), 200);
     Ok(())
 }
 

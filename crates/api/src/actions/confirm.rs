@@ -281,12 +281,10 @@ impl Confirmer<'_> {
             let place = Some(Place { sender: step.sender, nonce: step.nonce });
             Handed { hash: step.hash, place, was_seen: refusal.is_none(), refusal }
         };
-        if let ([step], true) = (steps, can_be_tried)
-            && let Some(refusal) = Box::pin(steps::would_fail(self.node, step, &intent.call, market)).await
-        {
-            return Ok(handed(step, Some(refusal)));
-        }
         let Some((last, before)) = steps.split_last() else { return Err(ApiError::Internal("a list of steps is empty")) };
+        if can_be_tried && let Some(refusal) = Box::pin(steps::would_fail(self.node, steps, &intent.call, market)).await {
+            return Ok(handed(last, Some(refusal)));
+        }
         for step in before {
             submit(self.node, self.notes, step).await?.map_err(ApiError::TransactionRefused)?;
         }

@@ -74,7 +74,7 @@ pub(super) async fn price(
     head: &Head,
 ) -> Result<Vec<Step>, ApiError> {
     let calls: Vec<_> = drafts.iter().map(|draft| CallRequest { from: intent.wallet, to: draft.to, data: draft.data.clone() }).collect();
-    let tried = async { gas(node, &calls, head).await.map_err(|error| ApiError::of_trial(&intent.call, error)) };
+    let tried = async { gas(node, &calls, head).await.map_err(|error| ApiError::of_trial(&intent.call, error).ahead()) };
     let (fees, gas) = tokio::try_join!(fees, tried)?;
 
     let steps = drafts.into_iter().zip(gas).zip(first_nonce..).map(|((draft, gas), nonce)| {

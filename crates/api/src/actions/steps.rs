@@ -52,25 +52,58 @@ pub(super) async fn require_no_gap(node: &Node, steps: &[SignedTransaction]) -> 
     Ok(first.nonce == mined && mined == next)
 }
 
-/// Why the one step that does `call` would be mined without effect, if it would: its sender would pay for nothing. A node that cannot tell
-/// is no reason to keep it back.
-pub(super) async fn would_fail(node: &Node, step: &SignedTransaction, call: &Call, market: &Contracts) -> Option<ApiError> {
-    let to = step.to?;
-    let (from, gas) = (step.sender, step.gas_limit());
-    let whole = CallRequest { from, to, data: step.input.clone() };
+/// Why steps of one sender would not all have their effect, if that can be told: it would pay for nothing. A node that cannot tell is no reason to
+/// keep them back.
+pub(super) async fn would_fail(node: &Node, steps: &[SignedTransaction], call: &Call, market: &Contracts) -> Option<ApiError> {
+    match steps {
+        [step] => one_would_fail(node, step, call, market).await,
+        [first, last] if first.sender == last.sender => two_would_fail(node, [first, last], call).await,
+        _ => None,
+    }
+}
+
+async fn one_would_fail(node: &Node, step: &SignedTransaction, call: &Call, market: &Contracts) -> Option<ApiError> {
+    let (to, gas) = (step.to?, step.gas_limit());
+    let whole = CallRequest { from: step.sender, to, data: step.input.clone() };
     if node.succeeds_with(&whole, gas).await {
         return None;
     }
-    let mut needed = 0;
-    // The forwarder only says that the call failed which it was to make, so that call is tried first.
-    for call_request in forwarded(to, &step.input, market).into_iter().chain([whole]) {
-        match node.estimate_gas(&call_request).await {
-            Ok(gas) => needed = needed.max(gas),
-            Err(error @ CallError::Reverted(_)) => return Some(ApiError::of_trial(call, error)),
-            Err(CallError::Unsupported | CallError::Node(_)) => return None,
+    match node.estimate_gas(&whole).await {
+        Ok(needed) if gas < needed => Some(ApiError::TransactionRefused(SendRefusal::gas_too_low(gas, needed))),
+        Err(CallError::Reverted(revert)) => {
+            // The forwarder only says that the call failed which it was to make.
+            let inner = forwarded(to, &step.input, market).filter(|_| revert.is_of_forwarded());
+            let reason = match inner {
+                Some(inner) => node.estimate_gas(&inner).await.err(),
+                None => None,
+            };
+            Some(ApiError::of_trial(call, reason.unwrap_or(CallError::Reverted(revert))))
         }
+        Ok(_) | Err(CallError::Unsupported | CallError::Node(_)) => None,
     }
-    (gas < needed).then(|| ApiError::TransactionRefused(SendRefusal::gas_too_low(gas, needed)))
+}
+
+/// Of an allowance and what it is for: the first must not be sent where the second could not be.
+async fn two_would_fail(node: &Node, steps: [&SignedTransaction; 2], call: &Call) -> Option<ApiError> {
+    let sender = steps[0].sender;
+    let cost = steps[0].most_it_costs.saturating_add(steps[1].most_it_costs);
+    let (ether, head) = tokio::try_join!(node.ether_balance(sender), node.head()).ok()?;
+    if ether < cost {
+        return Some(ApiError::TransactionRefused(SendRefusal::short_of_ether(sender, ether, cost)));
+    }
+    let mut calls = Vec::with_capacity(2);
+    for step in steps {
+        calls.push(CallRequest { from: sender, to: step.to?, data: step.input.clone() });
+    }
+    match node.simulate(&calls, head.pending_at).await {
+        Ok(used) => {
+            let limits = steps.map(SignedTransaction::gas_limit);
+            let (limit, needed) = limits.into_iter().zip(used).find(|(limit, needed)| limit < needed)?;
+            Some(ApiError::TransactionRefused(SendRefusal::gas_too_low(limit, needed)))
+        }
+        Err(error @ CallError::Reverted(_)) => Some(ApiError::of_trial(call, error)),
+        Err(CallError::Unsupported | CallError::Node(_)) => None,
+    }
 }
 
 /// `next` is the first nonce that nothing known of the first step's sender uses.

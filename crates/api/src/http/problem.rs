@@ -149,8 +149,12 @@ impl From<ApiError> for Problem {
             ApiError::Hidden { reason } => {
                 Self::new(S::UNAVAILABLE_FOR_LEGAL_REASONS, "hidden", format!("this server's operator does not show it: {reason}"))
             }
-            ApiError::Refused { call, refusal } => {
-                refusal_problem(refusal_status(&call, &refusal), &refusal).at(refusal_field(&call, &refusal))
+            ApiError::Refused { call, refusal, is_ahead } => {
+                let mut problem = refusal_problem(refusal_status(&call, &refusal), &refusal).at(refusal_field(&call, &refusal));
+                if is_ahead {
+                    problem.detail += "; that is by a transaction that waits to be mined, or is not indexed yet: ask again in a moment";
+                }
+                problem
             }
             ApiError::Taken { refusal, claimed_by, is_yours } => {
                 let mut problem = refusal_problem(S::BAD_REQUEST, &refusal).with("claimedBy", claimed_by).with("yours", is_yours);
@@ -177,7 +181,7 @@ impl From<ApiError> for Problem {
             ApiError::NotThisAction { field, detail } => Self::new(S::BAD_REQUEST, "not_this_action", detail).at(Some(field)),
             ApiError::ForeignTransaction { field, detail } => Self::new(S::FORBIDDEN, "foreign_transaction", detail).at(Some(field)),
             ApiError::TransactionRefused(SendRefusal { reason, detail }) => {
-                Self::new(S::UNPROCESSABLE_ENTITY, "transaction_refused", format!("the node refused the transaction: {detail}"))
+                Self::new(S::UNPROCESSABLE_ENTITY, "transaction_refused", format!("the transaction was not sent: {detail}"))
                     .with("reason", reason)
             }
             ApiError::UnknownEventId { after, first, last } => Self::new(
@@ -216,7 +220,7 @@ impl From<ApiError> for Problem {
             ApiError::RelayDeadline { field, now, latest } => Self::new(
                 S::BAD_REQUEST,
                 "relay_deadline_out_of_range",
-                format!("a signature that is relayed ends after {} and at {} at the latest", IsoDate(now), IsoDate(latest)),
+                format!("a signature that is relayed ends after {} and at {} at the latest: prepare again", IsoDate(now), IsoDate(latest)),
             )
             .at(Some(field)),
             ApiError::RelayGasTooHigh { limit } => {

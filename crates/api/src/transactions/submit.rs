@@ -99,10 +99,7 @@ async fn why_refused(node: &Node, transaction: &SignedTransaction, words: &str) 
              hand in its hash: sent again it would be done twice. If it is another, prepare again with the next nonce, or offer at least an \
              eighth more for gas to replace it"
         ),
-        R::InsufficientFunds => format!(
-            "{sender} has {ether} wei, and the transaction may cost {most_it_costs} wei of gas; send it ether, or, where this server relays \
-             (GET /api/config), act by a signature alone"
-        ),
+        R::InsufficientFunds => return Ok(SendRefusal::short_of_ether(sender, ether, *most_it_costs)),
         R::GasTooLow => format!("its gas limit of {gas_limit} is too low; prepare again, and sign the `gas` that you get then"),
         R::GasTooHigh => {
             format!("its gas limit of {gas_limit} is more than a block has; prepare again, and sign the `gas` that you get then")
@@ -123,7 +120,7 @@ fn is_known_already(words: &str) -> bool {
 /// What a node means that refuses a transaction. Each program has words of its own for the same.
 fn meaning(words: &str) -> RefusalReason {
     use RefusalReason as R;
-    const MEANINGS: [(&str, R); 23] = [
+    const MEANINGS: [(&str, R); 24] = [
         ("nonce too low", R::NonceUsed),
         ("nonce is too low", R::NonceUsed),
         ("old nonce", R::NonceUsed),
@@ -132,6 +129,8 @@ fn meaning(words: &str) -> RefusalReason {
         ("insufficient balance", R::InsufficientFunds),
         ("enough funds", R::InsufficientFunds),
         ("feetoolow", R::Underpriced),
+        // Of a limit above the block's.
+        ("gas too high", R::GasTooHigh),
         ("intrinsic gas", R::GasTooLow),
         ("gas too low", R::GasTooLow),
         ("out of gas", R::GasTooLow),
@@ -166,6 +165,7 @@ mod tests {
             ("sender doesn't have enough funds to send tx", R::InsufficientFunds),
             ("intrinsic gas too low: have 20000, want 21000", R::GasTooLow),
             ("exceeds block gas limit", R::GasTooHigh),
+            ("intrinsic gas too high -- CallGasCostMoreThanGasLimit", R::GasTooHigh),
             ("transaction underpriced: gas tip cap 0, minimum needed 1", R::Underpriced),
             ("max fee per gas less than block base fee: address 0x, maxFeePerGas: 1, baseFee: 7", R::Underpriced),
             ("FeeTooLow, MaxFeePerGas too low", R::Underpriced),
