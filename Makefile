@@ -143,7 +143,7 @@ bench-api: $(INSTALLED) $(API_TOOLS) ## Measure the API at a million runs beside
 	cargo build --quiet --release --package clawpay-cli --package clawpay-tests --bin clawpay --bin bench_api
 	@target/release/bench_api
 
-# Needs some 30 GB of disk, and an hour.
+# Needs some 30 GB of disk.
 bench-scale: $(INSTALLED) ## The same at ten million runs and twenty million events
 	cargo build --quiet --release --package clawpay-cli --package clawpay-tests --bin clawpay --bin bench_api
 	@target/release/bench_api 10000000 5 events

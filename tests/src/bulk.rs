@@ -11,6 +11,8 @@ use sqlx::{Connection, PgConnection};
 /// Posters and agents among whom the runs are divided.
 const POSTERS: i64 = 1_000;
 const AGENTS: i64 = 500;
+/// Runs of which the rows are written in one statement.
+const BATCH: usize = 500_000;
 
 /// Chain time of an index that [`empty_index`] makes; deadlines of bulk runs lie on both sides of it.
 pub const BULK_NOW: Timestamp = Timestamp(1_800_000_000);
@@ -73,7 +75,7 @@ pub async fn bulk_runs(url: &str, ids: RangeInclusive<u64>) -> Result<()> {
     Ok(())
 }
 
-/// Builds indexes after rows are written and not with each of them, where there are very many.
+/// As [`bulk_runs`], for very many: the indexes are built once, when all rows are there.
 pub async fn bulk_runs_at_once(url: &str, ids: RangeInclusive<u64>) -> Result<()> {
     let mut connection = PgConnection::connect(url).await?;
     sqlx::raw_sql("SELECT leave_out_indexes()").execute(&mut connection).await?;
@@ -86,13 +88,10 @@ pub async fn bulk_runs_at_once(url: &str, ids: RangeInclusive<u64>) -> Result<()
     Ok(())
 }
 
-/// Rows written in one statement.
-const BATCH: usize = 500_000;
-
 /// Gives each of these runs the events that the index has of `model`, a run of the chain, and tells of them. No indexer may be writing.
 pub async fn bulk_events(url: &str, model: u64, ids: RangeInclusive<u64>) -> Result<u64> {
     let mut connection = PgConnection::connect(url).await?;
-    // Block numbers and runs are as they should be.
+    // That each event's block is there need not be looked up for each.
     sqlx::raw_sql("SET session_replication_role = replica").execute(&mut connection).await?;
     let (first, last) = ids.into_inner();
     let mut told = 0;

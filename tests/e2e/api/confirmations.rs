@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     served::{Served, account, signer, with},
     signing::in_a_month,
-    strict_wallet::{sign, sign_steps},
+    strict_wallet::{most_it_costs, sign, sign_steps},
 };
 
 /// An open run of account 1, and an agent of account 2 that may claim it.
@@ -255,11 +255,7 @@ async fn of_two_steps_none_is_sent_where_the_last_could_not_be() -> Result<()> {
 
     // Ether for the first, and not for both.
     let ether = provider.get_balance(account(1)).await?;
-    let hex = |step: usize, name: &str| {
-        let text = prepared["steps"][step]["transaction"][name].as_str().unwrap_or_default().to_owned();
-        u128::from_str_radix(text.trim_start_matches("0x"), 16)
-    };
-    let first = hex(0, "gas")? * hex(0, "maxFeePerGas")?;
+    let first = most_it_costs(&prepared["steps"][0]["transaction"])?;
     provider.anvil_set_balance(account(1), U256::from(first + 1)).await?;
     let poor = hand_in(&steps).await?;
     poor.require(422, "transaction_refused")?;

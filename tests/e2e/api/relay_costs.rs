@@ -23,6 +23,7 @@ use super::{
     relay::{RELAYER, accepted, newcomer, post, register, registering, registration, relaying, sent_by_relayer, signed, until_mined},
     served::{Served, account, signer, with},
     signing::in_a_month,
+    strict_wallet::most_it_costs,
 };
 use crate::indexer::{number, text};
 
@@ -132,8 +133,7 @@ async fn registrations_have_a_share_of_their_own() -> Result<()> {
     let other = newcomer(&served).await?;
     let body = register(&served, &other).await?;
     let step = &served.prepare("/api/agents/register", &registration(other.address())).await?["steps"][0]["transaction"];
-    let hex = |name: &str| -> Result<u128> { Ok(u128::from_str_radix(step[name].as_str().context("hex")?.trim_start_matches("0x"), 16)?) };
-    let cost = hex("gas")? * hex("maxFeePerGas")?;
+    let cost = most_it_costs(step)?;
     until(&served.stack.database_url()?, "SELECT (count(*) FILTER (WHERE charged IS NULL) = 0)::integer::bigint FROM relayed").await?;
     let spent = text(&served.stack.database_url()?, "SELECT sum(coalesce(charged, gas::numeric * max_fee))::text FROM relayed").await?;
     let spent: u128 = spent.parse()?;
@@ -297,8 +297,7 @@ async fn what_is_not_paid_for_is_not_offered() -> Result<()> {
     with_limits(&mut served, |_| ()).await?;
     let prepared = served.prepare("/api/agents/register", &body).await?;
     let step = &prepared["steps"][0]["transaction"];
-    let hex = |name: &str| -> Result<u128> { Ok(u128::from_str_radix(step[name].as_str().context("hex")?.trim_start_matches("0x"), 16)?) };
-    let budget = U256::from(hex("gas")? * hex("maxFeePerGas")? * 8);
+    let budget = U256::from(most_it_costs(step)? * 8);
     with_limits(&mut served, |options| options.budget_per_day = budget).await?;
     let other = newcomer(&served).await?.address();
     served.stack.provider().anvil_set_auto_mine(false).await?;
@@ -339,9 +338,8 @@ async fn what_is_offered_is_paid_for() -> Result<()> {
     let offer =
         json!({ "posterAddress": wallet.address(), "reward": "10000000", "deadline": in_a_month(&served).await?, "ipfsHash": "ipfs://a" });
     let whole = served.prepare("/api/runs", &offer).await?;
-    let step = whole["steps"].as_array().and_then(|steps| steps.last()).context("steps")?["transaction"].clone();
-    let hex = |name: &str| -> Result<u128> { Ok(u128::from_str_radix(step[name].as_str().context("hex")?.trim_start_matches("0x"), 16)?) };
-    let cost = hex("gas")? * hex("maxFeePerGas")?;
+    let step = whole["steps"].as_array().and_then(|steps| steps.last()).context("steps")?;
+    let cost = most_it_costs(&step["transaction"])?;
     // From less than the verb costs by itself to more than it costs when it is relayed.
     let mut offered = 0;
     for tenths in [9, 11, 13, 15, 17, 19] {

@@ -137,3 +137,10 @@ fn the_strict_wallet_refuses_what_strict_wallets_refuse() {
     bad.as_object_mut().unwrap().remove("nonce");
     assert!(require_signable(&bad).is_err());
 }
+
+/// The most wei that a prepared transaction costs by itself.
+pub(super) fn most_it_costs(transaction: &Value) -> Result<u128> {
+    let hex =
+        |name: &str| Ok::<_, anyhow::Error>(u128::from_str_radix(transaction[name].as_str().context("hex")?.trim_start_matches("0x"), 16)?);
+    Ok(hex("gas")? * hex("maxFeePerGas")?)
+}
