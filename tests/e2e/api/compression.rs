@@ -73,7 +73,7 @@ async fn answers_above_a_kilobyte_come_as_gzip_or_br_and_say_the_same() -> Resul
 }
 
 #[tokio::test]
-async fn documents_are_compressed_once_and_kept() -> Result<()> {
+async fn documents_have_a_length_however_they_are_compressed() -> Result<()> {
     let served = Served::start().await?;
     for path in ["/openapi.json", "/llms.txt", "/skill.md", "/docs/openapi.json", "/docs/swagger-ui.css"] {
         let (_, plain) = unpack(served.request(Method::GET, path).send().await?).await?;
